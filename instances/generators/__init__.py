@@ -1,0 +1,1 @@
+"""Seeded generators: the same arguments give the same instance, on every machine."""

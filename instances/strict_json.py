@@ -1,0 +1,75 @@
+"""JSON without surprises: duplicate keys, NaN and Infinity are errors that name their place."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from placewise.models.errors import InstanceError
+
+#: A file beyond this size is no instance of ours; reading it would only fill memory.
+LARGEST_BYTES = 256 * 2**20
+
+
+class _Repeated(dict[str, Any]):
+    """An object of the file in which a key stood twice."""
+
+    key = ""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) == len(pairs):
+        return document
+    repeated = _Repeated(document)
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            repeated.key = key
+        seen.add(key)
+    return repeated
+
+
+class _NotANumber:
+    """NaN or Infinity in the file."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def loads(text: str) -> Any:
+    """Parse a document.
+
+    Raises
+    ------
+    InstanceError
+        With line and column of a syntax error, or the path of a repeated key or of a number that is none.
+    """
+    try:
+        document = json.loads(text, object_pairs_hook=_object, parse_constant=_NotANumber)
+    except json.JSONDecodeError as error:
+        raise InstanceError(f"line {error.lineno} column {error.colno}", f"not JSON: {error.msg}") from None
+    except RecursionError:
+        raise InstanceError("", "not an instance: nested too deeply") from None
+    except ValueError as error:  # an integer of thousands of digits
+        raise InstanceError("", f"not JSON: {error}") from None
+    _check(document, "")
+    return document
+
+
+def _check(value: Any, path: str) -> None:
+    if isinstance(value, _Repeated):
+        raise InstanceError(join(path, value.key), "expected each key once, found it twice")
+    if isinstance(value, _NotANumber):
+        raise InstanceError(path, f"expected a finite number, found {value.text}")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check(item, join(path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check(item, f"{path}[{index}]")
+
+
+def join(path: str, key: str) -> str:
+    """Return the path of a member."""
+    return f"{path}.{key}" if path else key

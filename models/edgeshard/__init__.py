@@ -1,0 +1,22 @@
+"""EdgeShard: which device runs which layer of a model (Zhang et al., Section IV).
+
+Sets
+    layers ``i = 0..N-1`` and devices ``j, k = 0..M-1``.
+Parameters
+    ``t_ij`` compute time, ``O_i`` output bytes, ``B_kj`` bandwidth, ``Req_i`` and ``Mem_j`` memory, the source.
+Variables
+    ``X_ij``: layer i runs on device j.
+Objective
+    latency: the sum of compute times, of transfers between consecutive layers on different devices, and of the
+    token's way back to the source (Eq. 2, 3, 6).
+Constraints
+    one device per layer; layer 0 on the source (Eq. 4); the memory of all layers on a device within its budget
+    (Eq. 5).
+"""
+
+from placewise.models.edgeshard.cost import latency_costs
+from placewise.models.edgeshard.data import EdgeShardInstance
+from placewise.models.edgeshard.milp import latency_milp, latency_textbook
+from placewise.models.edgeshard.placement import evaluate_latency
+
+__all__ = ["EdgeShardInstance", "evaluate_latency", "latency_costs", "latency_milp", "latency_textbook"]

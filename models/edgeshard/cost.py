@@ -1,0 +1,95 @@
+"""EdgeShard's equations as tables; everything else reads them here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from placewise.models.units import choose_tick, to_ticks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from placewise.models.cluster import Cluster
+    from placewise.models.edgeshard.data import EdgeShardInstance
+    from placewise.models.workload import Layer
+
+
+@dataclass(frozen=True, eq=False)
+class LatencyCosts:
+    """All times of an instance, each rounded once to a multiple of the tick.
+
+    Parameters
+    ----------
+    compute_s : ndarray, shape (N, M)
+        ``t_comp^(i,j)``: layer i on device j.
+    messages_s : ndarray, shape (U, M, M)
+        Eq. 1 for each distinct message size.
+    message : ndarray of int, shape (N,)
+        Which message a layer's output is; read it through `transfer_s`.
+    return_s : ndarray, shape (M,)
+        ``t_comm^(N-1,j,0)``: the generated token from device j to the source (Eq. 6).
+    tick_s : float
+        The tick, a power of two; every sum of entries is exact in float64.
+    """
+
+    compute_s: NDArray[np.float64]
+    messages_s: NDArray[np.float64]
+    message: NDArray[np.intp]
+    return_s: NDArray[np.float64]
+    tick_s: float
+
+    def transfer_s(self, layer: int) -> NDArray[np.float64]:
+        """``t_comm^(i,k,j)`` of a layer's output, shape (M, M): row = sender, infinity without a link."""
+        matrix: NDArray[np.float64] = self.messages_s[self.message[layer]]
+        return matrix
+
+
+@lru_cache(maxsize=16)
+def latency_costs(instance: EdgeShardInstance) -> LatencyCosts:
+    """Return the tables behind Eq. 2 and the return trip of Eq. 6 (kept for instances in use)."""
+    cluster, source = instance.cluster, instance.source
+    outputs = [layer.output_bytes for layer in instance.layers]
+    sizes = sorted(set(outputs))
+    compute_s = instance.compute_time_s
+    messages_s = np.stack([cluster.transfer_time_s(size) for size in sizes])
+    message = np.array([sizes.index(size) for size in outputs], dtype=np.intp)
+    if instance.return_bytes > 0:
+        return_s = cluster.transfer_time_s(instance.return_bytes)[:, source]
+    else:
+        return_s = np.zeros(cluster.size)
+
+    largest_s = np.where(np.isfinite(messages_s), messages_s, 0).max(axis=(1, 2))
+    horizon_s = (
+        compute_s.max(axis=1).sum() + largest_s[message[:-1]].sum() + return_s[np.isfinite(return_s)].max(initial=0)
+    )
+    reference_s = compute_s[0, source] + compute_s[1:].min(axis=1).sum()
+    tick_s = choose_tick(float(reference_s), float(horizon_s), entries=2 * len(outputs))
+    return LatencyCosts(
+        compute_s=to_ticks(compute_s, tick_s),
+        messages_s=to_ticks(messages_s, tick_s),
+        message=message,
+        return_s=to_ticks(return_s, tick_s),
+        tick_s=tick_s,
+    )
+
+
+def roofline_time_s(layers: tuple[Layer, ...], cluster: Cluster) -> NDArray[np.float64]:
+    """Return compute times from peak rates: ``max(flops / flops_per_s, weight_bytes / memory_bytes_per_s)``.
+
+    Returns
+    -------
+    ndarray, shape (N, M)
+        Seconds per token; NaN where a layer or a device does not say enough.
+    """
+    missing = np.full(cluster.size, np.nan)
+    flops = np.array([np.nan if layer.flops is None else layer.flops for layer in layers])
+    weights = np.array([np.nan if layer.weight_bytes is None else layer.weight_bytes for layer in layers])
+    rates = [missing if rate is None else rate for rate in (cluster.flops_per_s, cluster.memory_bytes_per_s)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        work_s = flops[:, None] / rates[0]
+        read_s = weights[:, None] / rates[1]
+    return np.asarray(np.maximum(work_s, read_s), dtype=np.float64)

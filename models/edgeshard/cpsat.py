@@ -1,0 +1,198 @@
+"""The latency problem on run lengths for CP-SAT: a circuit through the used devices, with counts on it.
+
+Structurally different from the MILP: no variable per layer. The circuit runs from a depot to the source, through
+the devices in the order of the layers, and back to the depot by one closing move, which says who hosts the last
+layer. All numbers are integers: ticks and bytes, exactly those of `evaluate_latency`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from placewise.models.edgeshard.cost import latency_costs
+from placewise.models.edgeshard.runs import require_equal_block, shortcut_pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from placewise.models.edgeshard.data import EdgeShardInstance
+    from placewise.models.edgeshard.placement import Placement
+
+
+@dataclass(frozen=True)
+class Closing:
+    """How a chain ends.
+
+    Parameters
+    ----------
+    end : int
+        Last device of the chain, y.
+    host : int
+        Device of the last layer: y itself, or one that the chain visited before.
+    relay : int or None
+        A device visited before that takes one of its decoder layers between y and the host.
+    time_s : float
+        The transfers after y, the last layer's compute time and the token's way back.
+    """
+
+    end: int
+    host: int
+    relay: int | None
+    time_s: float
+
+
+@dataclass(frozen=True)
+class RunLengthModel:
+    """A CP-SAT model with the way back to a placement.
+
+    Parameters
+    ----------
+    cp_model : ortools CpModel
+        Minimises ticks.
+    objective : ortools LinearExpr or int
+        What it minimises.
+    tick_s : float
+        Seconds per unit of its objective.
+    count, arcs, closings : dict
+        The model's variables: decoder layers per device, used arcs, used closing move.
+    """
+
+    instance: EdgeShardInstance
+    cp_model: Any
+    objective: Any
+    tick_s: float
+    count: dict[int, Any]
+    arcs: dict[tuple[int, int], Any]
+    closings: dict[Closing, Any]
+
+    def extract(self, value: Callable[[Any], int]) -> Placement:
+        """Return the placement that the variables' values state."""
+        if len(self.instance.layers) == 1:
+            return (self.instance.source,)
+        successor = {k: j for (k, j), arc in self.arcs.items() if value(arc)}
+        closing = next(move for move, literal in self.closings.items() if value(literal))
+        device = self.instance.source
+        layers = [device]
+        while True:
+            taken = value(self.count[device]) - (device == closing.relay)
+            layers += [device] * taken
+            if device == closing.end:
+                break
+            device = successor[device]
+        if closing.relay is not None:
+            layers.append(closing.relay)
+        return (*layers, closing.host)
+
+    def hint(self, placement: Sequence[int]) -> None:
+        """Give a placement to the solver as a warm start: its counts and the order of first visits."""
+        block = placement[1:-1]
+        order = list(dict.fromkeys((placement[0], *block)))
+        for device, count in self.count.items():
+            self.cp_model.add_hint(count, block.count(device))
+        hops = set(zip(order, order[1:], strict=False))
+        for pair, arc in self.arcs.items():
+            self.cp_model.add_hint(arc, int(pair in hops))
+
+
+def latency_run_length(instance: EdgeShardInstance) -> RunLengthModel:
+    """Return the run-length model of an instance whose layers 1..N-2 are equal.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        `run_length_guarantee` says whether the model is exact for it.
+
+    Raises
+    ------
+    NotApplicableError
+        When the layers are not equal.
+    """
+    from ortools.sat.python import cp_model
+
+    require_equal_block(instance)
+    costs = latency_costs(instance)
+
+    def ticks(time_s: float) -> int:
+        return round(time_s / costs.tick_s)
+
+    devices, source = range(instance.cluster.size), instance.source
+    memory = [int(need) for need in instance.memory_bytes]
+    budget = [int(space) for space in instance.cluster.memory_bytes]
+    block = max(len(memory) - 2, 0)
+    model = cp_model.CpModel()
+    first = memory[0]
+    if len(memory) == 1:
+        model.add(first <= budget[source])
+        objective: Any = cp_model.LinearExpr.sum([ticks(costs.compute_s[0, source] + costs.return_s[source])])
+        model.minimize(objective)
+        return RunLengthModel(instance, model, objective, costs.tick_s, {}, {}, {})
+
+    hop_s = costs.transfer_s(0)
+    decoder = memory[1] if block else 0
+    used = {j: model.new_bool_var(f"used[{j}]") for j in devices}
+    count = {j: model.new_int_var(0, block, f"count[{j}]") for j in devices}
+    arcs = {
+        (k, j): model.new_bool_var(f"arc[{k},{j}]")
+        for k in devices
+        for j in devices
+        if k != j and j != source and isfinite(hop_s[k, j])
+    }
+    closings = {move: model.new_bool_var(f"closing[{move}]") for move in closing_moves(instance)}
+    ends = {j: [literal for move, literal in closings.items() if move.end == j] for j in devices}
+    hosts = {j: [literal for move, literal in closings.items() if move.host == j] for j in devices}
+
+    depot = instance.cluster.size
+    last = {j: model.new_bool_var(f"last[{j}]") for j in devices}
+    circuit: list[tuple[int, int, Any]] = [(depot, source, True)]
+    circuit += [(k, j, arc) for (k, j), arc in arcs.items()]
+    circuit += [(j, depot, last[j]) for j in devices]
+    # A device off the chain loops on itself; the source and the depot cannot, so nothing runs beside the chain.
+    circuit += [(j, j, ~used[j]) for j in devices if j != source]
+    model.add_circuit(circuit)
+    model.add(used[source] == 1)
+
+    model.add(sum(count.values()) == block)  # each decoder layer on one device
+    model.add_exactly_one(closings.values())  # the last layer on one device
+    for j in devices:
+        model.add(sum(ends[j]) == last[j])
+        model.add(count[j] == 0).only_enforce_if(~used[j])
+        # Eq. 5, in bytes: decoder layers, the last layer, and on the source the first one.
+        model.add(decoder * count[j] + memory[-1] * sum(hosts[j]) + first * (j == source) <= budget[j])
+    for j in (j for j in devices if j != source):
+        own_end = [literal for move, literal in closings.items() if move.end == move.host == j]
+        model.add(count[j] + sum(own_end) >= 1).only_enforce_if(used[j])
+    for move, literal in closings.items():
+        model.add_implication(literal, used[move.host])
+        if move.relay is not None:
+            model.add(count[move.relay] >= 2).only_enforce_if(literal)
+
+    compute_s = costs.compute_s
+    objective = (
+        ticks(compute_s[0, source])
+        + sum(ticks(compute_s[1, j]) * count[j] for j in devices if block)
+        + sum(ticks(hop_s[arc]) * literal for arc, literal in arcs.items())
+        + sum(ticks(move.time_s) * literal for move, literal in closings.items())
+    )
+    model.minimize(objective)
+    return RunLengthModel(instance, model, objective, costs.tick_s, count, arcs, closings)
+
+
+def closing_moves(instance: EdgeShardInstance) -> list[Closing]:
+    """Return the ways a chain may end, each a real placement; see `revisits_never_pay` for why these suffice."""
+    costs = latency_costs(instance)
+    hop_s, source = costs.transfer_s(len(instance.layers) - 2), instance.source
+    devices = range(instance.cluster.size)
+    tail_s = costs.compute_s[-1] + costs.return_s
+    shortcuts = {j: shortcut_pairs(hop_s, j) for j in devices}
+    moves = [Closing(j, j, None, float(tail_s[j])) for j in devices]
+    for end in (j for j in devices if j != source):
+        for host in (j for j in devices if j != end):
+            if host == source or shortcuts[host].any():
+                moves.append(Closing(end, host, None, float(hop_s[end, host] + tail_s[host])))
+        for relay in devices:
+            if relay not in (end, source) and shortcuts[relay][end, source]:
+                time_s = hop_s[end, relay] + hop_s[relay, source] + tail_s[source]
+                moves.append(Closing(end, source, relay, float(time_s)))
+    return [move for move in moves if isfinite(move.time_s)]

@@ -1,0 +1,169 @@
+"""The latency problem as declarative MILPs in Pyomo, in milliseconds and whole memory units.
+
+Two statements of the same problem: the paper's, with each product of two binaries linearised, and a layered
+flow, whose linear relaxation is far stronger. Both name their variables ``assign`` (``X_ij``), so that one
+`extract` serves them. Constraint names follow the paper's equations: an LP dump reads like Section IV.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from placewise.models.edgeshard.cost import latency_costs
+from placewise.models.units import common_unit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from placewise.models.edgeshard.data import EdgeShardInstance
+    from placewise.models.edgeshard.placement import Placement
+
+MILLISECONDS = 1e3
+
+
+def latency_milp(instance: EdgeShardInstance) -> Any:
+    """Return the layered-flow model: Eq. 1-6 with one flow variable per stage and pair of devices.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        N layers on M devices.
+
+    Returns
+    -------
+    pyomo.environ.ConcreteModel
+        Binaries ``assign[i,j]`` (N M of them) and ``flow[i,k,j]`` = layer i-1 on k and layer i on j
+        (at most (N-1) M^2); objective ``latency`` in milliseconds.
+    """
+    import pyomo.environ as pyo
+
+    model = _assignment(instance)
+    costs = latency_costs(instance)
+    arcs = [
+        (i, k, j)
+        for i in model.stages
+        for k in model.devices
+        for j in model.devices
+        if isfinite(costs.transfer_s(i - 1)[k, j])
+    ]
+    model.flow = pyo.Var(arcs, domain=pyo.Binary)
+    leaving: dict[tuple[int, int], list[Any]] = {}
+    entering: dict[tuple[int, int], list[Any]] = {}
+    for i, k, j in arcs:
+        leaving.setdefault((i, k), []).append(model.flow[i, k, j])
+        entering.setdefault((i, j), []).append(model.flow[i, k, j])
+    model.flow_out = pyo.Constraint(
+        model.stages, model.devices, rule=lambda m, i, k: pyo.quicksum(leaving[i, k]) == m.assign[i - 1, k]
+    )
+    model.flow_in = pyo.Constraint(
+        model.stages, model.devices, rule=lambda m, i, j: pyo.quicksum(entering[i, j]) == m.assign[i, j]
+    )
+    _minimise_latency(model, costs, ((arc, model.flow[arc]) for arc in arcs))
+    return model
+
+
+def latency_textbook(instance: EdgeShardInstance) -> Any:
+    """Return the paper's quadratic statement (Eq. 2-5) with each product ``X_(i-1),k X_ij`` linearised.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        N layers on M devices; meant for small ones, since the relaxation is weak.
+
+    Returns
+    -------
+    pyomo.environ.ConcreteModel
+        Binaries ``assign[i,j]`` and ``both[i,k,j] >= assign[i-1,k] + assign[i,j] - 1``.
+    """
+    import pyomo.environ as pyo
+
+    model = _assignment(instance)
+    costs = latency_costs(instance)
+    pairs = [(i, k, j) for i in model.stages for k in model.devices for j in model.devices if k != j]
+    linked = [(i, k, j) for i, k, j in pairs if isfinite(costs.transfer_s(i - 1)[k, j])]
+    unlinked = sorted(set(pairs) - set(linked))
+    model.both = pyo.Var(linked, domain=pyo.Binary)
+    model.product = pyo.Constraint(
+        linked, rule=lambda m, i, k, j: m.both[i, k, j] >= m.assign[i - 1, k] + m.assign[i, j] - 1
+    )
+    model.no_link = pyo.Constraint(unlinked, rule=lambda m, i, k, j: m.assign[i - 1, k] + m.assign[i, j] <= 1)
+    _minimise_latency(model, costs, ((pair, model.both[pair]) for pair in linked))
+    return model
+
+
+def _assignment(instance: EdgeShardInstance) -> Any:
+    """Return what both statements share: assignment, privacy (Eq. 4), cumulative memory (Eq. 5)."""
+    import pyomo.environ as pyo
+
+    model = pyo.ConcreteModel(name=instance.name)
+    count = len(instance.layers)
+    model.layers = pyo.RangeSet(0, count - 1)
+    model.stages = pyo.RangeSet(1, count - 1)
+    model.devices = pyo.RangeSet(0, instance.cluster.size - 1)
+    model.assign = pyo.Var(model.layers, model.devices, domain=pyo.Binary)
+    model.one_device_per_layer = pyo.Constraint(
+        model.layers, rule=lambda m, i: pyo.quicksum(m.assign[i, j] for j in m.devices) == 1
+    )
+    model.privacy = pyo.Constraint(expr=model.assign[0, instance.source] == 1)
+    unit = common_unit(instance.memory_bytes)
+    model.requirement = pyo.Param(model.layers, initialize=lambda _, i: int(instance.memory_bytes[i]) // unit)
+    model.budget = pyo.Param(model.devices, initialize=lambda _, j: int(instance.cluster.memory_bytes[j]) // unit)
+    model.memory = pyo.Constraint(
+        model.devices,
+        rule=lambda m, j: pyo.quicksum(m.requirement[i] * m.assign[i, j] for i in m.layers) <= m.budget[j],
+    )
+    model.cover = pyo.ConstraintList()  # filled by `tighten`
+    return model
+
+
+def _minimise_latency(model: Any, costs: Any, transfers: Any) -> None:
+    """Add the objective: Eq. 2 and the return trip of Eq. 6, which a missing link forbids."""
+    import pyomo.environ as pyo
+
+    last = model.layers.last()
+    cut_off = [j for j in model.devices if not isfinite(costs.return_s[j])]
+    model.no_return_link = pyo.Constraint(cut_off, rule=lambda m, j: m.assign[last, j] == 0)
+    compute = pyo.quicksum(
+        float(costs.compute_s[i, j]) * MILLISECONDS * model.assign[i, j] for i in model.layers for j in model.devices
+    )
+    communication = pyo.quicksum(
+        float(costs.transfer_s(i - 1)[k, j]) * MILLISECONDS * variable for (i, k, j), variable in transfers if k != j
+    )
+    token = pyo.quicksum(
+        float(costs.return_s[j]) * MILLISECONDS * model.assign[last, j] for j in model.devices if j not in cut_off
+    )
+    model.latency = pyo.Objective(expr=compute + communication + token)
+
+
+def extract(model: Any) -> Placement:
+    """Return the placement in a solved model: for each layer the device with the largest ``assign``."""
+    return tuple(max(model.devices, key=lambda j: model.assign[i, j].value or 0.0) for i in model.layers)
+
+
+def start(model: Any, placement: Sequence[int]) -> None:
+    """Set every variable to the value that the placement implies, as a warm start."""
+    for (i, j), variable in model.assign.items():
+        variable.set_value(int(placement[i] == j))
+    for products in (model.component("flow"), model.component("both")):
+        for (i, k, j), variable in () if products is None else products.items():
+            variable.set_value(int(placement[i - 1] == k and placement[i] == j))
+
+
+def tighten(model: Any, placement: Sequence[int]) -> bool:
+    """Forbid overloads that a solver's tolerance let through: the layers on a device form a cover.
+
+    Returns
+    -------
+    bool
+        Whether a cut was added.
+    """
+    import pyomo.environ as pyo
+
+    added = False
+    for j in model.devices:
+        layers = [i for i in model.layers if placement[i] == j]
+        if sum(model.requirement[i] for i in layers) > model.budget[j]:
+            model.cover.add(pyo.quicksum(model.assign[i, j] for i in layers) <= len(layers) - 1)
+            added = True
+    return added

@@ -1,0 +1,95 @@
+"""The structure that a run-length model needs: equal layers in a row, and devices that are not worth revisiting.
+
+A transformer is a first layer, equal decoder layers, and a last layer. Then a placement is a chain of devices
+with a number of decoder layers on each, unless it visits a device twice. `revisits_never_pay` says when that
+cannot improve it; the argument merges two runs of one device and compares what the links on either side cost.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from placewise.models.edgeshard.cost import latency_costs
+from placewise.models.errors import NotApplicableError
+from placewise.models.problem import Guarantee
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from placewise.models.edgeshard.data import EdgeShardInstance
+
+
+def require_equal_block(instance: EdgeShardInstance) -> None:
+    """Check that layers 1..N-2 are equal and send messages of the size that layer 0 sends.
+
+    Raises
+    ------
+    NotApplicableError
+        Naming the first layer that differs.
+    """
+    layers = instance.layers
+    for i in range(2, len(layers) - 1):
+        same = (
+            layers[i].memory_bytes == layers[1].memory_bytes
+            and layers[i].output_bytes == layers[1].output_bytes
+            and np.array_equal(instance.compute_time_s[i], instance.compute_time_s[1])
+        )
+        if not same:
+            raise NotApplicableError(
+                f"the run-length model needs equal layers between the first and the last; layer {i} differs from 1"
+            )
+    if len(layers) > 2 and layers[0].output_bytes != layers[1].output_bytes:
+        raise NotApplicableError(
+            "the run-length model needs messages of one size; layer 0 sends "
+            f"{layers[0].output_bytes:g} bytes and layer 1 {layers[1].output_bytes:g}"
+        )
+
+
+def shortcut_pairs(hop_s: NDArray[np.float64], via: int) -> NDArray[np.bool_]:
+    """Return the pairs (p, x) for which going through a third device is faster than the direct link.
+
+    Parameters
+    ----------
+    hop_s : ndarray, shape (M, M)
+        Time of one message over each link; infinity without a link.
+    via : int
+        The third device.
+
+    Returns
+    -------
+    ndarray of bool, shape (M, M)
+        True where ``hop[p, via] + hop[via, x] < hop[p, x]``, for distinct p, x and via.
+    """
+    faster: NDArray[np.bool_] = hop_s[:, via, None] + hop_s[None, via, :] < hop_s
+    faster[via, :] = faster[:, via] = False
+    np.fill_diagonal(faster, val=False)
+    return faster
+
+
+def revisits_never_pay(hop_s: NDArray[np.float64], source: int) -> bool:
+    """Whether some best placement leaves a device for good, but for the closing moves that the model has.
+
+    Take a best placement with the fewest runs and a device j with two of them, ``p j x .. y j q``. Its decoder
+    layers may be joined in either run. Joining in the later one saves a run unless (p, x) is a shortcut pair
+    of j; joining in the earlier one, unless (y, q) is. So a revisit needs one pair of each kind. The source
+    starts every chain, hence it is neither x nor y, and it can only be q when it hosts the last layer: the
+    model's closing moves state that case, and the one in which j itself hosts the last layer.
+    """
+    away = np.ones(hop_s.shape[0], dtype=bool)
+    away[source] = False
+    if shortcut_pairs(hop_s, source)[np.ix_(away, away)].any():
+        return False
+    for device in np.flatnonzero(away):
+        pairs = shortcut_pairs(hop_s, int(device))
+        if pairs[:, away].any() and pairs[np.ix_(away, away)].any():
+            return False
+    return True
+
+
+def run_length_guarantee(instance: EdgeShardInstance) -> Guarantee:
+    """Return EXACT where revisits never pay, else RESTRICTION; raise `NotApplicableError` for other layers."""
+    require_equal_block(instance)
+    hop_s = latency_costs(instance).transfer_s(0)
+    return Guarantee.EXACT if revisits_never_pay(hop_s, instance.source) else Guarantee.RESTRICTION

@@ -1,0 +1,76 @@
+"""The one rounding rule: seconds become multiples of a tick, memory stays in whole bytes.
+
+A tick is a power of two, so a time that is a multiple of it is exact in binary, and so is every sum of such
+times up to 2**53 ticks: the objective of a placement does not depend on the order of summation, methods are
+compared with ``==``, and an integer solver sees the very same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from placewise.models.errors import InstanceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+#: Ticks in the reference time of an instance, as a power of two: a relative rounding of 2**-41 per entry.
+RESOLUTION_BITS = 40
+#: No placement costs more ticks than this power of two, so that sums fit a solver's 64-bit integers.
+RANGE_BITS = 60
+#: The largest share of the reference time that rounding may cost in all.
+ROUNDING_TOLERANCE = 1e-7
+#: One memory or message size at most: sums over 4,096 layers stay below 2**62.
+MAX_BYTES = 2**50
+
+
+def choose_tick(reference_s: float, horizon_s: float, entries: int) -> float:
+    """Return the tick of an instance, in seconds.
+
+    Parameters
+    ----------
+    reference_s : float
+        A lower bound on (or the scale of) the optimum, in seconds; 0 when none is known.
+    horizon_s : float
+        An upper bound on the cost of any placement, in seconds.
+    entries : int
+        How many table entries one placement sums.
+
+    Raises
+    ------
+    InstanceError
+        When no tick serves both ends: the times would lose more than `ROUNDING_TOLERANCE`.
+    """
+    if horizon_s <= 0:
+        return 1.0
+    reference_s = reference_s if reference_s > 0 else horizon_s
+    fine = math.frexp(reference_s)[1] - RESOLUTION_BITS
+    coarse = math.frexp(horizon_s)[1] - RANGE_BITS
+    tick = math.ldexp(1.0, max(fine, coarse))
+    if tick * entries > ROUNDING_TOLERANCE * reference_s:
+        raise InstanceError(
+            "compute_time_s",
+            f"times span too wide a range to be compared exactly: from {reference_s:.3g} s in all on the "
+            f"fastest devices to {horizon_s:.3g} s on the slowest; expected at most a factor of "
+            f"{ROUNDING_TOLERANCE * 2.0**RANGE_BITS / entries:.1g}",
+        )
+    return tick
+
+
+def to_ticks(time_s: NDArray[np.float64], tick_s: float) -> NDArray[np.float64]:
+    """Round times to multiples of the tick (still in seconds); infinity, the missing link, stays."""
+    return np.asarray(np.rint(time_s / tick_s) * tick_s, dtype=np.float64)
+
+
+def common_unit(sizes_bytes: Iterable[int]) -> int:
+    """Return the largest number of bytes that divides every size, at least 1.
+
+    Dividing a memory row by it is exact once the capacity is floored, and keeps a solver's
+    coefficients small: a row in bytes would have 1e11 in it.
+    """
+    return max(math.gcd(*(int(size) for size in sizes_bytes)), 1)

@@ -1,0 +1,95 @@
+"""Layers, and the decoder-only transformers that they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a model as a placement sees it.
+
+    Parameters
+    ----------
+    name : str
+        For people.
+    memory_bytes : int
+        Memory that it occupies on its device (``Req_i``): weights and reserved KV cache, whole bytes.
+    output_bytes : float
+        Size of its output activation per token (``O_i``).
+    flops, weight_bytes : float, optional
+        Work and bytes read per token, for roofline compute times.
+    """
+
+    name: str
+    memory_bytes: int
+    output_bytes: float
+    flops: float | None = None
+    weight_bytes: float | None = None
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """Shape of a decoder-only transformer with gated feed-forward blocks (the Llama family).
+
+    Parameters
+    ----------
+    name : str
+        As published.
+    hidden_size, intermediate_size, vocabulary_size : int
+        Width of the residual stream, of the feed-forward block, and number of tokens.
+    decoder_layers, attention_heads, key_value_heads : int
+        Counts; fewer key/value than attention heads is grouped-query attention.
+    """
+
+    name: str
+    hidden_size: int
+    intermediate_size: int
+    vocabulary_size: int
+    decoder_layers: int
+    attention_heads: int
+    key_value_heads: int
+
+    @property
+    def key_value_size(self) -> int:
+        """Width of one token's keys (and of its values) in a layer."""
+        return self.hidden_size // self.attention_heads * self.key_value_heads
+
+    @property
+    def decoder_parameters(self) -> int:
+        """Weights of one decoder layer: attention, gated feed-forward, two norms."""
+        attention = 2 * self.hidden_size * (self.hidden_size + self.key_value_size)
+        return attention + 3 * self.hidden_size * self.intermediate_size + 2 * self.hidden_size
+
+    def layers(self, *, bytes_per_parameter: int = 4, sequence_length: int = 128, batch_size: int = 1) -> list[Layer]:
+        """Return embedding, decoder layers and output head, as one token of decoding sees them.
+
+        Parameters
+        ----------
+        bytes_per_parameter : int
+            4 for the papers' full precision.
+        sequence_length : int
+            Tokens of KV cache that a device reserves per layer and sequence, in tokens.
+        batch_size : int
+            Sequences decoded together.
+        """
+        width, size = self.hidden_size, bytes_per_parameter
+        embedding = self.vocabulary_size * width * size
+        decoder = self.decoder_parameters * size
+        cache = 2 * sequence_length * self.key_value_size * size * batch_size
+        head = (self.vocabulary_size + 1) * width * size  # with the final norm
+        attention_flops = 4 * sequence_length * width
+        output = width * size * batch_size
+        block = Layer(
+            name="decoder",
+            memory_bytes=decoder + cache,
+            output_bytes=output,
+            flops=(2 * self.decoder_parameters + attention_flops) * batch_size,
+            weight_bytes=decoder + cache,
+        )
+        return [
+            # An embedding is a table: a token reads one row of it.
+            Layer("embedding", embedding, output, flops=0, weight_bytes=output),
+            *[block] * self.decoder_layers,
+            Layer("head", head, self.vocabulary_size * size * batch_size, 2 * head / size * batch_size, head),
+        ]

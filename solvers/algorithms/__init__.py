@@ -1,0 +1,1 @@
+"""The papers' algorithms and baselines, specialised exact methods, and brute force."""

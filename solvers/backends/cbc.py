@@ -1,0 +1,105 @@
+"""CBC, through PuLP, which carries the solver and speaks to it by files."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from placewise.solvers.matrix import MatrixResult, MatrixRun
+from placewise.solvers.result import Reason
+
+if TYPE_CHECKING:
+    from placewise.solvers.lowering import MatrixModel
+
+#: By the line that CBC itself logs: PuLP reports "Optimal" after a time limit too.
+STATUS = {
+    "Optimal solution found": Reason.OPTIMAL,
+    "Problem proven infeasible": Reason.INFEASIBLE,
+    "Problem is infeasible": Reason.INFEASIBLE,
+    "Linear relaxation infeasible": Reason.INFEASIBLE,
+    # All our variables are bounded.
+    "Pre-processing says infeasible or unbounded": Reason.INFEASIBLE,
+    "Stopped on time limit": Reason.LIMIT,
+    "Stopped on node limit": Reason.LIMIT,
+}
+
+
+def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
+    """Solve a lowered model with CBC."""
+    import pulp
+
+    problem, columns = _pulp_problem(pulp, model)
+    parameters = run.parameters
+    if run.start is not None:
+        for column, value in zip(columns, run.start.tolist(), strict=True):
+            column.setInitialValue(value)
+    with tempfile.TemporaryDirectory(prefix="placewise-cbc-") as folder:
+        log = Path(folder) / "cbc.log"
+        solver = pulp.PULP_CBC_CMD(
+            msg=False,
+            timeLimit=max(run.time_limit, 0.01),
+            gapRel=parameters.relative_gap,
+            threads=parameters.thread_count,
+            warmStart=run.start is not None,
+            logPath=str(log),
+            options=[f"randomCbcSeed {parameters.seed + 1}", "allowableGap 0", "primalTolerance 1e-9"],
+        )
+        solver.tmpDir = folder
+        problem.solve(solver)
+        text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    if parameters.log is not None:
+        print(text)
+    reason, message = _status(text)
+    found = problem.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible)
+    values = np.array([column.varValue or 0.0 for column in columns]) if found else None
+    if reason is Reason.OPTIMAL and values is None:
+        reason, message = Reason.ERROR, f"{message}, but no solution was written"
+    return MatrixResult(reason, values, _bound(text, reason, model, values), f"CBC: {message}")
+
+
+def _status(text: str) -> tuple[Reason, str]:
+    for phrase, reason in STATUS.items():
+        if phrase.lower() in text.lower():
+            return reason, phrase.lower()
+    return Reason.ERROR, (text.strip().splitlines() or ["no output"])[-1]
+
+
+def _bound(text: str, reason: Reason, model: MatrixModel, values: Any) -> float | None:
+    """Return the bound that CBC proved: its final line, else the last one it logged while it searched."""
+    final = re.findall(r"Lower bound:\s+(\S+)", text)
+    if final:
+        return float(final[-1])
+    if reason is Reason.OPTIMAL and values is not None:
+        return float(model.cost @ values)
+    logged = re.findall(r"best possible (-?[\d.]+(?:e[+-]?\d+)?)", text)
+    return float(logged[-1]) if logged else None
+
+
+def _pulp_problem(pulp: Any, model: MatrixModel) -> tuple[Any, list[Any]]:
+    problem = pulp.LpProblem("placewise", pulp.LpMinimize)
+    columns = [
+        pulp.LpVariable(
+            f"x{n}",
+            None if np.isinf(low) else low,
+            None if np.isinf(high) else high,
+            pulp.LpInteger if integer else pulp.LpContinuous,
+        )
+        for n, (low, high, integer) in enumerate(zip(model.lower.tolist(), model.upper.tolist(), model.integer, strict=True))
+    ]
+    # Every column stands in the objective, so that PuLP writes every column.
+    problem.setObjective(pulp.LpAffineExpression(zip(columns, model.cost.tolist(), strict=True)))
+    starts, indices, data = model.matrix.indptr, model.matrix.indices, model.matrix.data.tolist()
+    for row, (low, high) in enumerate(zip(model.row_lower.tolist(), model.row_upper.tolist(), strict=True)):
+        span = range(starts[row], starts[row + 1])
+        body = pulp.LpAffineExpression((columns[indices[p]], data[p]) for p in span)
+        if low == high:
+            problem.addConstraint(body == low, f"r{row}")
+        elif np.isfinite(high):
+            problem.addConstraint(body <= high, f"r{row}")
+        else:
+            problem.addConstraint(body >= low, f"r{row}")
+    return problem, columns

@@ -1,0 +1,72 @@
+"""HiGHS, through highspy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from placewise.solvers.matrix import MatrixResult, MatrixRun
+from placewise.solvers.result import Reason
+
+if TYPE_CHECKING:
+    from placewise.solvers.lowering import MatrixModel
+
+STATUS = {
+    "kOptimal": Reason.OPTIMAL,
+    "kInfeasible": Reason.INFEASIBLE,
+    "kTimeLimit": Reason.LIMIT,
+    "kMemoryLimit": Reason.LIMIT,
+    "kIterationLimit": Reason.LIMIT,
+    "kSolutionLimit": Reason.LIMIT,
+    "kInterrupt": Reason.LIMIT,
+}
+
+
+def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
+    """Solve a lowered model with HiGHS."""
+    import highspy
+
+    highs = highspy.Highs()
+    parameters = run.parameters
+    highs.setOptionValue("output_flag", parameters.log is not None)
+    highs.setOptionValue("time_limit", run.time_limit)
+    highs.setOptionValue("mip_rel_gap", parameters.relative_gap)
+    highs.setOptionValue("mip_abs_gap", 0.0)
+    highs.setOptionValue("mip_feasibility_tolerance", 1e-9)
+    highs.setOptionValue("primal_feasibility_tolerance", 1e-9)
+    highs.setOptionValue("random_seed", parameters.seed)
+    highs.setOptionValue("threads", parameters.thread_count)
+    highs.passModel(_highs_lp(highspy, model))
+    if run.start is not None:
+        solution = highspy.HighsSolution()
+        solution.col_value = run.start.tolist()
+        highs.setSolution(solution)
+    highs.cbMipImprovingSolution.subscribe(lambda event: run.on_solution(np.array(event.data_out.mip_solution)))
+    highs.cbMipInterrupt.subscribe(lambda event: run.on_bound(event.data_out.mip_dual_bound))
+    highs.run()
+
+    status = highs.getModelStatus()
+    info = highs.getInfo()
+    found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible.value
+    return MatrixResult(
+        reason=STATUS.get(status.name, Reason.ERROR),
+        values=np.array(highs.getSolution().col_value) if found else None,
+        dual_bound=info.mip_dual_bound if np.isfinite(info.mip_dual_bound) else None,
+        message=f"HiGHS: {highs.modelStatusToString(status)}",
+    )
+
+
+def _highs_lp(highspy: Any, model: MatrixModel) -> Any:
+    problem = highspy.HighsLp()
+    problem.num_row_, problem.num_col_ = model.shape
+    problem.col_cost_ = model.cost
+    problem.col_lower_, problem.col_upper_ = model.lower, model.upper
+    problem.row_lower_, problem.row_upper_ = model.row_lower, model.row_upper
+    problem.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    problem.a_matrix_.start_ = model.matrix.indptr
+    problem.a_matrix_.index_ = model.matrix.indices
+    problem.a_matrix_.value_ = model.matrix.data
+    kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
+    problem.integrality_ = [kinds[int(integer)] for integer in model.integer]
+    return problem

@@ -1,0 +1,162 @@
+"""The bridge: all methods on one instance, their gaps to the best proven bound, and where they contradict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from placewise.models.errors import NotApplicableError
+from placewise.solvers.registry import comparison_methods, find_method
+from placewise.solvers.result import Conflict, Status, VerifiedResult
+from placewise.solvers.solve import solve
+from placewise.solvers.verify import differs, relative_gap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from placewise.solvers.registry import Method
+
+
+@dataclass(frozen=True)
+class GapReport:
+    """What `compare` found on one instance.
+
+    Parameters
+    ----------
+    instance : Instance
+        What was solved.
+    results : tuple of VerifiedResult
+        One per method, in the order of their running.
+    skipped : mapping of str to str
+        Methods that were not run, and why.
+    conflicts : tuple of Conflict
+        Within one result, and between two.
+    """
+
+    instance: Any
+    results: tuple[VerifiedResult, ...]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    conflicts: tuple[Conflict, ...] = ()
+
+    @property
+    def best_bound(self) -> float | None:
+        """The largest dual bound of a method whose guarantee makes it valid."""
+        return max((r.dual_bound for r in self.results if r.dual_bound is not None), default=None)
+
+    @property
+    def best_objective(self) -> float | None:
+        """The smallest verified objective."""
+        return min((r.objective for r in self.results if r.objective is not None), default=None)
+
+    @property
+    def gaps(self) -> dict[str, float | None]:
+        """Relative gap of each method's objective to the best proven bound; None without one or the other."""
+        bound = self.best_bound
+        return {
+            r.method: None if bound is None or r.objective is None else relative_gap(r.objective, bound)
+            for r in self.results
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report document, format ``placewise-comparison/1``."""
+        gaps = self.gaps
+        return {
+            "format": "placewise-comparison/1",
+            "instance": self.instance.name,
+            "problem": self.instance.problem,
+            "best_objective": self.best_objective,
+            "best_dual_bound": self.best_bound,
+            "results": [r.to_json() | {"gap_to_best_bound": gaps[r.method]} for r in self.results],
+            "skipped": dict(self.skipped),
+            "conflicts": [
+                {"kind": c.kind, "methods": list(c.methods), "message": c.message} for c in self.conflicts
+            ],
+        }
+
+
+def compare(
+    instance: Any,
+    methods: Sequence[str] | None = None,
+    *,
+    started: Callable[[str], None] | None = None,
+    finished: Callable[[VerifiedResult], None] | None = None,
+    **options: Any,
+) -> GapReport:
+    """Run methods one after the other and compare what they prove.
+
+    Parameters
+    ----------
+    instance : Instance
+        As `placewise.instances.read` returns it.
+    methods : sequence of str, optional
+        By default every method of the problem that is installed and applies.
+    started, finished : callable, optional
+        Told of each method's start, and given each result.
+    **options
+        Of `solve`, for every method.
+
+    Raises
+    ------
+    PlacewiseError
+        On an unknown method, or a named one that is not installed or does not apply.
+    """
+    named = methods is not None
+    chosen = [find_method(instance.problem, name) for name in methods] if methods else comparison_methods(instance.problem)
+    results: list[VerifiedResult] = []
+    skipped: dict[str, str] = {}
+    for method in chosen:
+        reason = None if named else _why_not(method, instance)
+        if reason:
+            skipped[method.name] = reason
+            continue
+        if started:
+            started(method.name)
+        try:
+            result = solve(instance, method.name, **options)
+        except NotApplicableError as refusal:
+            if named:
+                raise
+            skipped[method.name] = str(refusal)
+            continue
+        results.append(result)
+        if finished:
+            finished(result)
+    return GapReport(instance, tuple(results), skipped, tuple(find_conflicts(results)))
+
+
+def _why_not(method: Method, instance: Any) -> str | None:
+    if method.missing:
+        return f"not installed: {method.missing}"
+    try:
+        method.guarantee(instance)
+    except NotApplicableError as refusal:
+        return str(refusal)
+    return None
+
+
+def find_conflicts(results: Iterable[VerifiedResult]) -> list[Conflict]:
+    """Return what cannot be true together: within each result, and between any two."""
+    results = list(results)
+    conflicts = [conflict for result in results for conflict in result.conflicts]
+    best = min((r for r in results if r.objective is not None), key=_objective, default=None)
+    if best is None:
+        return conflicts
+    optima = [r for r in results if r.status is Status.OPTIMAL]
+    for result in results:
+        if result.status is Status.INFEASIBLE:
+            text = f"{result.method} claims that there is no placement; {best.method} has one with {best.objective!r}"
+            conflicts.append(Conflict("false-infeasible", (result.method, best.method), text))
+        crossed = result.dual_bound is not None and result.dual_bound > _objective(best)
+        if crossed and differs(result.dual_bound or 0.0, _objective(best)) and result is not best:
+            kind = "optima-disagree" if result in optima and best in optima else "bound-crossed"
+            text = (
+                f"{result.method} claims that nothing is below {result.dual_bound!r}; "
+                f"the placement of {best.method} costs {best.objective!r}"
+            )
+            conflicts.append(Conflict(kind, (result.method, best.method), text))
+    return conflicts
+
+
+def _objective(result: VerifiedResult) -> float:
+    assert result.objective is not None
+    return result.objective

@@ -1,0 +1,89 @@
+"""A back-end on a declarative model: build, lower, solve, extract, and cut off what tolerances let through."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from placewise.models.lazy import load
+from placewise.models.problem import Formulation, problem_of
+from placewise.solvers.lowering import lower
+from placewise.solvers.matrix import MatrixResult, MatrixRun
+from placewise.solvers.result import Claim, Reason
+
+if TYPE_CHECKING:
+    from placewise.solvers.registry import Method
+    from placewise.solvers.run import Run
+
+#: The models' objective unit, milliseconds, in the problem's unit, seconds.
+SECONDS = 1e-3
+
+
+def run_formulation(instance: Any, method: Method, run: Run) -> Claim:
+    """Solve an instance by a back-end on one of its problem's formulations.
+
+    A solver may overload a device within its feasibility tolerance. Such a placement is cut off by name and
+    the model is solved again; what is left of the time limit bounds this.
+    """
+    assert method.backend is not None
+    assert method.formulation is not None
+    statement = problem_of(instance).formulations[method.formulation]
+    minimise = load(method.backend.minimise)
+    began = perf_counter()
+    model = load(statement.build)(instance)
+    build_s = perf_counter() - began
+    solve_s = 0.0
+    while True:
+        began = perf_counter()
+        result, claim_values = _solve_once(model, statement, minimise, run)
+        solve_s += perf_counter() - began
+        placement, objective, bound = claim_values
+        if placement is None or not load(statement.tighten)(model, placement):
+            break
+        if not run.remaining:
+            placement, objective = None, None
+            result = MatrixResult(Reason.LIMIT, message=f"{result.message}; its solution overloads a device")
+            break
+    return Claim(
+        reason=result.reason,
+        placement=placement,
+        objective=objective,
+        dual_bound=bound,
+        message=result.message,
+        build_s=build_s,
+        solve_s=solve_s,
+    )
+
+
+def _solve_once(
+    model: Any, statement: Formulation, minimise: Any, run: Run
+) -> tuple[MatrixResult, tuple[Any, float | None, float | None]]:
+    extract = load(statement.extract)
+    if run.warm_start is not None:
+        load(statement.start)(model, run.warm_start)
+    matrix = lower(model)
+
+    def placement_of(values: Any) -> Any:
+        matrix.load(values)
+        return extract(model)
+
+    def on_solution(values: Any) -> None:
+        run.report(objective=seconds(float(matrix.cost @ values)), placement=placement_of(values))
+
+    def seconds(objective: float) -> float:
+        return matrix.unscaled(objective) * SECONDS
+
+    result: MatrixResult = minimise(
+        matrix,
+        MatrixRun(
+            parameters=run.parameters,
+            time_limit=run.remaining,
+            start=matrix.start() if run.warm_start is not None else None,
+            on_solution=on_solution,
+            on_bound=lambda bound: run.report(dual_bound=seconds(bound)),
+        ),
+    )
+    bound = None if result.dual_bound is None else seconds(result.dual_bound)
+    if result.values is None:
+        return result, (None, None, bound)
+    return result, (placement_of(result.values), seconds(float(matrix.cost @ result.values)), bound)

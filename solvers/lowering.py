@@ -1,0 +1,102 @@
+"""A Pyomo model as matrix and vectors, for solvers that take arrays."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: The largest objective coefficient after scaling: absolute gap tolerances of 1e-6 then mean nothing.
+LARGEST_COST = 1024.0
+
+
+@dataclass(frozen=True, eq=False)
+class MatrixModel:
+    """``min cost x`` subject to ``row_lower <= A x <= row_upper``, ``lower <= x <= upper``, some x integer.
+
+    Parameters
+    ----------
+    matrix : scipy sparse csr_array, shape (m, n)
+        ``A``.
+    cost : ndarray, shape (n,)
+        Scaled objective; `unscaled` gives values in the model's own unit.
+    offset, scale : float
+        Of the objective; the scale is a power of two, hence exact.
+    integer : ndarray of bool, shape (n,)
+        Which variables are integer.
+    columns : list
+        The Pyomo variable of each column.
+    row_names : list of str
+        The Pyomo constraint of each row.
+    """
+
+    matrix: Any
+    cost: NDArray[np.float64]
+    offset: float
+    scale: float
+    row_lower: NDArray[np.float64]
+    row_upper: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    integer: NDArray[np.bool_]
+    columns: list[Any]
+    row_names: list[str]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        rows, columns = self.matrix.shape
+        return int(rows), int(columns)
+
+    def unscaled(self, objective: float) -> float:
+        """Return an objective value of the scaled model in the Pyomo model's unit."""
+        return objective / self.scale + self.offset
+
+    def start(self) -> NDArray[np.float64] | None:
+        """Return the values that the Pyomo variables hold, or None where one has none."""
+        values = [variable.value for variable in self.columns]
+        return None if None in values else np.array(values, dtype=np.float64)
+
+    def load(self, values: NDArray[np.float64]) -> None:
+        """Store a solution in the Pyomo variables, integers rounded."""
+        rounded = np.where(self.integer, np.rint(values), values)
+        for variable, value in zip(self.columns, rounded.tolist(), strict=True):
+            variable.set_value(value, skip_validation=True)
+
+
+def lower(model: Any) -> MatrixModel:
+    """Lower a Pyomo MILP that minimises.
+
+    Parameters
+    ----------
+    model : pyomo.environ.ConcreteModel
+        Linear, with one active objective.
+    """
+    from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
+    from scipy.sparse import csr_array
+
+    form = LinearStandardFormCompiler().write(model, mixed_form=True, set_sense=None)
+    cost = np.asarray(form.c.todense(), dtype=np.float64).ravel()
+    largest = float(np.abs(cost).max(initial=0.0))
+    scale = 2.0 ** (math.log2(LARGEST_COST) - math.frexp(largest)[1]) if largest > 0 else 1.0
+    sense = np.array([row.bound_type for row in form.rows])  # -1: >=, 0: ==, 1: <=
+    rhs = np.asarray(form.rhs, dtype=np.float64)
+    bounds = [variable.bounds for variable in form.columns]
+    return MatrixModel(
+        matrix=csr_array(form.A),
+        cost=cost * scale,
+        offset=float(form.c_offset[0]),
+        scale=scale,
+        row_lower=np.where(sense <= 0, rhs, -np.inf),
+        row_upper=np.where(sense >= 0, rhs, np.inf),
+        lower=np.array([-np.inf if low is None else low for low, _ in bounds]),
+        upper=np.array([np.inf if high is None else high for _, high in bounds]),
+        integer=np.array([not variable.is_continuous() for variable in form.columns]),
+        columns=list(form.columns),
+        row_names=[row.constraint.name for row in form.rows],
+    )

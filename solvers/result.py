@@ -1,0 +1,164 @@
+"""What a method claims, and what is left of it after verification."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from placewise.models.problem import Guarantee, Instance, Violation, problem_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Reason(Enum):
+    """Why a method stopped, in its own words."""
+
+    OPTIMAL = "optimal"
+    INFEASIBLE = "infeasible"
+    LIMIT = "limit"
+    FINISHED = "finished"
+    """A heuristic came to its end."""
+    ERROR = "error"
+
+
+class Status(Enum):
+    """What is known after verification; the words of the result file."""
+
+    OPTIMAL = "optimal"
+    FEASIBLE = "feasible"
+    INFEASIBLE = "infeasible"
+    NO_SOLUTION = "no-solution"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a method says about an instance; nothing in it is believed.
+
+    Parameters
+    ----------
+    reason : Reason
+        Why it stopped.
+    placement : object or None
+        Its best placement.
+    objective : float or None
+        What it thinks the placement costs, in the problem's unit.
+    dual_bound : float or None
+        What it thinks no placement can beat.
+    message : str
+        One line: the solver's status, an error.
+    build_s, solve_s : float
+        Seconds to state the model and to solve it.
+    """
+
+    reason: Reason
+    placement: Any = None
+    objective: float | None = None
+    dual_bound: float | None = None
+    message: str = ""
+    build_s: float = 0.0
+    solve_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A step of a running method: a better placement, or a better bound, after so many seconds."""
+
+    seconds: float
+    objective: float | None = None
+    dual_bound: float | None = None
+    placement: Any = None
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Two statements that cannot both be true; any of them fails a run.
+
+    Parameters
+    ----------
+    kind : str
+        infeasible-solution, objective-mismatch, bound-crossed, optima-disagree or false-infeasible.
+    methods : tuple of str
+        Who says so.
+    message : str
+        The numbers.
+    """
+
+    kind: str
+    methods: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True)
+class VerifiedResult:
+    """A method's answer after its placement was evaluated and its status derived.
+
+    Parameters
+    ----------
+    instance : Instance
+        What was solved.
+    method : str
+        By what.
+    guarantee : Guarantee
+        What that method can prove on this instance.
+    status : Status
+        Derived, never taken over.
+    objective : float or None
+        Re-evaluated, in the problem's unit; None without a feasible placement.
+    dual_bound, relative_gap : float or None
+        None where the method proves no bound.
+    placement : object or None
+        Also kept when it breaks constraints; then `violations` says which.
+    conflicts : tuple of Conflict
+        Claims that the verification refuted.
+    trace : tuple of Progress
+        Incumbents and bounds over time, without placements.
+    """
+
+    instance: Instance
+    method: str
+    guarantee: Guarantee
+    status: Status
+    objective: float | None = None
+    dual_bound: float | None = None
+    relative_gap: float | None = None
+    terms: Mapping[str, float] = field(default_factory=dict)
+    placement: Any = None
+    violations: tuple[Violation, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    message: str = ""
+    build_s: float = 0.0
+    solve_s: float = 0.0
+    trace: tuple[Progress, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def proven(self) -> bool:
+        """Whether the answer is final: an optimum, or a proof that there is none."""
+        return self.status in (Status.OPTIMAL, Status.INFEASIBLE)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result document, format ``placewise-result/1``."""
+        problem = problem_of(self.instance)
+        placement = self.placement
+        return {
+            "format": "placewise-result/1",
+            "instance": self.instance.name,
+            "problem": self.instance.problem,
+            "method": self.method,
+            "guarantee": self.guarantee.value,
+            "status": self.status.value,
+            "objective": self.objective,
+            "unit": problem.unit,
+            "dual_bound": self.dual_bound,
+            "relative_gap": self.relative_gap,
+            "terms": dict(self.terms),
+            "placement": None if placement is None else problem.placement_json(self.instance, placement),
+            "violations": [violation.message for violation in self.violations],
+            "conflicts": [f"{conflict.kind}: {conflict.message}" for conflict in self.conflicts],
+            "message": self.message,
+            "seconds": {"build": self.build_s, "solve": self.solve_s},
+            "versions": dict(self.versions),
+        }
