@@ -55,7 +55,9 @@ def catalogued(kind: str) -> list[str]:
 
 def _load(kind: str, name: str) -> dict[str, Any]:
     if name not in catalogued(kind):
-        raise PlacewiseError(f"{name!r} is not in the catalogue of {kind}; expected one of {', '.join(catalogued(kind))}")
+        raise PlacewiseError(
+            f"{name!r} is not in the catalogue of {kind}; expected one of {', '.join(catalogued(kind))}"
+        )
     path: Path = DATA / kind / f"{name}.json"
     facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return facts

@@ -1,95 +1,35 @@
-"""The instance file, declared: what each key may hold. The shipped JSON Schema is written from here.
-
-``python -m placewise.instances.schema`` prints it.
-"""
+"""Checking a document against its problem's declaration, and the JSON Schema that is written from it."""
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, Literal
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from placewise.instances.strict_json import join
 from placewise.models.errors import InstanceError
-from placewise.models.units import MAX_BYTES
+from placewise.models.lazy import load
 
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Bytes = Annotated[float, Field(ge=0, le=MAX_BYTES, multiple_of=1, allow_inf_nan=False)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Count = Annotated[int, Field(ge=1, le=4096)]
+if TYPE_CHECKING:
+    from placewise.instances.formats.common import Head
 
+_FORMATS = "placewise.instances.formats"
 
-class Part(BaseModel):
-    """Base of all parts: unknown keys and wrong types are errors, nothing is converted."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+#: Per problem the module that declares (``SPEC``), builds and writes its file.
+FORMATS: dict[str, str] = {
+    "edgeshard-latency": f"{_FORMATS}.edgeshard",
+}
 
 
-class DeviceSpec(Part):
-    """One device, or ``count`` equal ones named ``name-0``, ``name-1``, ..."""
-
-    name: Name
-    count: Count = 1
-    memory_bytes: Bytes
-    flops_per_s: Positive | None = None
-    memory_bytes_per_s: Positive | None = None
+def spec_of(problem: str) -> type[Head]:
+    """Return the declaration of a problem's file."""
+    spec: type[Head] = load(f"{FORMATS[problem]}:SPEC")
+    return spec
 
 
-class LinkSpec(Part):
-    """A full mesh of one bandwidth, and the directed links that differ."""
-
-    default: Amount
-    links: list[tuple[Name, Name, Amount]] = []
-    symmetric: bool = False
-
-
-class ClusterSpec(Part):
-    """Devices and bandwidths; row = sender, the diagonal is null, 0 = no link."""
-
-    devices: Annotated[list[DeviceSpec], Field(min_length=1, max_length=4096)]
-    bandwidth_bytes_per_s: list[list[Amount | None]] | LinkSpec | Amount
-    latency_s: list[list[Amount | None]] | Amount = 0.0
-
-
-class LayerSpec(Part):
-    """One layer, or ``repeat`` equal ones in a row."""
-
-    name: Name
-    memory_bytes: Bytes
-    output_bytes: Amount
-    flops: Amount | None = None
-    weight_bytes: Amount | None = None
-    repeat: Count = 1
-
-
-class ModelSpec(Part):
-    """The layers in order."""
-
-    layers: Annotated[list[LayerSpec], Field(min_length=1, max_length=4096)]
-
-
-class EdgeShardSpec(Part):
-    """A file of ``edgeshard-latency`` or ``edgeshard-throughput``."""
-
-    format: Literal["placewise/1"]
-    problem: Literal["edgeshard-latency"]
-    name: Name
-    description: str = ""
-    reference: str = ""
-    cluster: ClusterSpec
-    model: ModelSpec
-    compute_time_s: list[list[Amount]] | None = None
-    source_device: Name
-    return_bytes: Amount = 0.0
-
-
-#: The file's declaration by problem.
-SPECS: dict[str, type[EdgeShardSpec]] = {"edgeshard-latency": EdgeShardSpec}
-
-
-def parse(document: Any) -> EdgeShardSpec:
+def parse(document: Any) -> Head:
     """Check a document against its problem's declaration.
 
     Raises
@@ -102,34 +42,37 @@ def parse(document: Any) -> EdgeShardSpec:
     if document.get("format") != "placewise/1":
         raise InstanceError("format", f"expected 'placewise/1', found {_short(document.get('format'))}")
     problem = document.get("problem")
-    if not isinstance(problem, str) or problem not in SPECS:
-        raise InstanceError("problem", f"expected one of {', '.join(SPECS)}, found {_short(problem)}")
+    if not isinstance(problem, str) or problem not in FORMATS:
+        raise InstanceError("problem", f"expected one of {', '.join(FORMATS)}, found {_short(problem)}")
     try:
-        return SPECS[problem].model_validate(document)
+        return spec_of(problem).model_validate(document)
     except ValidationError as error:
         raise _first_error(error) from None
 
 
 def _first_error(error: ValidationError) -> InstanceError:
-    # Of a value with several allowed forms, the form that came furthest explains best.
-    detail = max(error.errors(include_url=False), key=lambda e: _depth(e["loc"]))
-    first = error.errors(include_url=False)[0]
-    if _path(first["loc"]) != _path(detail["loc"])[: len(_path(first["loc"]))]:
-        detail = first
-    expected = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    detail = error.errors(include_url=False)[0]
+    expected = detail["msg"].removeprefix("Input should be ").replace("a valid", "a")
+    expected = expected.replace("greater than or equal to", ">=").replace("less than or equal to", "<=")
+    path = _path(detail["loc"])
     if detail["type"] == "extra_forbidden":
-        text = "unknown key"
-    elif detail["type"] == "missing":
-        text = "expected a value, found none"
-    elif detail["type"].startswith(("too_", "value_error")):
-        text = expected
-    else:
-        text = f"expected {expected}, found {_short(detail['input'])}"
-    return InstanceError(_path(detail["loc"]), text)
-
-
-def _depth(location: tuple[int | str, ...]) -> int:
-    return sum(isinstance(part, int) for part in location)
+        return InstanceError(path, "unknown key")
+    if detail["type"] == "missing":
+        return InstanceError(path, "expected a value, found none")
+    if "too_short" in detail["type"] or "too_long" in detail["type"]:
+        bounds = detail["ctx"]
+        word = (
+            f"at least {bounds['min_length']}"
+            if "min_length" in bounds
+            else f"at most {bounds['max_length']}"
+        )
+        unit = "characters" if isinstance(detail["input"], str) else "entries"
+        return InstanceError(path, f"expected {word} {unit}, found {len(detail['input'])}")
+    if detail["type"] == "union_tag_invalid":
+        expected = "a number or a matrix"
+    if detail["type"] == "multiple_of":
+        expected = "a whole number"
+    return InstanceError(path, f"expected {expected}, found {_short(detail['input'])}")
 
 
 def _path(location: tuple[int | str, ...]) -> str:
@@ -137,17 +80,15 @@ def _path(location: tuple[int | str, ...]) -> str:
     for part in location:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif part.isidentifier() and part not in _FORMS:
+        elif not part.startswith("<"):  # the form of a value that has several
             path = join(path, part)
     return path
 
 
-#: Words by which pydantic names the form of a union that it tried.
-_FORMS = {"LinkSpec", "float", "none"}
-
-
 def _kind(value: Any) -> str:
-    return {dict: "an object", list: "a list", str: "a text", bool: "true or false"}.get(type(value), "a number")
+    return {dict: "an object", list: "a list", str: "a text", bool: "true or false"}.get(
+        type(value), "a number"
+    )
 
 
 def _short(value: Any) -> str:
@@ -161,11 +102,10 @@ def _short(value: Any) -> str:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of all instance files."""
-    union: Any = SPECS["edgeshard-latency"]
-    for spec in SPECS.values():
-        union = union | spec
-    return TypeAdapter(union).json_schema() | {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-
-
-if __name__ == "__main__":
-    print(json.dumps(json_schema(), indent=1))
+    specs = dict.fromkeys(spec_of(problem) for problem in FORMATS)
+    schema = TypeAdapter(reduce(or_, specs)).json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "placewise instance",
+        **schema,
+    }

@@ -71,5 +71,6 @@ def _check(value: Any, path: str) -> None:
 
 
 def join(path: str, key: str) -> str:
-    """Return the path of a member."""
-    return f"{path}.{key}" if path else key
+    """Return the path of a member, in one line whatever the key is."""
+    word = key if key.isidentifier() else json.dumps(key[:60])
+    return f"{path}.{word}" if path else word

@@ -51,7 +51,9 @@ class Cluster:
         for j, name in enumerate(self.device_names):
             if name in self.device_names[:j]:
                 raise InstanceError("cluster.devices", f"expected distinct names, found {name!r} twice")
-        set_array(self, "memory_bytes", whole_bytes(self.memory_bytes, (size,), "cluster.devices.memory_bytes"))
+        set_array(
+            self, "memory_bytes", whole_bytes(self.memory_bytes, (size,), "cluster.devices.memory_bytes")
+        )
         for name in ("bandwidth_bytes_per_s", "latency_s"):
             values = np.array(getattr(self, name), dtype=np.float64)
             if values.shape == (size, size):

@@ -61,7 +61,9 @@ class Transformer:
         attention = 2 * self.hidden_size * (self.hidden_size + self.key_value_size)
         return attention + 3 * self.hidden_size * self.intermediate_size + 2 * self.hidden_size
 
-    def layers(self, *, bytes_per_parameter: int = 4, sequence_length: int = 128, batch_size: int = 1) -> list[Layer]:
+    def layers(
+        self, *, bytes_per_parameter: int = 4, sequence_length: int = 128, batch_size: int = 1
+    ) -> list[Layer]:
         """Return embedding, decoder layers and output head, as one token of decoding sees them.
 
         Parameters

@@ -101,7 +101,11 @@ def compare(
         On an unknown method, or a named one that is not installed or does not apply.
     """
     named = methods is not None
-    chosen = [find_method(instance.problem, name) for name in methods] if methods else comparison_methods(instance.problem)
+    chosen = (
+        [find_method(instance.problem, name) for name in methods]
+        if methods
+        else comparison_methods(instance.problem)
+    )
     results: list[VerifiedResult] = []
     skipped: dict[str, str] = {}
     for method in chosen:

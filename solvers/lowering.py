@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,9 @@ if TYPE_CHECKING:
 
 #: The largest objective coefficient after scaling: absolute gap tolerances of 1e-6 then mean nothing.
 LARGEST_COST = 1024.0
+#: The largest row coefficient: with 1e10 bytes in a row and a tolerance of 1e-9, CBC 2.10.3 calls feasible
+#: instances infeasible. Scaling by powers of two is exact.
+LARGEST_COEFFICIENT = 1024.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +29,8 @@ class MatrixModel:
         Scaled objective; `unscaled` gives values in the model's own unit.
     offset, scale : float
         Of the objective; the scale is a power of two, hence exact.
+    row_scale : ndarray, shape (m,)
+        By which each row was multiplied: powers of two, 1 for rows with small coefficients.
     integer : ndarray of bool, shape (n,)
         Which variables are integer.
     columns : list
@@ -39,6 +43,7 @@ class MatrixModel:
     cost: NDArray[np.float64]
     offset: float
     scale: float
+    row_scale: NDArray[np.float64]
     row_lower: NDArray[np.float64]
     row_upper: NDArray[np.float64]
     lower: NDArray[np.float64]
@@ -52,6 +57,10 @@ class MatrixModel:
         """Rows and columns."""
         rows, columns = self.matrix.shape
         return int(rows), int(columns)
+
+    def row_bounds(self, row: int) -> tuple[float, float]:
+        """Lower and upper bound of a row, scaled."""
+        return float(self.row_lower[row]), float(self.row_upper[row])
 
     def unscaled(self, objective: float) -> float:
         """Return an objective value of the scaled model in the Pyomo model's unit."""
@@ -78,20 +87,23 @@ def lower(model: Any) -> MatrixModel:
         Linear, with one active objective.
     """
     from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
-    from scipy.sparse import csr_array
+    from scipy.sparse import csr_array, diags_array
 
     form = LinearStandardFormCompiler().write(model, mixed_form=True, set_sense=None)
     cost = np.asarray(form.c.todense(), dtype=np.float64).ravel()
     largest = float(np.abs(cost).max(initial=0.0))
-    scale = 2.0 ** (math.log2(LARGEST_COST) - math.frexp(largest)[1]) if largest > 0 else 1.0
+    scale = float(_power_of_two(np.array(largest), LARGEST_COST))
+    matrix = csr_array(form.A)
+    row_scale = np.minimum(1.0, _power_of_two(abs(matrix).max(axis=1).toarray().ravel(), LARGEST_COEFFICIENT))
     sense = np.array([row.bound_type for row in form.rows])  # -1: >=, 0: ==, 1: <=
-    rhs = np.asarray(form.rhs, dtype=np.float64)
+    rhs = np.asarray(form.rhs, dtype=np.float64) * row_scale
     bounds = [variable.bounds for variable in form.columns]
     return MatrixModel(
-        matrix=csr_array(form.A),
+        matrix=csr_array(diags_array(row_scale) @ matrix),
         cost=cost * scale,
         offset=float(form.c_offset[0]),
         scale=scale,
+        row_scale=row_scale,
         row_lower=np.where(sense <= 0, rhs, -np.inf),
         row_upper=np.where(sense >= 0, rhs, np.inf),
         lower=np.array([-np.inf if low is None else low for low, _ in bounds]),
@@ -100,3 +112,8 @@ def lower(model: Any) -> MatrixModel:
         columns=list(form.columns),
         row_names=[row.constraint.name for row in form.rows],
     )
+
+
+def _power_of_two(largest: NDArray[np.float64], target: float) -> NDArray[np.float64]:
+    """Return the powers of two that bring the largest numbers just below the target; 1 for 0."""
+    return np.where(largest > 0, target / np.ldexp(1.0, np.frexp(largest)[1]), 1.0)

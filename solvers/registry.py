@@ -11,7 +11,6 @@ from placewise.models.lazy import load
 from placewise.models.problem import Guarantee, problem_named
 
 
-
 @dataclass(frozen=True)
 class Backend:
     """A solver of lowered models.
@@ -103,17 +102,35 @@ _ALGORITHMS = "placewise.solvers.algorithms"
 
 BACKENDS: dict[str, Backend] = {
     "highs": Backend(
-        f"{_BACKENDS}.highs:minimise", "highspy", "pip install 'highspy>=1.11,<1.14'", ("highspy", "pyomo"), "HiGHS"
+        f"{_BACKENDS}.highs:minimise",
+        "highspy",
+        "pip install 'highspy>=1.11,<1.14'",
+        ("highspy", "pyomo"),
+        "HiGHS",
     ),
     "scip": Backend(
-        f"{_BACKENDS}.scip:minimise", "ortools", "pip install ortools", ("ortools", "pyomo"), "SCIP in OR-Tools"
+        f"{_BACKENDS}.scip:minimise",
+        "ortools",
+        "pip install ortools",
+        ("ortools", "pyomo"),
+        "SCIP in OR-Tools",
     ),
     "cp-sat": Backend(
-        f"{_BACKENDS}.cpsat:minimise", "ortools", "pip install ortools", ("ortools", "pyomo"), "CP-SAT of OR-Tools"
+        f"{_BACKENDS}.cpsat:minimise",
+        "ortools",
+        "pip install ortools",
+        ("ortools", "pyomo"),
+        "CP-SAT of OR-Tools",
     ),
-    "cbc": Backend(f"{_BACKENDS}.cbc:minimise", "pulp", "pip install 'pulp<4'", ("pulp", "pyomo"), "CBC in PuLP"),
+    "cbc": Backend(
+        f"{_BACKENDS}.cbc:minimise", "pulp", "pip install 'pulp<4'", ("pulp", "pyomo"), "CBC in PuLP"
+    ),
     "scipy": Backend(
-        f"{_BACKENDS}.scipy_milp:minimise", "scipy", "pip install scipy", ("scipy", "pyomo"), "the HiGHS in SciPy"
+        f"{_BACKENDS}.scipy_milp:minimise",
+        "scipy",
+        "pip install scipy",
+        ("scipy", "pyomo"),
+        "the HiGHS in SciPy",
     ),
     "gurobi": Backend(
         f"{_BACKENDS}.gurobi:minimise",
@@ -158,7 +175,9 @@ ALGORITHMS: dict[str, dict[str, Algorithm]] = {
             "fill the device, go on to the cheapest next one",
         ),
         "edge-solo": Algorithm(
-            f"{_ALGORITHMS}.edgeshard_baselines:edge_solo", Guarantee.HEURISTIC, "the paper's baseline: all on the source"
+            f"{_ALGORITHMS}.edgeshard_baselines:edge_solo",
+            Guarantee.HEURISTIC,
+            "the paper's baseline: all on the source",
         ),
         "cloud-edge-even": Algorithm(
             f"{_ALGORITHMS}.edgeshard_baselines:cloud_edge_even",
@@ -219,9 +238,5 @@ def default_method(instance: Any) -> Method:
 def comparison_methods(problem: str) -> list[Method]:
     """Return what `compare` runs by default: all algorithms, every back-end once, and the other statements by HiGHS."""
     return [
-        method
-        for name, method in methods_of(problem).items()
-        if "/" not in name or name.startswith("highs/")
+        method for name, method in methods_of(problem).items() if "/" not in name or name.startswith("highs/")
     ]
-
-

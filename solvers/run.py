@@ -52,7 +52,9 @@ class Run:
         """Seconds left of the time limit, at least 0."""
         return max(self.parameters.time_limit - self.elapsed, 0.0)
 
-    def report(self, objective: float | None = None, dual_bound: float | None = None, placement: Any = None) -> None:
+    def report(
+        self, objective: float | None = None, dual_bound: float | None = None, placement: Any = None
+    ) -> None:
         """Report a placement or bound, in the problem's unit; only what is better than before is passed on."""
         if self._report is None:
             return

@@ -120,7 +120,12 @@ def _kept(last: Progress, reason: Reason, message: str, began: float) -> Claim:
     """Return what a stopped worker leaves: a crash with an incumbent still has the incumbent."""
     reason = Reason.LIMIT if last.placement is not None else reason
     return Claim(
-        reason, last.placement, last.objective, last.dual_bound, message=message, solve_s=perf_counter() - began
+        reason,
+        last.placement,
+        last.objective,
+        last.dual_bound,
+        message=message,
+        solve_s=perf_counter() - began,
     )
 
 

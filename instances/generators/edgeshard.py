@@ -24,9 +24,9 @@ TESTBED = (("agx", "jetson-agx-orin-32gb", 12), ("nx", "jetson-orin-nx-16gb", 2)
 TOKEN_BYTES = 4
 
 
-def testbed(
-    model: str = "llama2-7b",
+def paper_testbed(
     *,
+    model: str = "llama2-7b",
     cloud_mbps: float = 1.0,
     devices: int = 15,
     seed: int = 1,
@@ -88,56 +88,55 @@ def testbed(
         source=0,
         return_bytes=TOKEN_BYTES,
         description=(
-            f"{model} in full precision, {sequence_length} tokens of KV cache, on {devices} devices in the testbed's "
-            f"proportions; source to cloud {cloud_mbps:g} Mbps, other links 50 Mbps within 20 %, seed {seed}; "
-            "compute times by roofline"
+            f"{model} in full precision, {sequence_length} tokens of KV cache, {devices} devices; source to cloud "
+            f"{cloud_mbps:g} Mbps, others 50 Mbps within 20 %, seed {seed}; roofline times"
         ),
         reference="EdgeShard, Section V-A, Table III",
     )
 
 
-def tiny(seed: int, *, family: str = "mixed", name: str | None = None) -> EdgeShardInstance:
+def tiny(*, seed: int, kind: str = "mixed", name: str | None = None) -> EdgeShardInstance:
     """Return a random instance that brute force solves: 2 to 5 devices, 2 to 6 layers.
 
     Parameters
     ----------
     seed : int
         All choices follow from it.
-    family : str
+    kind : str
         ``tight``: memory for little more than the layers; ``one-byte``: a placement drawn at random fills its
         devices to the byte, or misses by one; ``sparse``: a third of the links are missing; ``equal``: equal
         layers between the first and the last; ``loose``: memory does not bind; ``mixed``: one of these by seed.
     name : str, optional
         Name of the instance.
     """
-    families = ("tight", "one-byte", "sparse", "equal", "loose")
+    kinds = ("tight", "one-byte", "sparse", "equal", "loose")
     draw = random.Random(seed)  # noqa: S311
-    if family == "mixed":
-        family = draw.choice(families)
-    if family not in families:
-        raise PlacewiseError(f"family: expected one of mixed, {', '.join(families)}, found {family!r}")
+    if kind == "mixed":
+        kind = draw.choice(kinds)
+    if kind not in kinds:
+        raise PlacewiseError(f"kind: expected one of mixed, {', '.join(kinds)}, found {kind!r}")
     size, count = draw.randint(2, 5), draw.randint(2, 6)
     # Memory in units of all magnitudes, so that one byte is sometimes 1 of 10 and sometimes 1 of 1e10.
     unit = draw.choice([1, 1, 1000, 809_533_440])
     need = [draw.randint(1, 9) * unit + draw.choice([0, 0, draw.randint(0, unit - 1)]) for _ in range(count)]
     output = [float(draw.choice([1, 2, 4])) for _ in range(count)]
     compute = [[draw.randint(0, 20) / 16 for _ in range(size)] for _ in range(count)]
-    if family == "equal":
+    if kind == "equal":
         for i in range(2, count - 1):
             need[i], output[i], compute[i] = need[1], output[1], compute[1]
         output[0] = output[min(1, count - 1)]
     # Message times n / 16 seconds for small n: many ties, and shortcuts through a third device.
     bandwidth = [[0.0 if k == j else 16 / draw.randint(1, 12) for j in range(size)] for k in range(size)]
-    if family == "sparse":
+    if kind == "sparse":
         bandwidth = [[rate * (draw.random() > 1 / 3) for rate in row] for row in bandwidth]
     source = draw.randrange(size)
     placement = [source] + [draw.randrange(size) for _ in range(count - 1)]
     return EdgeShardInstance(
-        name=name or f"tiny-{family}-{seed}",
+        name=name or f"tiny-{kind}-{seed}",
         problem="edgeshard-latency",
         cluster=Cluster(
             device_names=tuple(f"device-{j}" for j in range(size)),
-            memory_bytes=np.array(_budgets(draw, family, need, placement, size)),
+            memory_bytes=np.array(_budgets(draw, kind, need, placement, size)),
             bandwidth_bytes_per_s=np.array(bandwidth),
             latency_s=np.full((size, size), draw.choice([0.0, 0.0, 1 / 16])),
         ),
@@ -145,15 +144,17 @@ def tiny(seed: int, *, family: str = "mixed", name: str | None = None) -> EdgeSh
         compute_time_s=np.array(compute),
         source=source,
         return_bytes=draw.choice([0.0, 1.0]),
-        description=f"random, family {family}, seed {seed}",
+        description=f"random, {kind}, seed {seed}",
     )
 
 
-def _budgets(draw: random.Random, family: str, need: Sequence[int], placement: Sequence[int], size: int) -> list[int]:
-    if family == "loose":
+def _budgets(
+    draw: random.Random, kind: str, need: Sequence[int], placement: Sequence[int], size: int
+) -> list[int]:
+    if kind == "loose":
         return [sum(need)] * size
     used = [sum(n for n, j in zip(need, placement, strict=True) if j == device) for device in range(size)]
-    if family == "one-byte":
+    if kind == "one-byte":
         short = draw.randrange(size) if draw.random() < 0.5 else None
         return [max(space - (device == short), 0) for device, space in enumerate(used)]
     average = sum(need) / size

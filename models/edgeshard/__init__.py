@@ -2,7 +2,9 @@
 
 Sets
     layers ``i = 0..N-1`` and devices ``j, k = 0..M-1``.
+
 Parameters
+----------
     ``t_ij`` compute time, ``O_i`` output bytes, ``B_kj`` bandwidth, ``Req_i`` and ``Mem_j`` memory, the source.
 Variables
     ``X_ij``: layer i runs on device j.

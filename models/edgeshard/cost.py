@@ -64,7 +64,9 @@ def latency_costs(instance: EdgeShardInstance) -> LatencyCosts:
 
     largest_s = np.where(np.isfinite(messages_s), messages_s, 0).max(axis=(1, 2))
     horizon_s = (
-        compute_s.max(axis=1).sum() + largest_s[message[:-1]].sum() + return_s[np.isfinite(return_s)].max(initial=0)
+        compute_s.max(axis=1).sum()
+        + largest_s[message[:-1]].sum()
+        + return_s[np.isfinite(return_s)].max(initial=0)
     )
     reference_s = compute_s[0, source] + compute_s[1:].min(axis=1).sum()
     tick_s = choose_tick(float(reference_s), float(horizon_s), entries=2 * len(outputs))

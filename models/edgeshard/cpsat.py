@@ -8,6 +8,7 @@ layer. All numbers are integers: ticks and bytes, exactly those of `evaluate_lat
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +92,7 @@ class RunLengthModel:
         order = list(dict.fromkeys((placement[0], *block)))
         for device, count in self.count.items():
             self.cp_model.add_hint(count, block.count(device))
-        hops = set(zip(order, order[1:], strict=False))
+        hops = set(pairwise(order))
         for pair, arc in self.arcs.items():
             self.cp_model.add_hint(arc, int(pair in hops))
 
@@ -137,7 +138,7 @@ def latency_run_length(instance: EdgeShardInstance) -> RunLengthModel:
         (k, j): model.new_bool_var(f"arc[{k},{j}]")
         for k in devices
         for j in devices
-        if k != j and j != source and isfinite(hop_s[k, j])
+        if j not in (k, source) and isfinite(hop_s[k, j])
     }
     closings = {move: model.new_bool_var(f"closing[{move}]") for move in closing_moves(instance)}
     ends = {j: [literal for move, literal in closings.items() if move.end == j] for j in devices}
@@ -188,9 +189,8 @@ def closing_moves(instance: EdgeShardInstance) -> list[Closing]:
     shortcuts = {j: shortcut_pairs(hop_s, j) for j in devices}
     moves = [Closing(j, j, None, float(tail_s[j])) for j in devices]
     for end in (j for j in devices if j != source):
-        for host in (j for j in devices if j != end):
-            if host == source or shortcuts[host].any():
-                moves.append(Closing(end, host, None, float(hop_s[end, host] + tail_s[host])))
+        hosts = [j for j in devices if j != end and (j == source or shortcuts[j].any())]
+        moves += [Closing(end, j, None, float(hop_s[end, j] + tail_s[j])) for j in hosts]
         for relay in devices:
             if relay not in (end, source) and shortcuts[relay][end, source]:
                 time_s = hop_s[end, relay] + hop_s[relay, source] + tail_s[source]

@@ -58,13 +58,19 @@ class EdgeShardInstance:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.layers) <= MAX_LAYERS:
-            raise InstanceError("model.layers", f"expected 1 to {MAX_LAYERS} layers, found {len(self.layers)}")
+            raise InstanceError(
+                "model.layers", f"expected 1 to {MAX_LAYERS} layers, found {len(self.layers)}"
+            )
         if not 0 <= self.source < self.cluster.size:
-            raise InstanceError("source_device", f"expected a device of the cluster, found index {self.source}")
+            raise InstanceError(
+                "source_device", f"expected a device of the cluster, found index {self.source}"
+            )
         shape = (len(self.layers), self.cluster.size)
         set_array(self, "compute_time_s", non_negative(self.compute_time_s, shape, "compute_time_s"))
         whole_bytes([layer.memory_bytes for layer in self.layers], shape[:1], "model.layers.memory_bytes")
-        outputs = non_negative([layer.output_bytes for layer in self.layers], shape[:1], "model.layers.output_bytes")
+        outputs = non_negative(
+            [layer.output_bytes for layer in self.layers], shape[:1], "model.layers.output_bytes"
+        )
         if max(*outputs, self.return_bytes) > MAX_BYTES:
             raise InstanceError("model.layers.output_bytes", "expected at most 2**50 bytes")
         non_negative([self.return_bytes], (1,), "return_bytes")

@@ -108,7 +108,9 @@ def _assignment(instance: EdgeShardInstance) -> Any:
     model.privacy = pyo.Constraint(expr=model.assign[0, instance.source] == 1)
     unit = common_unit(instance.memory_bytes)
     model.requirement = pyo.Param(model.layers, initialize=lambda _, i: int(instance.memory_bytes[i]) // unit)
-    model.budget = pyo.Param(model.devices, initialize=lambda _, j: int(instance.cluster.memory_bytes[j]) // unit)
+    model.budget = pyo.Param(
+        model.devices, initialize=lambda _, j: int(instance.cluster.memory_bytes[j]) // unit
+    )
     model.memory = pyo.Constraint(
         model.devices,
         rule=lambda m, j: pyo.quicksum(m.requirement[i] * m.assign[i, j] for i in m.layers) <= m.budget[j],
@@ -125,13 +127,19 @@ def _minimise_latency(model: Any, costs: Any, transfers: Any) -> None:
     cut_off = [j for j in model.devices if not isfinite(costs.return_s[j])]
     model.no_return_link = pyo.Constraint(cut_off, rule=lambda m, j: m.assign[last, j] == 0)
     compute = pyo.quicksum(
-        float(costs.compute_s[i, j]) * MILLISECONDS * model.assign[i, j] for i in model.layers for j in model.devices
+        float(costs.compute_s[i, j]) * MILLISECONDS * model.assign[i, j]
+        for i in model.layers
+        for j in model.devices
     )
     communication = pyo.quicksum(
-        float(costs.transfer_s(i - 1)[k, j]) * MILLISECONDS * variable for (i, k, j), variable in transfers if k != j
+        float(costs.transfer_s(i - 1)[k, j]) * MILLISECONDS * variable
+        for (i, k, j), variable in transfers
+        if k != j
     )
     token = pyo.quicksum(
-        float(costs.return_s[j]) * MILLISECONDS * model.assign[last, j] for j in model.devices if j not in cut_off
+        float(costs.return_s[j]) * MILLISECONDS * model.assign[last, j]
+        for j in model.devices
+        if j not in cut_off
     )
     model.latency = pyo.Objective(expr=compute + communication + token)
 

@@ -63,7 +63,9 @@ def evaluate_latency(instance: EdgeShardInstance, placement: Sequence[int]) -> E
     total_s = compute_s + communication_s + return_s
     terms = {"compute": compute_s, "communication": communication_s, "return": return_s}
     if math.isinf(total_s):
-        return Evaluation(None, {name: value for name, value in terms.items() if math.isfinite(value)}, tuple(violations))
+        return Evaluation(
+            None, {name: value for name, value in terms.items() if math.isfinite(value)}, tuple(violations)
+        )
     return Evaluation(total_s, terms, tuple(violations))
 
 
@@ -94,5 +96,7 @@ def from_json(instance: EdgeShardInstance, document: Any) -> Placement:
     names = instance.cluster.device_names
     for i, name in enumerate(document["layers"]):
         if name not in names:
-            raise InstanceError(f"placement.layers[{i}]", f"expected a device of {instance.name}, found {name!r}")
+            raise InstanceError(
+                f"placement.layers[{i}]", f"expected a device of {instance.name}, found {name!r}"
+            )
     return tuple(names.index(name) for name in document["layers"])

@@ -26,7 +26,9 @@ def guarantee(instance: Any) -> Guarantee:
     """Return EXACT for tiny instances; raise `NotApplicableError` for others."""
     count = SPACES[instance.problem][0](instance)
     if count > LARGEST_COUNT:
-        raise NotApplicableError(f"brute force takes up to {LARGEST_COUNT:,} placements; {instance.name} has {count:.3g}")
+        raise NotApplicableError(
+            f"brute force takes up to {LARGEST_COUNT:,} placements; {instance.name} has {count:.3g}"
+        )
     return Guarantee.EXACT
 
 
@@ -41,7 +43,9 @@ def run(instance: Any, run: Run) -> Claim:
             run.report(objective=best_objective, placement=best)
         if not run.remaining:
             objective = None if best is None else best_objective
-            return Claim(Reason.LIMIT, best, objective, message="stopped by the time limit", solve_s=run.elapsed)
+            return Claim(
+                Reason.LIMIT, best, objective, message="stopped by the time limit", solve_s=run.elapsed
+            )
     if best is None:
         return Claim(Reason.INFEASIBLE, message="every placement breaks a constraint", solve_s=run.elapsed)
     return Claim(Reason.OPTIMAL, best, best_objective, best_objective, solve_s=run.elapsed)

@@ -38,7 +38,9 @@ def _algorithm_1(instance: EdgeShardInstance, run: Run, *, once: bool) -> Claim:
     free = [int(size) for size in instance.cluster.memory_bytes]
     table = [[inf] * len(devices) for _ in need]
     choice: list[list[int]] = [[source] * len(devices) for _ in need]
-    table[0][source] = float(costs.compute_s[0, source]) + (float(costs.return_s[source]) if last == 0 else 0.0)
+    table[0][source] = float(costs.compute_s[0, source]) + (
+        float(costs.return_s[source]) if last == 0 else 0.0
+    )
     if once:
         free[source] -= need[0]
     for i in range(1, last + 1):
@@ -59,7 +61,9 @@ def _algorithm_1(instance: EdgeShardInstance, run: Run, *, once: bool) -> Claim:
 
     device = min(devices, key=table[last].__getitem__)
     if not isfinite(table[last][device]):
-        return Claim(Reason.FINISHED, message="the table has no finite entry for the last layer", solve_s=run.elapsed)
+        return Claim(
+            Reason.FINISHED, message="the table has no finite entry for the last layer", solve_s=run.elapsed
+        )
     placement = [device]
     for i in range(last, 0, -1):
         placement.append(choice[i][placement[-1]])

@@ -63,7 +63,9 @@ def run(instance: EdgeShardInstance, run: Run) -> Claim:
     while heap and heap[0][0] < upper - half_tick:
         popped += 1
         if popped % 256 == 0 and (not run.remaining or len(labels) > LARGEST_COUNT):
-            message_text = "stopped by the time limit" if not run.remaining else f"stopped at {LARGEST_COUNT:,} labels"
+            message_text = (
+                "stopped by the time limit" if not run.remaining else f"stopped at {LARGEST_COUNT:,} labels"
+            )
             objective = None if incumbent is None else upper
             return Claim(Reason.LIMIT, incumbent, objective, heap[0][0], message_text, solve_s=run.elapsed)
         bound, label, i, device, so_far, free = heapq.heappop(heap)

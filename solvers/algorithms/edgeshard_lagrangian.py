@@ -39,11 +39,15 @@ class PricedBound:
     to_go_s: NDArray[np.float64]
 
 
-def priced_bound(instance: EdgeShardInstance, price_s: NDArray[np.float64]) -> tuple[PricedBound, tuple[int, ...]]:
+def priced_bound(
+    instance: EdgeShardInstance, price_s: NDArray[np.float64]
+) -> tuple[PricedBound, tuple[int, ...]]:
     """Return the bound at given prices and the path that attains it."""
     costs, need = latency_costs(instance), instance.memory_bytes
     budget, source = instance.cluster.memory_bytes, instance.source
-    stays = np.where(need[:, None] <= budget[None, :], costs.compute_s + need[:, None] * price_s[None, :], np.inf)
+    stays = np.where(
+        need[:, None] <= budget[None, :], costs.compute_s + need[:, None] * price_s[None, :], np.inf
+    )
     count = len(need)
     to_go = np.empty_like(stays)
     to_go[-1] = costs.return_s

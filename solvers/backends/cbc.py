@@ -28,6 +28,11 @@ STATUS = {
 }
 
 
+#: Added to the right-hand side of scaled rows: PuLP writes 12 decimals, and CBC's cuts then cut off a placement
+#: that fills a device to the byte. What this lets through is evaluated and cut off like any overload.
+MARGIN = 1e-6
+
+
 def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
     """Solve a lowered model with CBC."""
     import pulp
@@ -88,7 +93,9 @@ def _pulp_problem(pulp: Any, model: MatrixModel) -> tuple[Any, list[Any]]:
             None if np.isinf(high) else high,
             pulp.LpInteger if integer else pulp.LpContinuous,
         )
-        for n, (low, high, integer) in enumerate(zip(model.lower.tolist(), model.upper.tolist(), model.integer, strict=True))
+        for n, (low, high, integer) in enumerate(
+            zip(model.lower.tolist(), model.upper.tolist(), model.integer, strict=True)
+        )
     ]
     # Every column stands in the objective, so that PuLP writes every column.
     problem.setObjective(pulp.LpAffineExpression(zip(columns, model.cost.tolist(), strict=True)))
@@ -98,8 +105,9 @@ def _pulp_problem(pulp: Any, model: MatrixModel) -> tuple[Any, list[Any]]:
         body = pulp.LpAffineExpression((columns[indices[p]], data[p]) for p in span)
         if low == high:
             problem.addConstraint(body == low, f"r{row}")
-        elif np.isfinite(high):
-            problem.addConstraint(body <= high, f"r{row}")
-        else:
-            problem.addConstraint(body >= low, f"r{row}")
+        margin = MARGIN * (model.row_scale[row] != 1)
+        if np.isfinite(high) and low != high:
+            problem.addConstraint(body <= high + margin, f"r{row}")
+        elif low != high:
+            problem.addConstraint(body >= low - margin, f"r{row}")
     return problem, columns

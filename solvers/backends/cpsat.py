@@ -30,6 +30,8 @@ STATUS = {
 PORTFOLIO = 8
 #: Sum of all objective terms after scaling, as a power of two; 64-bit sums must hold.
 OBJECTIVE_BITS = 56
+#: Stands for an infinite bound of a row.
+UNBOUNDED = 2**62
 
 
 @dataclass(frozen=True)
@@ -101,22 +103,15 @@ def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
     """
     from ortools.sat.python import cp_model
 
-    _require_integers(model)
+    rows = _integer_rows(model)
     integers = cp_model.CpModel()
     columns = [
         integers.new_int_var(round(low), round(high), f"x{n}")
         for n, (low, high) in enumerate(zip(model.lower.tolist(), model.upper.tolist(), strict=True))
     ]
-    starts, indices = model.matrix.indptr, model.matrix.indices
-    data = np.rint(model.matrix.data).astype(np.int64).tolist()
-    for row, (low, high) in enumerate(zip(model.row_lower.tolist(), model.row_upper.tolist(), strict=True)):
-        span = range(starts[row], starts[row + 1])
-        body = cp_model.LinearExpr.weighted_sum([columns[indices[p]] for p in span], [data[p] for p in span])
-        integers.add_linear_constraint(
-            body,
-            cp_model.INT32_MIN * 2**31 if math.isinf(low) else round(low),
-            cp_model.INT32_MAX * 2**31 if math.isinf(high) else round(high),
-        )
+    for indices, coefficients, low, high in rows:
+        body = cp_model.LinearExpr.weighted_sum([columns[n] for n in indices], coefficients)
+        integers.add_linear_constraint(body, low, high)
     scale, cost, slack = _integer_cost(model)
     integers.minimize(cp_model.LinearExpr.weighted_sum(columns, cost))
     if run.start is not None:
@@ -141,17 +136,25 @@ def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
     )
 
 
-def _require_integers(model: MatrixModel) -> None:
+def _integer_rows(model: MatrixModel) -> list[tuple[list[int], list[int], int, int]]:
+    """Return columns, coefficients and bounds of each row as the Pyomo model states it, or refuse a fraction."""
     if not model.integer.all():
         name = model.columns[int(np.argmin(model.integer))].name
         raise NotApplicableError(f"CP-SAT takes integer variables only; {name} is continuous")
-    for row in range(model.shape[0]):
+    rows = []
+    for row, scale in enumerate(model.row_scale.tolist()):
         span = slice(model.matrix.indptr[row], model.matrix.indptr[row + 1])
-        numbers = [*model.matrix.data[span], model.row_lower[row], model.row_upper[row]]
-        if any(math.isfinite(number) and number != round(number) for number in numbers):
+        numbers = [number / scale for number in (*model.matrix.data[span].tolist(), *model.row_bounds(row))]
+        finite = [number for number in numbers if math.isfinite(number)]
+        if any(number != round(number) for number in finite):
             raise NotApplicableError(f"CP-SAT takes integer rows only; {model.row_names[row]} has a fraction")
-        if any(math.isfinite(number) and abs(number) >= 2**62 for number in numbers):
-            raise NotApplicableError(f"CP-SAT takes 64-bit numbers only; {model.row_names[row]} overflows them")
+        if any(abs(number) >= UNBOUNDED for number in finite):
+            raise NotApplicableError(
+                f"CP-SAT takes 64-bit numbers only; {model.row_names[row]} overflows them"
+            )
+        *coefficients, low, high = (round(max(min(number, UNBOUNDED), -UNBOUNDED)) for number in numbers)
+        rows.append((model.matrix.indices[span].tolist(), coefficients, low, high))
+    return rows
 
 
 def _integer_cost(model: MatrixModel) -> tuple[float, list[int], float]:

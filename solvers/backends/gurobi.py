@@ -12,7 +12,14 @@ from placewise.solvers.result import Reason
 if TYPE_CHECKING:
     from placewise.solvers.lowering import MatrixModel
 
-STATUS = {2: Reason.OPTIMAL, 3: Reason.INFEASIBLE, 7: Reason.LIMIT, 8: Reason.LIMIT, 9: Reason.LIMIT, 11: Reason.LIMIT}
+STATUS = {
+    2: Reason.OPTIMAL,
+    3: Reason.INFEASIBLE,
+    7: Reason.LIMIT,
+    8: Reason.LIMIT,
+    9: Reason.LIMIT,
+    11: Reason.LIMIT,
+}
 
 
 def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
@@ -20,13 +27,20 @@ def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
     import gurobipy
 
     parameters = run.parameters
-    with gurobipy.Env(params={"OutputFlag": int(parameters.log is not None)}) as env, gurobipy.Model(env=env) as grb:
+    with (
+        gurobipy.Env(params={"OutputFlag": int(parameters.log is not None)}) as env,
+        gurobipy.Model(env=env) as grb,
+    ):
         kinds = np.where(model.integer, gurobipy.GRB.INTEGER, gurobipy.GRB.CONTINUOUS)
         x = grb.addMVar(model.shape[1], lb=model.lower, ub=model.upper, obj=model.cost, vtype=kinds)
         low, high = np.isfinite(model.row_lower), np.isfinite(model.row_upper)
         grb.addConstr(model.matrix[low] @ x >= model.row_lower[low])
         grb.addConstr(model.matrix[high] @ x <= model.row_upper[high])
-        grb.Params.TimeLimit, grb.Params.MIPGap, grb.Params.MIPGapAbs = run.time_limit, parameters.relative_gap, 0
+        grb.Params.TimeLimit, grb.Params.MIPGap, grb.Params.MIPGapAbs = (
+            run.time_limit,
+            parameters.relative_gap,
+            0,
+        )
         grb.Params.FeasibilityTol = grb.Params.IntFeasTol = 1e-9
         grb.Params.Threads, grb.Params.Seed = parameters.thread_count, parameters.seed
         if run.start is not None:

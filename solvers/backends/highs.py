@@ -42,7 +42,9 @@ def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
         solution = highspy.HighsSolution()
         solution.col_value = run.start.tolist()
         highs.setSolution(solution)
-    highs.cbMipImprovingSolution.subscribe(lambda event: run.on_solution(np.array(event.data_out.mip_solution)))
+    highs.cbMipImprovingSolution.subscribe(
+        lambda event: run.on_solution(np.array(event.data_out.mip_solution))
+    )
     highs.cbMipInterrupt.subscribe(lambda event: run.on_bound(event.data_out.mip_dual_bound))
     highs.run()
 

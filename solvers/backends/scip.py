@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
 
     scip, columns = _mathopt_model(mathopt, model)
     options = mathopt.SolveParameters(
-        time_limit=datetime.timedelta(seconds=max(run.time_limit, 1e-3)),
+        time_limit=dt.timedelta(seconds=max(run.time_limit, 1e-3)),
         relative_gap_tolerance=run.parameters.relative_gap,
         absolute_gap_tolerance=0.0,
         random_seed=run.parameters.seed,

@@ -1,0 +1,93 @@
+"""Do all exact methods agree with brute force on random tiny instances? Counts, disagreements, conflicts.
+
+``python -m placewise.benchmarks.agreement edgeshard-latency --count 1000``
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from placewise.instances.generators import generate
+from placewise.models.errors import NotApplicableError
+from placewise.models.problem import PROBLEMS, Guarantee
+from placewise.solvers.bridge import find_conflicts
+from placewise.solvers.registry import methods_of
+from placewise.solvers.solve import solve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from placewise.solvers.result import VerifiedResult
+
+ORACLE = "brute-force"
+
+
+def judge(instance: Any, methods: Iterable[str], counts: Counter[tuple[str, str]]) -> list[str]:
+    """Solve one instance by the oracle and by each method; return what does not agree.
+
+    Parameters
+    ----------
+    instance : Instance
+        A tiny one.
+    methods : iterable of str
+        Names of methods; heuristics must not beat the optimum, exact ones must meet it exactly.
+    counts : Counter
+        Is told each method's status.
+    """
+    truth = solve(instance, ORACLE, isolate=False, time_limit=600)
+    results, faults = [truth], []
+    for method in methods:
+        try:
+            # One thread and no tolerance: the answer must be the optimum itself.
+            result = solve(instance, method, isolate=False, relative_gap=0.0, threads=1)
+        except NotApplicableError:
+            counts[method, "not applicable"] += 1
+            continue
+        counts[method, f"{result.guarantee.value}: {result.status.value}"] += 1
+        results.append(result)
+        exact = result.guarantee is Guarantee.EXACT
+        if (exact and (result.status, result.objective) != (truth.status, truth.objective)) or (
+            result.objective is not None and (truth.objective is None or result.objective < truth.objective)
+        ):
+            faults.append(_fault(instance, result, truth))
+    return faults + [f"{instance.name}: {c.kind}: {c.message}" for c in find_conflicts(results)]
+
+
+def _fault(instance: Any, result: VerifiedResult, truth: VerifiedResult) -> str:
+    return (
+        f"{instance.name}: {result.method} says {result.status.value} {result.objective!r}, "
+        f"brute force {truth.status.value} {truth.objective!r}"
+    )
+
+
+def default_methods(problem: str) -> list[str]:
+    """Return every installed method but the oracle."""
+    return [name for name, method in methods_of(problem).items() if name != ORACLE and not method.missing]
+
+
+def main() -> int:
+    """Judge so many instances and print the counts."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("problem", choices=list(PROBLEMS))
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--methods", help="comma-separated (default: all that are installed)")
+    options = parser.parse_args()
+    methods = options.methods.split(",") if options.methods else default_methods(options.problem)
+    counts: Counter[tuple[str, str]] = Counter()
+    faults = []
+    for seed in range(options.first_seed, options.first_seed + options.count):
+        found = judge(generate(options.problem, "tiny", seed=seed), methods, counts)
+        for fault in found:
+            print(fault, flush=True)
+        faults += found
+    for (method, outcome), count in sorted(counts.items()):
+        print(f"{method:22} {outcome:28} {count:6}")
+    print(f"{options.count} instances, {len(faults)} disagreements or conflicts")
+    return bool(faults)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,84 @@
+"""compare all methods on instances: value, status, gap to the best proven bound, conflicts"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from placewise.cli import output
+from placewise.instances import read
+from placewise.solvers import compare as compare_methods
+
+if TYPE_CHECKING:
+    import argparse
+
+    from placewise.solvers.bridge import GapReport
+    from placewise.solvers.result import VerifiedResult
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("instances", metavar="INSTANCE", nargs="+", help="paths or shipped names")
+    parser.add_argument(
+        "--methods", metavar="A,B", help="comma-separated (default: all that are installed and apply)"
+    )
+    output.add_solve_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare, show, and return 1 on any conflict."""
+    methods = options.methods.split(",") if options.methods else None
+    settings = output.solve_options(options)
+    instances = [read(name) for name in options.instances]  # a bad file fails before hours of solving
+    reports = []
+    for instance in instances:
+        with output.live_progress(instance.name) as progress:
+            report = compare_methods(instance, methods, progress=progress, **settings)
+        reports.append(report)
+        if not options.json:
+            show(report)
+    if options.json:
+        documents = [report.to_json() for report in reports]
+        output.print_json(documents[0] if len(documents) == 1 else {"comparisons": documents})
+    return output.CONFLICT if any(report.conflicts for report in reports) else output.SOLVED
+
+
+def show(report: GapReport) -> None:
+    """Print a comparison for people."""
+    console = Console(highlight=False)
+    for conflict in report.conflicts:
+        console.print(f"[red]conflict, {conflict.kind}: {escape(conflict.message)}[/red]", soft_wrap=True)
+    bound, best = report.best_bound, report.best_objective
+    title = (
+        f"{report.instance.name}: best {output.duration(best)}, best proven bound {output.duration(bound)}"
+    )
+    table = Table(title=escape(title), title_justify="left")
+    for name in ("method", "guarantee", "status", "value", "bound", "gap to best bound", "build", "solve"):
+        table.add_column(
+            name, justify="left" if name in ("method", "guarantee", "status") else "right", no_wrap=True
+        )
+    table.add_column("note")
+    for result in report.results:
+        table.add_row(
+            result.method,
+            result.guarantee.value,
+            result.status.value,
+            output.duration(result.objective),
+            output.duration(result.dual_bound),
+            output.percent(report.gaps[result.method]),
+            f"{result.build_s:.2f} s",
+            f"{result.solve_s:.2f} s",
+            escape(_note(result)),
+        )
+    console.print(table)
+    for name, reason in report.skipped.items():
+        console.print(f"[dim]{name} skipped: {escape(reason)}[/dim]", soft_wrap=True)
+
+
+def _note(result: VerifiedResult) -> str:
+    if result.violations:
+        return f"breaks {result.violations[0].constraint}: {result.violations[0].message}"
+    return "" if result.objective is not None else result.message

@@ -1,0 +1,42 @@
+"""export an instance's MILP as MPS or LP, for any other solver"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from placewise.cli import output
+from placewise.instances import read
+from placewise.instances.files import write_text
+from placewise.models.errors import PlacewiseError
+from placewise.models.lazy import load
+from placewise.models.problem import problem_of
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "instance", metavar="INSTANCE", help="a path, - for standard input, or a shipped name"
+    )
+    parser.add_argument("--to", choices=("mps", "lp"), required=True, help="file format")
+    parser.add_argument("--formulation", metavar="F", help="default: the problem's first")
+    parser.add_argument("--output", metavar="F", required=True, help="file to write")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the model; its objective is in milliseconds, its names are the declarative model's."""
+    instance = read(options.instance)
+    formulations = problem_of(instance).formulations
+    name = options.formulation or next(iter(formulations))
+    if name not in formulations:
+        raise PlacewiseError(f"--formulation: expected one of {', '.join(formulations)}, found {name!r}")
+    model = load(formulations[name].build)(instance)
+    with tempfile.TemporaryDirectory(prefix="placewise-") as folder:
+        file = Path(folder) / f"model.{options.to}"
+        model.write(str(file), io_options={"symbolic_solver_labels": True})
+        write_text(options.output, file.read_text(encoding="utf-8"))
+    return output.SOLVED

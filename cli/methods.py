@@ -1,0 +1,54 @@
+"""list the methods of a problem, what they guarantee, and what is missing"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from placewise.cli import output
+from placewise.models.problem import PROBLEMS, Guarantee, problem_named
+from placewise.solvers.registry import DEFAULTS, Method, methods_of
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("problem", metavar="PROBLEM", nargs="?", help="default: all problems")
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+
+
+def run(options: argparse.Namespace) -> int:
+    """List the methods."""
+    problems = [problem_named(options.problem).name] if options.problem else list(PROBLEMS)
+    rows = {problem: [_row(method) for method in methods_of(problem).values()] for problem in problems}
+    if options.json:
+        output.print_json(rows)
+        return output.SOLVED
+    console = Console(highlight=False)
+    for problem in problems:
+        console.print(
+            f"[bold]{problem}[/bold]  {PROBLEMS[problem].title}  (default: {', else '.join(DEFAULTS[problem])})"
+        )
+        table = Table(box=None, pad_edge=False)
+        for name in ("method", "guarantee", "what it is"):
+            table.add_column(name, no_wrap=name != "what it is")
+        for row in rows[problem]:
+            missing = f" [yellow]missing: {escape(row['missing'])}[/yellow]" if row["missing"] else ""
+            table.add_row(row["method"], row["guarantee"], escape(row["summary"]) + missing)
+        console.print(table)
+    return output.SOLVED
+
+
+def _row(method: Method) -> dict[str, Any]:
+    stated = method.algorithm.guarantee if method.algorithm else Guarantee.EXACT
+    return {
+        "method": method.name,
+        "guarantee": stated.value if isinstance(stated, Guarantee) else "by instance",
+        "summary": method.summary,
+        "missing": method.missing,
+    }

@@ -1,0 +1,152 @@
+"""What the commands share: exit statuses, options of a solve, numbers for people, live progress."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.status import Status as Spinner
+
+from placewise.instances.files import write_text
+from placewise.models.errors import PlacewiseError
+from placewise.solvers.result import Status
+from placewise.solvers.verify import relative_gap
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+
+    from placewise.solvers.result import Progress, VerifiedResult
+
+SOLVED, CONFLICT, MISUSE, INFEASIBLE, LIMIT = range(5)
+INTERRUPTED = 130
+_EXIT = {
+    Status.OPTIMAL: SOLVED,
+    Status.FEASIBLE: SOLVED,
+    Status.INFEASIBLE: INFEASIBLE,
+    Status.NO_SOLUTION: LIMIT,
+    Status.ERROR: CONFLICT,
+}
+
+
+def exit_status(result: VerifiedResult) -> int:
+    """Return the exit status for a result; any conflict fails."""
+    return CONFLICT if result.conflicts else _EXIT[result.status]
+
+
+def add_solve_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `solve` and `compare` share."""
+    parser.add_argument(
+        "--time-limit", type=float, default=60.0, metavar="S", help="seconds per method (default 60)"
+    )
+    parser.add_argument(
+        "--gap",
+        type=float,
+        default=1e-6,
+        metavar="G",
+        help="relative gap that counts as optimal (default 1e-6)",
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of a solver (default: as it likes)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of a solver (default 0)")
+    parser.add_argument(
+        "--memory-limit", type=float, metavar="GB", help="memory of a worker process in 1e9 bytes"
+    )
+    parser.add_argument("--log", type=Path, metavar="FILE", help="append the solver's own output to a file")
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+
+
+def solve_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the keyword arguments of `solve` that the command line states."""
+    log = options.log
+    if log is not None and not log.absolute().parent.is_dir():
+        raise PlacewiseError(f"--log {log}: expected a file in an existing folder")
+    return {
+        "time_limit": options.time_limit,
+        "relative_gap": options.gap,
+        "threads": options.threads,
+        "seed": options.seed,
+        "log": None if log is None else log.absolute(),
+        "memory_limit_bytes": None if options.memory_limit is None else int(options.memory_limit * 1e9),
+    }
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """Print one JSON document."""
+    print(json_text(document))
+
+
+def json_text(document: dict[str, Any]) -> str:
+    """Return a document as text; an infinite gap becomes null."""
+    return json.dumps(_finite(document), indent=1, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and value in (float("inf"), float("-inf")) else value
+
+
+def save(target: str, document: dict[str, Any]) -> None:
+    """Write a JSON document, whole or not at all."""
+    write_text(target, json_text(document) + "\n")
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time for people, four digits and a fitting unit."""
+    if seconds is None:
+        return "-"
+    size = abs(seconds)
+    for unit, factor in (("s", 1.0), ("ms", 1e3), ("us", 1e6)):
+        if size * factor >= 1 or unit == "us":
+            return f"{seconds * factor:.4g} {unit}" if size else "0 s"
+    raise AssertionError
+
+
+def percent(gap: float | None) -> str:
+    """Return a relative gap for people."""
+    return "-" if gap is None else f"{gap * 100:.3g} %"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes for people."""
+    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.3g} {unit}"
+    return f"{count:.3g} B"
+
+
+@contextmanager
+def live_progress(label: str) -> Iterator[Callable[[Progress], None]]:
+    """Show incumbent, bound and gap on a terminal while a method runs; stay quiet in a pipe."""
+    console = Console(stderr=True)
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    best: dict[str, float] = {}
+
+    def text() -> str:
+        parts = [f"[bold]{label}[/bold]"]
+        if "objective" in best:
+            parts.append(f"incumbent {duration(best['objective'])}")
+        if "dual_bound" in best:
+            parts.append(f"bound {duration(best['dual_bound'])}")
+        if len(best) == 2:
+            parts.append(f"gap {percent(relative_gap(best['objective'], best['dual_bound']))}")
+        return "   ".join(parts)
+
+    with Spinner(text(), console=console) as spinner:
+
+        def show(step: Progress) -> None:
+            for name in ("objective", "dual_bound"):
+                value = getattr(step, name)
+                if value is not None:
+                    best[name] = value
+            spinner.update(text())
+
+        yield show

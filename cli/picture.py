@@ -1,0 +1,67 @@
+"""Placements drawn in the terminal."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from placewise.cli.output import duration, size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from placewise.models.edgeshard import EdgeShardInstance
+
+BAR = 24
+
+
+def draw(console: Console, instance: Any, placement: Any) -> None:
+    """Draw a placement as its problem asks for."""
+    PICTURES[instance.problem](console, instance, placement)
+
+
+def draw_chain(console: Console, instance: EdgeShardInstance, placement: tuple[int, ...]) -> None:
+    """Draw the chain of devices: layers, time and memory of each, and the transfers between them."""
+    from placewise.models.edgeshard import latency_costs
+
+    costs, names = latency_costs(instance), instance.cluster.device_names
+    budget, need = instance.cluster.memory_bytes, instance.memory_bytes
+    used = {
+        device: sum(int(need[i]) for i, j in enumerate(placement) if j == device) for device in set(placement)
+    }
+    width = max(len(names[device]) for device in used)
+    stages = [list(stage) for _, stage in groupby(range(len(placement)), key=placement.__getitem__)]
+    for stage in stages:
+        first, last, device = stage[0], stage[-1], placement[stage[0]]
+        if first:
+            sender = placement[first - 1]
+            hop_s = float(costs.transfer_s(first - 1)[sender, device])
+            message = f"{size(instance.layers[first - 1].output_bytes)} in {duration(hop_s)}"
+            console.print(f"{'':{width}}   [cyan]↓[/cyan] [dim]{message}[/dim]", soft_wrap=True)
+        compute_s = float(costs.compute_s[stage, device].sum())
+        share = used[device] / int(budget[device]) if budget[device] else 1.0
+        filled = min(round(share * BAR), BAR)
+        bar = f"[green]{'█' * filled}[/green][dim]{'░' * (BAR - filled)}[/dim]"
+        span = _span(instance, first, last)
+        memory = f"{size(used[device])} of {size(int(budget[device]))}"
+        console.print(
+            f"{names[device]:{width}} {bar} {share:4.0%} {memory:18} {duration(compute_s):>9}  {span}",
+            soft_wrap=True,
+        )
+    if costs.return_s[placement[-1]]:
+        back = f"token back to {names[instance.source]} in {duration(float(costs.return_s[placement[-1]]))}"
+        console.print(f"{'':{width}}   [cyan]↺[/cyan] [dim]{back}[/dim]", soft_wrap=True)
+
+
+def _span(instance: EdgeShardInstance, first: int, last: int) -> str:
+    kinds = [
+        (name, len(list(group)))
+        for name, group in groupby(layer.name for layer in instance.layers[first : last + 1])
+    ]
+    inside = " + ".join(name if count == 1 else f"{count} {name}" for name, count in kinds)
+    return f"layer {first}: {inside}" if first == last else f"layers {first}-{last}: {inside}"
+
+
+PICTURES: dict[str, Callable[..., None]] = {"edgeshard-latency": draw_chain}

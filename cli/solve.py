@@ -1,0 +1,88 @@
+"""solve one instance and show the placement with its proof"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from placewise.cli import output
+from placewise.cli.picture import draw
+from placewise.instances import read
+from placewise.models.problem import problem_of
+from placewise.solvers import solve as solve_instance
+from placewise.solvers.result import Status, VerifiedResult
+from placewise.solvers.solve import InterruptedResult
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "instance", metavar="INSTANCE", help="a path, - for standard input, or a shipped name"
+    )
+    parser.add_argument("--method", metavar="M", help="see: placewise methods (default: the best exact one)")
+    parser.add_argument(
+        "--warm-start", metavar="RESULT", help="a result file whose placement the solver starts from"
+    )
+    parser.add_argument("--output", metavar="F", help="write the result as JSON to a file")
+    output.add_solve_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Solve, show, and return the exit status."""
+    instance = read(options.instance)
+    settings = output.solve_options(options)
+    if options.warm_start:
+        from placewise.cli.check import read_result
+
+        settings["warm_start"] = read_result(instance, options.warm_start)[0]
+    interrupted = False
+    with output.live_progress(instance.name) as progress:
+        try:
+            result = solve_instance(instance, options.method, progress=progress, **settings)
+        except InterruptedResult as stop:  # what was found until then is shown and written all the same
+            result, interrupted = stop.result, True
+    if options.output:
+        output.save(options.output, result.to_json())
+    if options.json:
+        output.print_json(result.to_json())
+    else:
+        show(result)
+    return output.INTERRUPTED if interrupted else output.exit_status(result)
+
+
+def show(result: VerifiedResult) -> None:
+    """Print a result for people."""
+    console = Console(highlight=False)
+    problem = problem_of(result.instance)
+    console.print(f"[bold]{result.instance.name}[/bold]  {problem.title}", soft_wrap=True)
+    console.print(_verdict(result), soft_wrap=True)
+    for conflict in result.conflicts:
+        console.print(f"[red]conflict, {conflict.kind}: {conflict.message}[/red]", soft_wrap=True)
+    for violation in result.violations:
+        console.print(f"[red]violated, {violation.constraint}: {violation.message}[/red]", soft_wrap=True)
+    if result.objective is not None:
+        console.print()
+        draw(console, result.instance, result.placement)
+        terms = ", ".join(f"{name} {output.duration(value)}" for name, value in result.terms.items() if value)
+        console.print(f"\n{terms}", soft_wrap=True)
+    versions = " ".join(f"{name} {number}" for name, number in result.versions.items())
+    seconds = f"build {result.build_s:.2f} s, solve {result.solve_s:.2f} s"
+    console.print(
+        f"[dim]method {result.method} ({result.guarantee.value}); {seconds}; {versions}[/dim]", soft_wrap=True
+    )
+
+
+def _verdict(result: VerifiedResult) -> str:
+    colour = {Status.OPTIMAL: "green", Status.FEASIBLE: "yellow"}.get(result.status, "red")
+    status = f"[{colour}]{result.status.value}[/{colour}]"
+    if result.objective is not None:
+        bound = "no bound" if result.dual_bound is None else f"bound {output.duration(result.dual_bound)}"
+        return f"{status}  {output.duration(result.objective)}   {bound}   gap {output.percent(result.relative_gap)}"
+    if result.status is Status.INFEASIBLE:
+        reason = problem_of(result.instance).why_infeasible(result.instance)
+        return f"{status}  proven: {reason or 'no placement meets all constraints'}"
+    return f"{status}  {result.message}"

@@ -1,0 +1,183 @@
+"""What the files of all problems share: devices, links, names and amounts, declared and built."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from placewise.models.cluster import Cluster
+from placewise.models.errors import InstanceError
+from placewise.models.units import MAX_BYTES
+
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Bytes = Annotated[float, Field(ge=0, le=MAX_BYTES, multiple_of=1, allow_inf_nan=False)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Count = Annotated[int, Field(ge=1, le=4096)]
+
+
+class Part(BaseModel):
+    """Base of all parts: unknown keys and wrong types are errors, nothing is converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class DeviceSpec(Part):
+    """One device, or ``count`` equal ones named ``name-0``, ``name-1``, ..."""
+
+    name: Name
+    count: Count = 1
+    memory_bytes: Bytes
+    flops_per_s: Positive | None = None
+    memory_bytes_per_s: Positive | None = None
+
+
+class LinkSpec(Part):
+    """A full mesh of one bandwidth, and the directed links that differ."""
+
+    default: Amount
+    links: list[Annotated[tuple[Name, Name, Amount], Field(strict=False)]] = []
+    symmetric: bool = False
+
+
+def _form(value: Any) -> str:
+    return "<matrix>" if isinstance(value, list) else "<links>" if isinstance(value, dict) else "<number>"
+
+
+#: An M x M matrix with a null diagonal, or one number.
+Matrix = Annotated[list[list[Amount | None]], Tag("<matrix>")]
+Number = Annotated[Amount, Tag("<number>")]
+Links = Annotated[LinkSpec, Tag("<links>")]
+
+
+class ClusterSpec(Part):
+    """Devices and bandwidths; row = sender, the diagonal is null, 0 = no link."""
+
+    devices: Annotated[list[DeviceSpec], Field(min_length=1, max_length=4096)]
+    bandwidth_bytes_per_s: Annotated[Matrix | Links | Number, Discriminator(_form)]
+    latency_s: Annotated[Matrix | Number, Discriminator(_form)] = 0.0
+
+
+class Head(Part):
+    """The keys at the top of every file."""
+
+    format: Literal["placewise/1"]
+    name: Name
+    description: str = ""
+    reference: str = ""
+    cluster: ClusterSpec
+
+
+def build_cluster(spec: ClusterSpec) -> Cluster:
+    """Build a cluster from its checked declaration; raise `InstanceError` with the path of what is wrong."""
+    devices = [
+        (device, device.name if device.count == 1 else f"{device.name}-{n}")
+        for device, n in expand(spec.devices, "count")
+    ]
+    names = tuple(name for _, name in devices)
+    if len(names) > 4096:
+        raise InstanceError("cluster.devices", f"expected at most 4096 devices, found {len(names)}")
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise InstanceError("cluster.devices", f"expected distinct names, found {name!r} twice")
+
+    def rate(attribute: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+        return np.array(
+            [np.nan if (v := getattr(d, attribute)) is None else v for d, _ in devices], dtype=np.float64
+        )
+
+    return Cluster(
+        device_names=names,
+        memory_bytes=np.array([int(device.memory_bytes) for device, _ in devices], dtype=np.int64),
+        bandwidth_bytes_per_s=_bandwidth(spec.bandwidth_bytes_per_s, names),
+        latency_s=square_matrix(spec.latency_s, len(names), "cluster.latency_s"),
+        flops_per_s=rate("flops_per_s"),
+        memory_bytes_per_s=rate("memory_bytes_per_s"),
+    )
+
+
+def _bandwidth(spec: Any, names: tuple[str, ...]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    if not isinstance(spec, LinkSpec):
+        return square_matrix(spec, len(names), "cluster.bandwidth_bytes_per_s")
+    matrix = np.full((len(names), len(names)), spec.default)
+    stated: set[tuple[str, str]] = set()
+    for index, (sender, receiver, rate) in enumerate(spec.links):
+        path = f"cluster.bandwidth_bytes_per_s.links[{index}]"
+        for position, name in enumerate((sender, receiver)):
+            if name not in names:
+                raise InstanceError(
+                    f"{path}[{position}]", f"expected a device of the cluster, found {name!r}"
+                )
+        if sender == receiver:
+            raise InstanceError(path, f"expected two different devices, found {sender!r} twice")
+        for pair in [(sender, receiver), (receiver, sender)][: 1 + spec.symmetric]:
+            if pair in stated:
+                raise InstanceError(path, f"expected each link once, found {pair[0]} -> {pair[1]} twice")
+            stated.add(pair)
+            matrix[names.index(pair[0]), names.index(pair[1])] = rate
+    return matrix
+
+
+def square_matrix(spec: Any, size: int, path: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return a number everywhere, or an M x M matrix whose diagonal may be null."""
+    if not isinstance(spec, list):
+        return np.full((size, size), float(spec))
+    require_shape(spec, (size, size), path)
+    matrix = np.zeros((size, size))
+    for k, row in enumerate(spec):
+        for j, value in enumerate(row):
+            if value is None and k != j:
+                raise InstanceError(
+                    f"{path}[{k}][{j}]", "expected a number, found null (only the diagonal is null)"
+                )
+            matrix[k, j] = 0.0 if k == j else value
+    return matrix
+
+
+def require_shape(rows: list[list[Any]], shape: tuple[int, int], path: str) -> None:
+    """Check the shape of a matrix in a file, naming the row that is too short or too long."""
+    if len(rows) != shape[0]:
+        raise InstanceError(path, f"expected {shape[0]} rows, found {len(rows)}")
+    for index, row in enumerate(rows):
+        if len(row) != shape[1]:
+            raise InstanceError(f"{path}[{index}]", f"expected {shape[1]} values, found {len(row)}")
+
+
+def expand(specs: list[Any], count: str) -> list[tuple[Any, int]]:
+    """Return each spec as often as its ``count`` or ``repeat`` says, with its number among the equal ones."""
+    return [(spec, n) for spec in specs for n in range(getattr(spec, count))]
+
+
+def cluster_document(cluster: Cluster) -> dict[str, Any]:
+    """Return a cluster as `build_cluster` takes it back, bit for bit."""
+    bandwidth: list[list[float | None]] = cluster.bandwidth_bytes_per_s.tolist()
+    latency: list[list[float | None]] = cluster.latency_s.tolist()
+    for j in range(cluster.size):
+        bandwidth[j][j] = latency[j][j] = None
+    devices = [
+        {
+            "name": name,
+            "memory_bytes": int(cluster.memory_bytes[j]),
+            **known(
+                flops_per_s=_rate(cluster.flops_per_s, j),
+                memory_bytes_per_s=_rate(cluster.memory_bytes_per_s, j),
+            ),
+        }
+        for j, name in enumerate(cluster.device_names)
+    ]
+    return {
+        "devices": devices,
+        "bandwidth_bytes_per_s": bandwidth,
+        "latency_s": latency if cluster.latency_s.any() else 0.0,
+    }
+
+
+def known(**values: float | None) -> dict[str, float]:
+    """Return the values that are stated: neither None nor NaN."""
+    return {key: value for key, value in values.items() if value is not None and not np.isnan(value)}
+
+
+def _rate(values: Any, j: int) -> float | None:
+    return None if values is None else float(values[j])
