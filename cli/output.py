@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status as Spinner
 
 from placewise.instances.files import write_text
@@ -18,7 +19,7 @@ from placewise.solvers.verify import relative_gap
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from placewise.solvers.result import Progress, VerifiedResult
 
@@ -121,32 +122,53 @@ def size(count: float) -> str:
     return f"{count:.3g} B"
 
 
-@contextmanager
-def live_progress(label: str) -> Iterator[Callable[[Progress], None]]:
-    """Show incumbent, bound and gap on a terminal while a method runs; stay quiet in a pipe."""
-    console = Console(stderr=True)
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    best: dict[str, float] = {}
+class LiveProgress:
+    """Incumbent, bound and gap of the running method, on one line of a terminal.
 
-    def text() -> str:
-        parts = [f"[bold]{label}[/bold]"]
+    Parameters
+    ----------
+    label : str
+        What is running.
+    spinner : rich Status or None
+        Where to show it; None in a pipe, which stays quiet.
+    """
+
+    def __init__(self, label: str, spinner: Spinner | None) -> None:
+        self._spinner = spinner
+        self.start(label)
+
+    def start(self, label: str) -> None:
+        """Forget the numbers: another method runs."""
+        self._label = label
+        self._best: dict[str, float] = {}
+        self._show()
+
+    def __call__(self, step: Progress) -> None:
+        """Take a step of the running method."""
+        for name in ("objective", "dual_bound"):
+            value = getattr(step, name)
+            if value is not None:
+                self._best[name] = value
+        self._show()
+
+    def _show(self) -> None:
+        if self._spinner is None:
+            return
+        parts, best = [f"[bold]{escape(self._label)}[/bold]"], self._best
         if "objective" in best:
             parts.append(f"incumbent {duration(best['objective'])}")
         if "dual_bound" in best:
             parts.append(f"bound {duration(best['dual_bound'])}")
         if len(best) == 2:
             parts.append(f"gap {percent(relative_gap(best['objective'], best['dual_bound']))}")
-        return "   ".join(parts)
+        self._spinner.update("   ".join(parts))
 
-    with Spinner(text(), console=console) as spinner:
 
-        def show(step: Progress) -> None:
-            for name in ("objective", "dual_bound"):
-                value = getattr(step, name)
-                if value is not None:
-                    best[name] = value
-            spinner.update(text())
-
-        yield show
+@contextmanager
+def live_progress(label: str) -> Iterator[LiveProgress]:
+    """Show progress on a terminal while something runs; stay quiet in a pipe."""
+    if not sys.stderr.isatty():
+        yield LiveProgress(label, None)
+        return
+    with Spinner("", console=Console(stderr=True)) as spinner:
+        yield LiveProgress(label, spinner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from placewise.models.errors import NotApplicableError
 from placewise.solvers.registry import comparison_methods, find_method
 from placewise.solvers.result import Conflict, Status, VerifiedResult
 from placewise.solvers.solve import solve
-from placewise.solvers.verify import differs, relative_gap
+from placewise.solvers.verify import differs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -50,10 +51,14 @@ class GapReport:
 
     @property
     def gaps(self) -> dict[str, float | None]:
-        """Relative gap of each method's objective to the best proven bound; None without one or the other."""
+        """By how much each method's objective exceeds the best proven bound, relative to that bound.
+
+        None without one or the other. (The relative gap of a single result is relative to its objective, as
+        solvers state it.)
+        """
         bound = self.best_bound
         return {
-            r.method: None if bound is None or r.objective is None else relative_gap(r.objective, bound)
+            r.method: None if bound is None or r.objective is None else _excess(r.objective, bound)
             for r in self.results
         }
 
@@ -159,6 +164,12 @@ def find_conflicts(results: Iterable[VerifiedResult]) -> list[Conflict]:
             )
             conflicts.append(Conflict(kind, (result.method, best.method), text))
     return conflicts
+
+
+def _excess(objective: float, bound: float) -> float:
+    if objective <= bound:
+        return 0.0
+    return (objective - bound) / abs(bound) if bound else math.inf
 
 
 def _objective(result: VerifiedResult) -> float:

@@ -7,9 +7,9 @@ unexpanded bound is a dual bound at any time. Exact for any layers and links, re
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+import math
+from operator import mul
+from typing import TYPE_CHECKING, NamedTuple
 
 from placewise.models.edgeshard.cost import latency_costs
 from placewise.solvers.algorithms.edgeshard_baselines import cloud_edge_opt, greedy
@@ -24,94 +24,135 @@ if TYPE_CHECKING:
 LARGEST_COUNT = 3_000_000
 
 
-def run(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Search the labels until none can beat the incumbent."""
-    costs, source = latency_costs(instance), instance.source
-    need = [int(size) for size in instance.memory_bytes]
-    budget = tuple(int(size) for size in instance.cluster.memory_bytes)
-    last = len(need) - 1
-    if need[0] > budget[source]:
-        return Claim(Reason.INFEASIBLE, message="layer 0 does not fit on the source", solve_s=run.elapsed)
+class Label(NamedTuple):
+    """A path through the layers up to one of them; ordered by its bound.
 
-    incumbent, upper = _first_incumbent(instance, run)
-    root = best_bound(instance, run, upper)
-    price = [float(value) for value in root.price_s]
-    to_go = root.to_go_s.tolist()
-    compute = costs.compute_s.tolist()
-    hop = [matrix.tolist() for matrix in costs.messages_s]
-    message = costs.message.tolist()
-    returns = costs.return_s.tolist()
-    devices = range(len(budget))
-    least = [min(need[i + 1 :], default=0) for i in range(len(need))]
-    rest = [sum(need[i + 1 :]) for i in range(len(need))]
+    Parameters
+    ----------
+    bound : float
+        No placement that continues the path costs less.
+    number : int
+        Its position in the list of all labels, where its path is kept; also breaks ties.
+    layer, device : int
+        Where the path ends.
+    cost : float
+        Compute and transfers so far.
+    free : tuple of int
+        Bytes left on each device, as later layers see them.
+    """
 
-    def canonical(i: int, free: tuple[int, ...]) -> tuple[int, ...]:
+    bound: float
+    number: int
+    layer: int
+    device: int
+    cost: float
+    free: tuple[int, ...]
+
+
+class LabelSearch:
+    """Best-first search over labels with dominance between equal memory states."""
+
+    def __init__(self, instance: EdgeShardInstance, run: Run) -> None:
+        self.run = run
+        self.incumbent, self.upper = self._first_incumbent(instance)
+        root = best_bound(instance, run, self.upper)
+        costs = latency_costs(instance)
+        self.need = [int(size) for size in instance.memory_bytes]
+        self.last = len(self.need) - 1
+        # The smallest and the sum of all needs after each layer.
+        self.least = [min(self.need[i + 1 :], default=0) for i in range(len(self.need))]
+        self.rest = [sum(self.need[i + 1 :]) for i in range(len(self.need))]
+        self.price: list[float] = root.price_s.tolist()
+        self.to_go: list[list[float]] = root.to_go_s.tolist()
+        self.compute: list[list[float]] = costs.compute_s.tolist()
+        self.hop: list[list[list[float]]] = [costs.transfer_s(i).tolist() for i in range(self.last)]
+        self.returns: list[float] = costs.return_s.tolist()
+        # Costs are multiples of the tick: what is not below by half of it is not below.
+        self.margin = costs.tick_s / 2
+        self.expanded = 0
+        source = instance.source
+        budget = [int(size) for size in instance.cluster.memory_bytes]
+        budget[source] -= self.need[0]
+        # Per label its device and its parent's number.
+        self.tree: list[tuple[int, int]] = [(source, -1)]
+        self.best_cost: dict[tuple[int, int, tuple[int, ...]], float] = {}
+        start = Label(root.dual_bound, 0, 0, source, self.compute[0][source], tuple(budget))
+        self.heap = [start] if budget[source] >= 0 else []
+        if self.last == 0 and self.heap:
+            self._complete((source,), start.cost + self.returns[source])
+
+    def search(self) -> Claim:
+        """Expand labels until none can beat the incumbent."""
+        while self.heap and self.heap[0].bound < self.upper - self.margin:
+            if self.expanded % 256 == 0 and (not self.run.remaining or len(self.tree) > LARGEST_COUNT):
+                limit = "the time limit" if not self.run.remaining else f"{LARGEST_COUNT:,} labels"
+                return self._claim(Reason.LIMIT, self.heap[0].bound, f"stopped at {limit}")
+            label = heapq.heappop(self.heap)
+            self.expanded += 1
+            self.run.report(dual_bound=label.bound)
+            if label.cost <= self.best_cost.get((label.layer, label.device, label.free), math.inf):
+                self._expand(label)
+        if self.incumbent is None:
+            return self._claim(Reason.INFEASIBLE, None, "no label reaches the last layer")
+        return self._claim(Reason.OPTIMAL, self.upper, f"{self.expanded:,} labels expanded")
+
+    def _expand(self, label: Label) -> None:
+        following = label.layer + 1
+        hop, compute, need = (
+            self.hop[label.layer][label.device],
+            self.compute[following],
+            self.need[following],
+        )
+        for j, space in enumerate(label.free):
+            cost = label.cost + hop[j] + compute[j]
+            if space < need or not cost < self.upper:
+                continue
+            if following == self.last:
+                if cost + self.returns[j] < self.upper:
+                    self._complete((*self._path(label.number), j), cost + self.returns[j])
+                continue
+            free = self._canonical(following, (*label.free[:j], space - need, *label.free[j + 1 :]))
+            key = (following, j, free)
+            if self.best_cost.get(key, math.inf) <= cost:
+                continue
+            priced = cost + self.to_go[following][j] - sum(map(mul, self.price, free))
+            bound = max(priced, label.bound)
+            if bound < self.upper - self.margin:
+                self.best_cost[key] = cost
+                self.tree.append((j, label.number))
+                heapq.heappush(self.heap, Label(bound, len(self.tree) - 1, following, j, cost, free))
+
+    def _canonical(self, layer: int, free: tuple[int, ...]) -> tuple[int, ...]:
         """Free memory as later layers see it: too little for any is none, more than all need is all."""
-        return tuple(0 if space < least[i] else min(space, rest[i]) for space in free)
+        least, rest = self.least[layer], self.rest[layer]
+        return tuple(0 if space < least else min(space, rest) for space in free)
 
-    # A label: bound, tie-break, layer, device, cost so far, free memory, parent label.
-    free = tuple(space - need[0] if j == source else space for j, space in enumerate(budget))
-    labels: list[tuple[int, int]] = [(source, -1)]
-    heap: list[tuple[float, int, int, int, float, tuple[int, ...]]] = []
-    heapq.heappush(heap, (root.dual_bound, 0, 0, source, compute[0][source], free))
-    seen: dict[tuple[int, int, tuple[int, ...]], float] = {}
-    half_tick = costs.tick_s / 2
-    if last == 0:
-        incumbent, upper = (source,), compute[0][source] + returns[source]
-        heap.clear()
-    popped = 0
-    while heap and heap[0][0] < upper - half_tick:
-        popped += 1
-        if popped % 256 == 0 and (not run.remaining or len(labels) > LARGEST_COUNT):
-            message_text = (
-                "stopped by the time limit" if not run.remaining else f"stopped at {LARGEST_COUNT:,} labels"
-            )
-            objective = None if incumbent is None else upper
-            return Claim(Reason.LIMIT, incumbent, objective, heap[0][0], message_text, solve_s=run.elapsed)
-        bound, label, i, device, so_far, free = heapq.heappop(heap)
-        run.report(dual_bound=bound)
-        if seen.get((i, device, free), so_far) < so_far:
-            continue  # a cheaper path to the same state came later
-        row = hop[message[i]][device]
-        for j in devices:
-            space = free[j] - need[i + 1]
-            cost = so_far + row[j] + compute[i + 1][j]
-            if space < 0 or not cost < upper:
-                continue
-            if i + 1 == last:
-                if cost + returns[j] < upper:
-                    incumbent, upper = (*_path(labels, label), j), cost + returns[j]
-                    run.report(objective=upper, placement=incumbent)
-                continue
-            left = canonical(i + 1, (*free[:j], space, *free[j + 1 :]))
-            key = (i + 1, j, left)
-            if seen.get(key, np.inf) <= cost:
-                continue
-            lower = cost + to_go[i + 1][j] - sum(p * f for p, f in zip(price, left, strict=True))
-            lower = max(lower, bound)
-            if lower < upper - half_tick:
-                seen[key] = cost
-                labels.append((j, label))
-                heapq.heappush(heap, (lower, len(labels) - 1, i + 1, j, cost, left))
+    def _complete(self, placement: tuple[int, ...], cost: float) -> None:
+        if cost < self.upper:
+            self.incumbent, self.upper = placement, cost
+            self.run.report(objective=cost, placement=placement)
 
-    if incumbent is None or not np.isfinite(upper):
-        return Claim(Reason.INFEASIBLE, message="no label reaches the last layer", solve_s=run.elapsed)
-    return Claim(Reason.OPTIMAL, incumbent, upper, upper, f"{popped:,} labels expanded", solve_s=run.elapsed)
+    def _path(self, number: int) -> tuple[int, ...]:
+        path = []
+        while number >= 0:
+            device, number = self.tree[number]
+            path.append(device)
+        return tuple(reversed(path))
+
+    def _first_incumbent(self, instance: EdgeShardInstance) -> tuple[tuple[int, ...] | None, float]:
+        best, upper = None, math.inf
+        for heuristic in (greedy, cloud_edge_opt):
+            claim = heuristic(instance, self.run)
+            if claim.placement is not None and claim.objective is not None and claim.objective < upper:
+                best, upper = claim.placement, claim.objective
+                self.run.report(objective=upper, placement=best)
+        return best, upper
+
+    def _claim(self, reason: Reason, bound: float | None, message: str) -> Claim:
+        objective = None if self.incumbent is None else self.upper
+        return Claim(reason, self.incumbent, objective, bound, message, solve_s=self.run.elapsed)
 
 
-def _first_incumbent(instance: EdgeShardInstance, run: Run) -> tuple[tuple[int, ...] | None, float]:
-    best: tuple[Any, float] = (None, np.inf)
-    for heuristic in (greedy, cloud_edge_opt):
-        claim = heuristic(instance, run)
-        if claim.placement is not None and claim.objective is not None and claim.objective < best[1]:
-            best = (claim.placement, claim.objective)
-            run.report(objective=claim.objective, placement=claim.placement)
-    return best
-
-
-def _path(labels: list[tuple[int, int]], label: int) -> tuple[int, ...]:
-    path = []
-    while label >= 0:
-        device, label = labels[label]
-        path.append(device)
-    return tuple(reversed(path))
+def run(instance: EdgeShardInstance, run: Run) -> Claim:
+    """Search the labels of an instance."""
+    return LabelSearch(instance, run).search()
