@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from placewise.solvers.result import VerifiedResult
 
 ORACLE = "brute-force"
+BOUND_TOLERANCE = 1e-9
 
 
 def judge(instance: Any, methods: Iterable[str], counts: Counter[tuple[str, str]]) -> list[str]:
@@ -40,8 +41,8 @@ def judge(instance: Any, methods: Iterable[str], counts: Counter[tuple[str, str]
     results, faults = [truth], []
     for method in methods:
         try:
-            # One thread and no tolerance: the answer must be the optimum itself.
-            result = solve(instance, method, isolate=False, relative_gap=0.0, threads=1)
+            # The bound may be off by floating point, the placement must cost the optimum itself.
+            result = solve(instance, method, isolate=False, relative_gap=BOUND_TOLERANCE, threads=1)
         except NotApplicableError:
             counts[method, "not applicable"] += 1
             continue

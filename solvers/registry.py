@@ -66,7 +66,7 @@ class Algorithm:
 
 @dataclass(frozen=True)
 class Method:
-    """A name that `solve` takes: an algorithm, or a back-end on a formulation."""
+    """A name that `solve` takes: an algorithm, a back-end on a formulation, or a user's ``module:function``."""
 
     name: str
     problem: str
@@ -74,6 +74,7 @@ class Method:
     algorithm: Algorithm | None = None
     backend: Backend | None = None
     formulation: str | None = None
+    function: str | None = None
 
     @property
     def missing(self) -> str | None:
@@ -88,6 +89,8 @@ class Method:
 
     def guarantee(self, instance: Any) -> Guarantee:
         """Return what the method proves on an instance; raise `NotApplicableError` where it says nothing."""
+        if self.function is not None:
+            return Guarantee.HEURISTIC
         if self.algorithm is None:
             return Guarantee.EXACT
         stated = self.algorithm.guarantee
@@ -216,7 +219,12 @@ def methods_of(problem: str) -> dict[str, Method]:
 
 
 def find_method(problem: str, name: str) -> Method:
-    """Return a method by name, or say which ones there are."""
+    """Return a method by name, or say which ones there are.
+
+    A name of the form ``module:function`` is a user's own heuristic, ``(instance, parameters) -> placement``.
+    """
+    if ":" in name:
+        return Method(name, problem, "a function of the user's", function=name)
     methods = methods_of(problem)
     if name not in methods:
         raise PlacewiseError(f"unknown method {name!r} for {problem}; expected one of {', '.join(methods)}")

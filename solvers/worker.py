@@ -65,6 +65,8 @@ def perform(task: Task, report: Callable[[Progress], None] | None = None) -> Cla
     method = find_method(task.instance.problem, task.method)
     run = Run(task.parameters, task.warm_start, report)
     try:
+        if method.function is not None:
+            return _run_function(method.function, task, run)
         if method.algorithm is None:
             return run_formulation(task.instance, method, run)
         claim: Claim = load(method.algorithm.run)(task.instance, run)
@@ -75,6 +77,16 @@ def perform(task: Task, report: Callable[[Progress], None] | None = None) -> Cla
     except Exception as error:  # noqa: BLE001 - whatever a solver raises is its result
         return Claim(Reason.ERROR, message=f"{type(error).__name__}: {error}", solve_s=run.elapsed)
     return claim
+
+
+def _run_function(reference: str, task: Task, run: Run) -> Claim:
+    """Run a user's ``(instance, parameters) -> placement``; None means that it found nothing."""
+    try:
+        function = load(reference)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise PlacewiseError(f"method {reference!r}: cannot import it: {error}") from None
+    placement = function(task.instance, task.parameters)
+    return Claim(Reason.FINISHED, placement, solve_s=run.elapsed)
 
 
 def perform_isolated(task: Task, report: Callable[[Progress], None]) -> Claim:

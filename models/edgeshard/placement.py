@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from placewise.models.edgeshard.cost import latency_costs
 from placewise.models.errors import InstanceError
 from placewise.models.problem import Evaluation, Violation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from placewise.models.edgeshard.data import EdgeShardInstance
 
 #: Device index of each layer, N entries.
@@ -35,9 +36,9 @@ def evaluate_latency(instance: EdgeShardInstance, placement: Sequence[int]) -> E
     """
     costs = latency_costs(instance)
     names = instance.cluster.device_names
-    if len(placement) != len(instance.layers):
-        message = f"expected a device for each of {len(instance.layers)} layers, found {len(placement)}"
-        return Evaluation(None, {}, (Violation("assignment", "layers", message),))
+    malformed = assignment_violations(instance, placement)
+    if malformed:
+        return Evaluation(None, {}, tuple(malformed))
 
     violations = []
     if placement[0] != instance.source:
@@ -67,6 +68,22 @@ def evaluate_latency(instance: EdgeShardInstance, placement: Sequence[int]) -> E
             None, {name: value for name, value in terms.items() if math.isfinite(value)}, tuple(violations)
         )
     return Evaluation(total_s, terms, tuple(violations))
+
+
+def assignment_violations(instance: EdgeShardInstance, placement: Sequence[int]) -> list[Violation]:
+    """Return what keeps a sequence from naming one device per layer; methods of users may return anything."""
+    count, size = len(instance.layers), instance.cluster.size
+    if not isinstance(placement, Sequence | np.ndarray):
+        message = f"expected a sequence of device indices, found {type(placement).__name__}"
+        return [Violation("assignment", "layers", message)]
+    if len(placement) != count:
+        message = f"expected a device for each of {count} layers, found {len(placement)}"
+        return [Violation("assignment", "layers", message)]
+    return [
+        Violation("assignment", f"layer {i}", f"layer {i} is on device {device!r}, expected 0 to {size - 1}")
+        for i, device in enumerate(placement)
+        if not (isinstance(device, int | np.integer) and 0 <= device < size)
+    ]
 
 
 def memory_violations(instance: EdgeShardInstance, placement: Sequence[int]) -> list[Violation]:

@@ -1,0 +1,27 @@
+"""Shared fixtures: the shipped instances, and instances from a seed."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from placewise.instances import read
+
+settings.register_profile(
+    "default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+settings.load_profile("default")
+
+# Worker processes import the planted methods of the tests by name.
+os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+
+
+@pytest.fixture(scope="session")
+def testbed_7b():
+    return read("llama2-7b-testbed")
+
+
+@pytest.fixture
+def split():
+    """Give the hand-computed instance whose optimum, 7 s, is a on layer 0 and b on the others."""
+    return read("hand-split")

@@ -1,0 +1,63 @@
+"""Every problem with every method: verified results, no conflict, and agreement with brute force."""
+
+from collections import Counter
+
+import pytest
+from placewise.benchmarks.agreement import default_methods, judge
+from placewise.instances import read, shipped_instances, to_document
+from placewise.instances.files import from_document
+from placewise.instances.generators import generate
+from placewise.models.errors import NotApplicableError
+from placewise.models.problem import PROBLEMS, Guarantee
+from placewise.solvers.registry import default_method, methods_of
+from placewise.solvers.solve import solve
+
+PAIRS = [(problem, method) for problem in PROBLEMS for method in default_methods(problem)]
+
+
+@pytest.mark.parametrize(("problem", "method"), PAIRS)
+def test_agreement_with_brute_force(problem, method):
+    """On random tiny instances exact methods meet the optimum exactly and others never beat it."""
+    counts = Counter()
+    for seed in range(25):
+        assert judge(generate(problem, "tiny", seed=seed), [method], counts) == []
+    assert counts.total() == 25
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_fast_exact_methods_on_many_instances(problem):
+    """The methods that need no lowering are cheap enough for hundreds of instances."""
+    fast = [name for name, method in methods_of(problem).items() if method.algorithm and name != "brute-force"]
+    for seed in range(1000, 1200):
+        assert judge(generate(problem, "tiny", seed=seed), fast, Counter()) == []
+
+
+@pytest.mark.parametrize(("problem", "method"), PAIRS)
+def test_a_warm_start_does_not_change_the_answer(problem, method):
+    """Starting from the optimum leaves status and objective as they are."""
+    for seed in range(6):
+        instance = generate(problem, "tiny", seed=seed)
+        truth = solve(instance, "brute-force", isolate=False)
+        try:
+            cold = solve(instance, method, isolate=False, threads=1)
+            warm = solve(instance, method, isolate=False, threads=1, warm_start=truth.placement)
+        except NotApplicableError:
+            continue
+        assert (cold.status, cold.objective) == (warm.status, warm.objective)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_the_default_method_is_exact(problem):
+    """Whoever names no method gets a proof."""
+    for seed in range(50):
+        instance = generate(problem, "tiny", seed=seed)
+        assert default_method(instance).guarantee(instance) is Guarantee.EXACT
+
+
+@pytest.mark.parametrize("name", shipped_instances())
+def test_shipped_instances_are_read_and_written_back(name):
+    """A shipped file is named after its instance, and a round trip changes nothing."""
+    instance = read(name)
+    assert instance.name == name
+    document = to_document(instance)
+    assert to_document(from_document(document)) == document

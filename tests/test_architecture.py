@@ -1,0 +1,100 @@
+"""The house keeps its shape: imports run one way, rooms are packaged, registries name what exists."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from placewise.instances.generators import FAMILIES
+from placewise.instances.schema import FORMATS
+from placewise.models.lazy import load
+from placewise.models.problem import PROBLEMS
+from placewise.solvers.algorithms.brute_force import SPACES
+from placewise.solvers.registry import ALGORITHMS, BACKENDS, DEFAULTS, PROBES, methods_of
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ["models", "instances", "solvers", "benchmarks", "cli"]
+FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+SOLVERS = {"pyomo", "ortools", "highspy", "pulp", "gurobipy"}
+
+
+def imports(path, *, top_level_only=False):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if top_level_only else list(ast.walk(tree))
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_one_way(path):
+    """A room imports only rooms before it."""
+    own = ROOMS.index(path.relative_to(ROOT).parts[0])
+    for module in imports(path):
+        parts = module.split(".")
+        if parts[0] == "placewise":
+            assert ROOMS.index(parts[1]) <= own, f"{path} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_solver_is_imported_at_module_level(path):
+    """Solvers are imported where they are called: some of them cannot share a process."""
+    for module in imports(path, top_level_only=True):
+        assert module.split(".")[0] not in SOLVERS, f"{path} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_stay_small(path):
+    """One purpose each, at most 300 lines."""
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+
+
+def test_problem_folders_do_not_import_each_other():
+    """What two problems share moves up into models."""
+    folders = {path.name for path in (ROOT / "models").iterdir() if path.is_dir() and path.name[0] != "_"}
+    for folder in folders:
+        for path in (ROOT / "models" / folder).rglob("*.py"):
+            for module in imports(path):
+                parts = module.split(".")
+                if parts[:2] == ["placewise", "models"] and len(parts) > 2:
+                    assert parts[2] not in folders - {folder}, f"{path} imports {module}"
+
+
+def test_every_package_is_packaged():
+    """Each folder with code is listed for the wheel."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    found = {"placewise." + ".".join(path.parent.relative_to(ROOT).parts) for path in FILES if path.name == "__init__.py"}
+    assert found == set(listed)
+
+
+def test_importing_the_models_loads_no_solver():
+    """Research code that only wants the data pays for numpy alone."""
+    code = (
+        "import sys, placewise.models.edgeshard, placewise.solvers, placewise.instances, placewise.cli.main;"
+        f"print(sorted({SOLVERS!r} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_every_reference_of_a_problem_loads(problem):
+    """No registry names what does not exist."""
+    descriptor = PROBLEMS[problem]
+    references = [descriptor.evaluate, descriptor.placement_to_json, descriptor.placement_from_json, descriptor.diagnose]
+    for formulation in descriptor.formulations.values():
+        references += [formulation.build, formulation.extract, formulation.start, formulation.tighten]
+    references += [algorithm.run for algorithm in ALGORITHMS[problem].values()]
+    references += [a.guarantee for a in ALGORITHMS[problem].values() if isinstance(a.guarantee, str)]
+    references += [f"{FORMATS[problem]}:{name}" for name in ("SPEC", "build", "document")]
+    references += list(FAMILIES[problem].values())
+    references += [backend.minimise for backend in BACKENDS.values()]
+    for reference in references:
+        assert load(reference) is not None
+    assert problem in SPACES
+    assert {*DEFAULTS[problem], *PROBES[problem]} <= set(methods_of(problem))
+    assert "tiny" in FAMILIES[problem]
