@@ -2,6 +2,7 @@
 
 import numpy as np
 from hypothesis import strategies as st
+
 from placewise.models.cluster import Cluster
 from placewise.models.edgeshard import EdgeShardInstance
 from placewise.models.workload import Layer

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from placewise.instances.generators import FAMILIES
 from placewise.instances.schema import FORMATS
 from placewise.models.lazy import load
@@ -66,8 +67,14 @@ def test_problem_folders_do_not_import_each_other():
 
 def test_every_package_is_packaged():
     """Each folder with code is listed for the wheel."""
-    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
-    found = {"placewise." + ".".join(path.parent.relative_to(ROOT).parts) for path in FILES if path.name == "__init__.py"}
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"][
+        "packages"
+    ]
+    found = {
+        "placewise." + ".".join(path.parent.relative_to(ROOT).parts)
+        for path in FILES
+        if path.name == "__init__.py"
+    }
     assert found == set(listed)
 
 
@@ -85,7 +92,12 @@ def test_importing_the_models_loads_no_solver():
 def test_every_reference_of_a_problem_loads(problem):
     """No registry names what does not exist."""
     descriptor = PROBLEMS[problem]
-    references = [descriptor.evaluate, descriptor.placement_to_json, descriptor.placement_from_json, descriptor.diagnose]
+    references = [
+        descriptor.evaluate,
+        descriptor.placement_to_json,
+        descriptor.placement_from_json,
+        descriptor.diagnose,
+    ]
     for formulation in descriptor.formulations.values():
         references += [formulation.build, formulation.extract, formulation.start, formulation.tighten]
     references += [algorithm.run for algorithm in ALGORITHMS[problem].values()]

@@ -31,7 +31,7 @@ class Closing:
     end : int
         Last device of the chain, y.
     host : int
-        Device of the last layer: y itself, or one that the chain visited before.
+        Device of the last layer: y itself, or another one, usually visited before.
     relay : int or None
         A device visited before that takes one of its decoder layers between y and the host.
     time_s : float
@@ -155,9 +155,10 @@ def latency_run_length(instance: EdgeShardInstance) -> RunLengthModel:
     model.add(used[source] == 1)
 
     model.add(sum(count.values()) == block)  # each decoder layer on one device
-    model.add_exactly_one(closings.values())  # the last layer on one device
     for j in devices:
-        model.add(sum(ends[j]) == last[j])
+        model.add(
+            sum(ends[j]) == last[j]
+        )  # the circuit has one last device, so the chain has one closing move
         model.add(count[j] == 0).only_enforce_if(~used[j])
         # Eq. 5, in bytes: decoder layers, the last layer, and on the source the first one.
         model.add(decoder * count[j] + memory[-1] * sum(hosts[j]) + first * (j == source) <= budget[j])
@@ -165,7 +166,6 @@ def latency_run_length(instance: EdgeShardInstance) -> RunLengthModel:
         own_end = [literal for move, literal in closings.items() if move.end == move.host == j]
         model.add(count[j] + sum(own_end) >= 1).only_enforce_if(used[j])
     for move, literal in closings.items():
-        model.add_implication(literal, used[move.host])
         if move.relay is not None:
             model.add(count[move.relay] >= 2).only_enforce_if(literal)
 

@@ -27,6 +27,8 @@ def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
     """Solve a lowered model with HiGHS."""
     import highspy
 
+    # Threads belong to the process in HiGHS: without this a second run with another number is an error.
+    highspy.Highs.resetGlobalScheduler(True)
     highs = highspy.Highs()
     parameters = run.parameters
     highs.setOptionValue("output_flag", parameters.log is not None)

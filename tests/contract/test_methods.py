@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+
 from placewise.benchmarks.agreement import default_methods, judge
 from placewise.instances import read, shipped_instances, to_document
 from placewise.instances.files import from_document
@@ -27,7 +28,9 @@ def test_agreement_with_brute_force(problem, method):
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_fast_exact_methods_on_many_instances(problem):
     """The methods that need no lowering are cheap enough for hundreds of instances."""
-    fast = [name for name, method in methods_of(problem).items() if method.algorithm and name != "brute-force"]
+    fast = [
+        name for name, method in methods_of(problem).items() if method.algorithm and name != "brute-force"
+    ]
     for seed in range(1000, 1200):
         assert judge(generate(problem, "tiny", seed=seed), fast, Counter()) == []
 

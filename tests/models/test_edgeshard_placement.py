@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import edgeshard_instances
+
 from placewise.instances import read
 from placewise.models.cluster import Cluster
 from placewise.models.edgeshard import evaluate_latency
 from placewise.models.edgeshard.placement import from_json, to_json
 from placewise.models.errors import InstanceError
-from strategies import edgeshard_instances
 
 
 def test_terms_of_the_hand_computed_instance(split):
@@ -60,7 +61,9 @@ def test_the_token_needs_a_way_back(split):
     one_way = np.array([[0.0, 1.0], [0.0, 0.0]])
     cluster = dataclasses.replace(split.cluster, bandwidth_bytes_per_s=one_way)
     cut = dataclasses.replace(split, cluster=cluster)
-    assert evaluate_latency(cut, (0, 1, 1, 1)).violations[0].message == "no link b -> a for the generated token"
+    assert (
+        evaluate_latency(cut, (0, 1, 1, 1)).violations[0].message == "no link b -> a for the generated token"
+    )
     assert evaluate_latency(dataclasses.replace(cut, return_bytes=0.0), (0, 1, 1, 1)).objective == 6.0
 
 
@@ -90,7 +93,9 @@ def test_placements_are_written_and_read_back(split):
     """Names out, indices in."""
     assert to_json(split, (0, 1, 1, 1)) == {"layers": ["a", "b", "b", "b"]}
     assert from_json(split, {"layers": ["a", "b", "b", "b"]}) == (0, 1, 1, 1)
-    with pytest.raises(InstanceError, match=r"placement.layers\[1\]: expected a device of hand-split, found 'z'"):
+    with pytest.raises(
+        InstanceError, match=r"placement.layers\[1\]: expected a device of hand-split, found 'z'"
+    ):
         from_json(split, {"layers": ["a", "z"]})
 
 
@@ -111,7 +116,9 @@ def test_permuting_devices_permutes_placements(instance, data):
         compute_time_s=instance.compute_time_s[:, order],
         source=order.index(instance.source),
     )
-    placement = data.draw(st.lists(st.integers(0, size - 1), min_size=len(instance.layers), max_size=len(instance.layers)))
+    placement = data.draw(
+        st.lists(st.integers(0, size - 1), min_size=len(instance.layers), max_size=len(instance.layers))
+    )
     there = evaluate_latency(instance, placement)
     here = evaluate_latency(permuted, [order.index(j) for j in placement])
     assert there.objective == here.objective

