@@ -36,13 +36,7 @@ def run(options: argparse.Namespace) -> int:
     reports = []
     for instance in instances:
         with output.live_progress(instance.name) as progress:
-            report = compare_methods(
-                instance,
-                methods,
-                started=lambda method, name=instance.name, show=progress: show.start(f"{name}  {method}"),
-                progress=progress,
-                **settings,
-            )
+            report = compare_methods(instance, methods, started=progress.start, progress=progress, **settings)
         reports.append(report)
         if not options.json:
             show(report)

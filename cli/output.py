@@ -127,19 +127,20 @@ class LiveProgress:
 
     Parameters
     ----------
-    label : str
-        What is running.
+    name : str
+        The instance.
     spinner : rich Status or None
         Where to show it; None in a pipe, which stays quiet.
     """
 
-    def __init__(self, label: str, spinner: Spinner | None) -> None:
+    def __init__(self, name: str, spinner: Spinner | None) -> None:
+        self._name = name
         self._spinner = spinner
-        self.start(label)
+        self.start()
 
-    def start(self, label: str) -> None:
+    def start(self, method: str = "") -> None:
         """Forget the numbers: another method runs."""
-        self._label = label
+        self._label = f"{self._name}  {method}"
         self._best: dict[str, float] = {}
         self._show()
 
@@ -165,10 +166,10 @@ class LiveProgress:
 
 
 @contextmanager
-def live_progress(label: str) -> Iterator[LiveProgress]:
+def live_progress(name: str) -> Iterator[LiveProgress]:
     """Show progress on a terminal while something runs; stay quiet in a pipe."""
     if not sys.stderr.isatty():
-        yield LiveProgress(label, None)
+        yield LiveProgress(name, None)
         return
     with Spinner("", console=Console(stderr=True)) as spinner:
-        yield LiveProgress(label, spinner)
+        yield LiveProgress(name, spinner)

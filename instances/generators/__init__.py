@@ -17,6 +17,7 @@ _GENERATORS = "placewise.instances.generators"
 FAMILIES: dict[str, dict[str, str]] = {
     "edgeshard-latency": {
         "testbed": f"{_GENERATORS}.edgeshard:paper_testbed",
+        "tight": f"{_GENERATORS}.edgeshard:tight",
         "tiny": f"{_GENERATORS}.edgeshard:tiny",
     },
 }

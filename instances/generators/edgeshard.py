@@ -95,6 +95,51 @@ def paper_testbed(
     )
 
 
+def tight(
+    *,
+    devices: int = 6,
+    layers: int = 12,
+    memory_factor: float = 1.2,
+    seed: int,
+    name: str | None = None,
+) -> EdgeShardInstance:
+    """Return a random instance of unequal layers whose memory is little more than they need.
+
+    Parameters
+    ----------
+    devices, layers : int
+        Counts.
+    memory_factor : float
+        Memory of all devices over that of all layers; the source always holds layer 0.
+    seed : int
+        Of layer sizes (0.5 to 1.5 GB), device speeds (10 to 200 GB/s), memory shares and links (10 to 100 Mbps).
+    name : str, optional
+        Name of the instance.
+    """
+    draw = random.Random(seed)  # noqa: S311
+    need = [draw.randint(500_000_000, 1_500_000_000) for _ in range(layers)]
+    speed = [10e9 * 20 ** draw.random() for _ in range(devices)]
+    share = [draw.uniform(0.5, 1.5) for _ in range(devices)]
+    memory = [round(memory_factor * sum(need) * part / sum(share)) for part in share]
+    memory[0] = max(memory[0], need[0])
+    bandwidth = np.array([[10 ** draw.uniform(1, 2) * MBPS for _ in range(devices)] for _ in range(devices)])
+    return EdgeShardInstance(
+        name=name or f"tight-{devices}-devices-{layers}-layers-seed-{seed}",
+        problem="edgeshard-latency",
+        cluster=Cluster(
+            device_names=tuple(f"device-{j}" for j in range(devices)),
+            memory_bytes=np.array(memory),
+            bandwidth_bytes_per_s=np.triu(bandwidth, 1) + np.triu(bandwidth, 1).T,
+            latency_s=np.zeros((devices, devices)),
+        ),
+        layers=tuple(Layer(f"layer-{i}", size, 16384.0) for i, size in enumerate(need)),
+        compute_time_s=np.array([[size / rate for rate in speed] for size in need]),
+        source=0,
+        return_bytes=TOKEN_BYTES,
+        description=f"random unequal layers, memory {memory_factor:g} x need, seed {seed}",
+    )
+
+
 def tiny(*, seed: int, kind: str = "mixed", name: str | None = None) -> EdgeShardInstance:
     """Return a random instance that brute force solves: 2 to 5 devices, 2 to 6 layers.
 

@@ -70,7 +70,7 @@ def evaluate_latency(instance: EdgeShardInstance, placement: Sequence[int]) -> E
     return Evaluation(total_s, terms, tuple(violations))
 
 
-def assignment_violations(instance: EdgeShardInstance, placement: Sequence[int]) -> list[Violation]:
+def assignment_violations(instance: EdgeShardInstance, placement: Any) -> list[Violation]:
     """Return what keeps a sequence from naming one device per layer; methods of users may return anything."""
     count, size = len(instance.layers), instance.cluster.size
     if not isinstance(placement, Sequence | np.ndarray):

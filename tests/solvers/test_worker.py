@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -81,8 +82,21 @@ def test_the_incumbent_survives_an_interruption(tmp_path):
     command = [sys.executable, "-m", "placewise.cli.main"]
     subprocess.run([*command, "solve", instance, "--method", "greedy", "--output", start], check=True)
     solving = subprocess.Popen(
-        [*command, "solve", instance, "--method", "highs/textbook", "--warm-start", start, "--log", log]
-        + ["--output", output, "--time-limit", "120"]
+        [
+            *command,
+            "solve",
+            instance,
+            "--method",
+            "highs/textbook",
+            "--warm-start",
+            start,
+            "--log",
+            log,
+            "--output",
+            output,
+            "--time-limit",
+            "120",
+        ]
     )
     _wait(lambda: log.exists() and "Solution" in log.read_text(encoding="utf-8"))  # it runs, with the start
     time.sleep(1)
@@ -123,7 +137,7 @@ def _wait(condition):
 
 def _alive(pid):
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
-            return stat.read().split(")")[1].split()[0] != "Z"
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except FileNotFoundError:
         return False
+    return stat.split(")")[1].split()[0] != "Z"
