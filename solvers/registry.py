@@ -157,6 +157,11 @@ ALGORITHMS: dict[str, dict[str, Algorithm]] = {
             Guarantee.EXACT,
             "the paper's DP repaired: memory kept per path, dominance, best first",
         ),
+        "chains": Algorithm(
+            f"{_ALGORITHMS}.edgeshard_chains:run",
+            Guarantee.HEURISTIC,
+            "local search over the order of devices, run ends by dynamic programming",
+        ),
         "brute-force": Algorithm(
             f"{_ALGORITHMS}.brute_force:run",
             "placewise.solvers.algorithms.brute_force:guarantee",

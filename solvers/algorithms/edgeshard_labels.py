@@ -1,8 +1,8 @@
 """The latency DP repaired: each label keeps the memory that its own path has used, so Eq. 5 holds for it.
 
-A label is a sequence of runs. Its cost so far plus a Lagrangian completion bound orders the search: first beams of
-growing width, for good placements, then best first, where the next bound is a dual bound at any time. Exact for any
-layers and links, revisits included; where the memory for labels or the time ends first, the gap is known.
+A label is a sequence of runs. Its cost so far plus a Lagrangian completion bound orders the search, best first, so
+the next bound is a dual bound at any time; local search over chains gives the placement to beat. Exact for any layers
+and links, revisits included; where the time or the memory for labels ends first, the gap is known.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from operator import mul
 from typing import TYPE_CHECKING, NamedTuple
 
 from placewise.solvers.algorithms.edgeshard_baselines import cloud_edge_opt, greedy
-from placewise.solvers.algorithms.edgeshard_lagrangian import RunPaths
+from placewise.solvers.algorithms.edgeshard_chains import ChainSearch
+from placewise.solvers.algorithms.edgeshard_lagrangian import PricedBound, RunPaths
 from placewise.solvers.result import Claim, Reason
 
 if TYPE_CHECKING:
@@ -24,10 +25,8 @@ if TYPE_CHECKING:
 
 #: Labels kept at most, about 2 GB.
 LARGEST_COUNT = 3_000_000
-#: Labels per position that a beam keeps: a hundred times more finds placements a tenth of a percent better.
-BEAM_WIDTHS = (10, 100, 1000)
-#: The share of the remaining time that a beam may take.
-BEAM_SHARE = 0.25
+#: The share of the remaining time that the local search may take.
+CHAIN_SHARE = 0.3
 
 
 class Label(NamedTuple):
@@ -63,9 +62,11 @@ class LabelSearch:
     def __init__(self, instance: EdgeShardInstance, run: Run) -> None:
         self.run = run
         self.instance = instance
-        self.incumbent, self.upper = self._first_incumbent()
+        self.incumbent: tuple[int, ...] | None = None
+        self.upper = math.inf
         paths = RunPaths(instance)
-        self.root = paths.best_bound(run, self.upper)
+        self.margin = paths.costs.tick_s / 2  # costs are multiples of the tick
+        self.root = self._root(paths)
         self.count, self.size = paths.count, paths.size
         self.need = [int(size) for size in instance.memory_bytes]
         # The smallest and the sum of all needs from each layer on.
@@ -75,23 +76,13 @@ class LabelSearch:
         self.to_go: list[list[float]] = self.root.to_go_s.tolist()
         self.time_before: list[list[float]] = paths.time_before.T.tolist()
         self.hop: list[list[list[float]]] = [paths.costs.transfer_s(i).tolist() for i in range(self.count)]
-        # Costs are multiples of the tick: what is not below by half of it is not below.
-        self.margin = paths.costs.tick_s / 2
         self.expanded = 0
-        self._forget()
-
-    def _forget(self) -> None:
-        """Start anew: no label, nothing dominated."""
         # Per label its device, the layers placed, and its parent's number.
         self.tree: list[tuple[int, int, int]] = []
         self.best_cost: dict[tuple[int, int, tuple[int, ...]], float] = {}
 
     def search(self) -> Claim:
-        """Run the beams, then expand labels until none can beat the incumbent."""
-        for width in BEAM_WIDTHS:
-            if self.root.dual_bound < self.upper - self.margin:
-                self._beam(width)
-        self._forget()
+        """Expand labels until none can beat the incumbent."""
         heap = list(self._roots())
         heapq.heapify(heap)
         while heap and heap[0].bound < self.upper - self.margin:
@@ -106,20 +97,6 @@ class LabelSearch:
         if self.incumbent is None:
             return self._claim(Reason.INFEASIBLE, None, "no label reaches the last layer")
         return self._claim(Reason.OPTIMAL, self.upper, f"{self.expanded:,} labels expanded")
-
-    def _beam(self, width: int) -> None:
-        """Expand the best labels of each position only; what is found is feasible, and proves nothing."""
-        self._forget()
-        until = self.run.elapsed + BEAM_SHARE * self.run.remaining
-        layers: list[list[Label]] = [[] for _ in range(self.count + 1)]
-        for label in self._roots():
-            layers[label.placed].append(label)
-        for labels in layers:
-            for label in heapq.nsmallest(width, labels):
-                for child in self._children(label):
-                    layers[child.placed].append(child)
-                if self.run.elapsed > until:
-                    return
 
     def _roots(self) -> Iterator[Label]:
         """Yield the first runs, which are on the source (Eq. 4)."""
@@ -166,7 +143,6 @@ class LabelSearch:
     def _complete(self, number: int, device: int, cost: float) -> None:
         if not cost < self.upper:
             return
-        self.upper = cost
         path: list[int] = []
         end = self.count
         while True:  # from the last run back to the first
@@ -176,17 +152,30 @@ class LabelSearch:
                 break
             end = start
             device, _, number = self.tree[number]
-        self.incumbent = tuple(path)
-        self.run.report(objective=cost, placement=self.incumbent)
+        self._offer(tuple(path), cost)
 
-    def _first_incumbent(self) -> tuple[tuple[int, ...] | None, float]:
-        best, upper = None, math.inf
+    def _root(self, paths: RunPaths) -> PricedBound:
+        """Return the best root bound found, after heuristics and bound have helped each other."""
         for heuristic in (greedy, cloud_edge_opt):
             claim = heuristic(self.instance, self.run)
-            if claim.placement is not None and claim.objective is not None and claim.objective < upper:
-                best, upper = claim.placement, claim.objective
-                self.run.report(objective=upper, placement=best)
-        return best, upper
+            if claim.placement is not None and claim.objective is not None:
+                self._offer(claim.placement, claim.objective)
+        root = paths.best_bound(self.run, self.upper)
+        if not root.dual_bound < self.upper - self.margin:
+            return root
+        search = ChainSearch(self.instance, self.run)
+        path = paths.bound(root.price_s)[1] or (self.instance.source,)
+        for start in (path, self.incumbent or path):
+            until = self.run.elapsed + CHAIN_SHARE / 2 * self.run.remaining
+            search.search(tuple(dict.fromkeys(start)), until, self.run.parameters.seed)
+        if search.best:
+            self._offer(search.placement(search.best), search.best_s)
+        return max(root, paths.best_bound(self.run, self.upper), key=lambda bound: bound.dual_bound)
+
+    def _offer(self, placement: tuple[int, ...], cost: float) -> None:
+        if cost < self.upper:
+            self.incumbent, self.upper = placement, cost
+            self.run.report(objective=cost, placement=placement)
 
     def _claim(self, reason: Reason, bound: float | None, message: str) -> Claim:
         objective = None if self.incumbent is None else self.upper
