@@ -155,7 +155,7 @@ ALGORITHMS: dict[str, dict[str, Algorithm]] = {
         "labels": Algorithm(
             f"{_ALGORITHMS}.edgeshard_labels:run",
             Guarantee.EXACT,
-            "the paper's DP repaired: memory kept per path, dominance, best first",
+            "the paper's DP repaired: memory kept per path, Lagrangian bounds, local search, best first",
         ),
         "chains": Algorithm(
             f"{_ALGORITHMS}.edgeshard_chains:run",
@@ -201,7 +201,7 @@ ALGORITHMS: dict[str, dict[str, Algorithm]] = {
 }
 
 #: Tried in this order: the first that is exact for an instance is the default method.
-DEFAULTS: dict[str, tuple[str, ...]] = {"edgeshard-latency": ("run-length", "highs")}
+DEFAULTS: dict[str, tuple[str, ...]] = {"edgeshard-latency": ("run-length", "labels")}
 #: Fast heuristics whose placements refute a false "infeasible".
 PROBES: dict[str, tuple[str, ...]] = {"edgeshard-latency": ("greedy", "cloud-edge-opt", "algorithm-1-once")}
 

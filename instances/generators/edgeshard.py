@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +30,7 @@ def paper_testbed(
     model: str = "llama2-7b",
     cloud_mbps: float = 1.0,
     devices: int = 15,
+    spread: float = 0.0,
     seed: int = 1,
     sequence_length: int = 128,
     name: str | None = None,
@@ -43,6 +45,8 @@ def paper_testbed(
         Bandwidth between the source and each cloud server, megabits per second; the paper varies it from 1 to 50.
     devices : int
         15 in the paper; other sizes keep its proportions of AGX, NX and cloud.
+    spread : float
+        Each layer's size and work vary by up to this share, so that no two are equal; 0 as in the paper.
     seed : int
         Of the other links: 50 Mbps, uniformly within 20 %, the same in both directions.
     sequence_length : int
@@ -78,9 +82,12 @@ def paper_testbed(
         flops_per_s=np.array([kind.flops_per_s for _, kind in units]),
         memory_bytes_per_s=np.array([kind.memory_bytes_per_s for _, kind in units]),
     )
-    layers = tuple(transformer(model).layers(sequence_length=sequence_length))
+    layers = tuple(
+        _varied(layer, draw, spread) for layer in transformer(model).layers(sequence_length=sequence_length)
+    )
     return EdgeShardInstance(
-        name=name or f"{model}-{devices}-devices-{cloud_mbps:g}mbps-seed-{seed}",
+        name=name
+        or f"{model}-{devices}-devices-{cloud_mbps:g}mbps-{f'spread-{spread:g}-' if spread else ''}seed-{seed}",
         problem="edgeshard-latency",
         cluster=cluster,
         layers=layers,
@@ -90,8 +97,21 @@ def paper_testbed(
         description=(
             f"{model} in full precision, {sequence_length} tokens of KV cache, {devices} devices; source to cloud "
             f"{cloud_mbps:g} Mbps, others 50 Mbps within 20 %, seed {seed}; roofline times"
+            + (f"; layers vary by {spread:.0%}" if spread else "")
         ),
         reference="EdgeShard, Section V-A, Table III",
+    )
+
+
+def _varied(layer: Layer, draw: random.Random, spread: float) -> Layer:
+    if not spread:
+        return layer
+    factor = draw.uniform(1 - spread, 1 + spread)
+    return replace(
+        layer,
+        memory_bytes=round(layer.memory_bytes * factor),
+        flops=(layer.flops or 0.0) * factor,
+        weight_bytes=(layer.weight_bytes or 0.0) * factor,
     )
 
 

@@ -53,7 +53,7 @@ class ChainSearch:
     def search(self, start: Chain, until: float, seed: int) -> None:
         """Descend from a chain, then from random changes of the best one, until time or patience end."""
         draw = random.Random(seed)  # noqa: S311 - not for secrets
-        chain, patience = start, PATIENCE
+        chain, patience = self._completed(start), PATIENCE
         while patience and self.run.elapsed < until:
             found, cost = self._descend(chain, until)
             patience -= 1
@@ -74,6 +74,13 @@ class ChainSearch:
             finish = self.run_s[device, len(layers)] + self._after(chain, position, back)
             layers += [device] * (int(finish.argmin()) - len(layers))
         return tuple(layers)
+
+    def _completed(self, chain: Chain) -> Chain:
+        """Return a chain with the nearest devices added at its end until it holds all layers."""
+        while not np.isfinite(self.cost(chain)) and len(chain) < self.devices.size:
+            nearest = self.hop_s[chain[-1], :, 1:-1].min(axis=1, initial=np.inf)
+            chain = (*chain, min(set(self.devices.tolist()) - set(chain), key=nearest.__getitem__))
+        return chain
 
     def _descend(self, chain: Chain, until: float) -> tuple[Chain, float]:
         cost = self.cost(chain)

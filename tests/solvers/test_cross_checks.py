@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import Counter
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -11,9 +12,12 @@ from strategies import edgeshard_instances
 
 from placewise.benchmarks.agreement import judge
 from placewise.instances import read
+from placewise.instances.generators import generate
 from placewise.models.cluster import Cluster
+from placewise.models.edgeshard import evaluate_latency
 from placewise.solvers import compare, solve
-from placewise.solvers.algorithms.edgeshard_lagrangian import best_bound, priced_bound
+from placewise.solvers.algorithms.edgeshard_chains import ChainSearch
+from placewise.solvers.algorithms.edgeshard_lagrangian import RunPaths
 from placewise.solvers.parameters import Parameters
 from placewise.solvers.registry import BACKENDS
 from placewise.solvers.result import Status
@@ -81,11 +85,45 @@ def test_scaling_all_times_scales_the_optimum(instance, factor):
 def test_every_price_bounds_the_optimum(instance, prices):
     """Lagrangian duality, at any prices and at the best ones found."""
     best = optimum(instance)
-    bound, path = priced_bound(instance, np.array(prices[: instance.cluster.size]))
+    paths = RunPaths(instance)
+    bound, path = paths.bound(np.array(prices[: instance.cluster.size]))
     assert bound.dual_bound <= best * (1 + 1e-12)
-    assert len(path) == len(instance.layers)
-    climbed = best_bound(instance, Run(Parameters()), best)
-    assert climbed.dual_bound <= best * (1 + 1e-12)
+    assert path is None or len(path) == len(instance.layers)
+    assert paths.best_bound(Run(Parameters()), best).dual_bound <= best * (1 + 1e-12)
+
+
+@given(edgeshard_instances())
+def test_chains_cost_what_they_say(instance):
+    """The exact cost of a chain is that of the best placement with these runs, found by enumeration."""
+    search = ChainSearch(instance, Run(Parameters()))
+    chain = (instance.source, *(j for j in range(instance.cluster.size) if j != instance.source))[:3]
+    count = len(instance.layers)
+    costs = [
+        evaluation.objective
+        for ends in combinations(range(1, count), len(chain) - 1)
+        for placement in [
+            [
+                device
+                for device, a, b in zip(chain, (0, *ends), (*ends, count), strict=True)
+                for _ in range(a, b)
+            ]
+        ]
+        if (evaluation := evaluate_latency(instance, placement)).feasible
+    ]
+    assert search.cost(chain) == min(costs, default=float("inf"))
+    if costs:
+        assert evaluate_latency(instance, search.placement(chain)).objective == min(costs)
+
+
+@pytest.mark.parametrize("devices", [5, 15])
+def test_unequal_layers_end_near_the_bound(devices):
+    """Where no two layers are equal, the default method still proves a small gap."""
+    instance = generate(
+        "edgeshard-latency", "testbed", seed=1, model="llama2-13b", devices=devices, spread=0.2
+    )
+    result = solve(instance, time_limit=15)
+    assert result.method == "labels"
+    assert result.relative_gap < 0.01
 
 
 @pytest.mark.parametrize("model", ["llama2-7b", "llama2-13b"])
