@@ -24,9 +24,9 @@ def draw(console: Console, instance: Any, placement: Any) -> None:
 
 def draw_chain(console: Console, instance: EdgeShardInstance, placement: tuple[int, ...]) -> None:
     """Draw the chain of devices: layers, time and memory of each, and the transfers between them."""
-    from placewise.models.edgeshard import latency_costs
+    from placewise.models.edgeshard import time_tables
 
-    costs, names = latency_costs(instance), instance.cluster.device_names
+    costs, names = time_tables(instance), instance.cluster.device_names
     budget, need = instance.cluster.memory_bytes, instance.memory_bytes
     used = {
         device: sum(int(need[i]) for i, j in enumerate(placement) if j == device) for device in set(placement)

@@ -16,9 +16,9 @@ Constraints
     (Eq. 5).
 """
 
-from placewise.models.edgeshard.cost import latency_costs
+from placewise.models.edgeshard.cost import time_tables
 from placewise.models.edgeshard.data import EdgeShardInstance
 from placewise.models.edgeshard.milp import latency_milp, latency_textbook
 from placewise.models.edgeshard.placement import evaluate_latency
 
-__all__ = ["EdgeShardInstance", "evaluate_latency", "latency_costs", "latency_milp", "latency_textbook"]
+__all__ = ["EdgeShardInstance", "evaluate_latency", "latency_milp", "latency_textbook", "time_tables"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class LatencyCosts:
+class TimeTables:
     """All times of an instance, each rounded once to a multiple of the tick.
 
     Parameters
@@ -49,7 +49,7 @@ class LatencyCosts:
 
 
 @lru_cache(maxsize=16)
-def latency_costs(instance: EdgeShardInstance) -> LatencyCosts:
+def time_tables(instance: EdgeShardInstance) -> TimeTables:
     """Return the tables behind Eq. 2 and the return trip of Eq. 6 (kept for instances in use)."""
     cluster, source = instance.cluster, instance.source
     outputs = [layer.output_bytes for layer in instance.layers]
@@ -70,7 +70,7 @@ def latency_costs(instance: EdgeShardInstance) -> LatencyCosts:
     )
     reference_s = compute_s[0, source] + compute_s[1:].min(axis=1).sum()
     tick_s = choose_tick(float(reference_s), float(horizon_s), entries=2 * len(outputs))
-    return LatencyCosts(
+    return TimeTables(
         compute_s=to_ticks(compute_s, tick_s),
         messages_s=to_ticks(messages_s, tick_s),
         message=message,

@@ -12,7 +12,7 @@ from itertools import pairwise
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from placewise.models.edgeshard.cost import latency_costs
+from placewise.models.edgeshard.cost import time_tables
 from placewise.models.edgeshard.runs import require_equal_block, shortcut_pairs
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def latency_run_length(instance: EdgeShardInstance) -> RunLengthModel:
     from ortools.sat.python import cp_model
 
     require_equal_block(instance)
-    costs = latency_costs(instance)
+    costs = time_tables(instance)
 
     def ticks(time_s: float) -> int:
         return round(time_s / costs.tick_s)
@@ -182,7 +182,7 @@ def latency_run_length(instance: EdgeShardInstance) -> RunLengthModel:
 
 def closing_moves(instance: EdgeShardInstance) -> list[Closing]:
     """Return the ways a chain may end, each a real placement; see `revisits_never_pay` for why these suffice."""
-    costs = latency_costs(instance)
+    costs = time_tables(instance)
     hop_s, source = costs.transfer_s(len(instance.layers) - 2), instance.source
     devices = range(instance.cluster.size)
     tail_s = costs.compute_s[-1] + costs.return_s

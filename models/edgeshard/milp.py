@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from placewise.models.edgeshard.cost import latency_costs
+from placewise.models.edgeshard.cost import time_tables
 from placewise.models.units import common_unit
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def latency_milp(instance: EdgeShardInstance) -> Any:
     import pyomo.environ as pyo
 
     model = _assignment(instance)
-    costs = latency_costs(instance)
+    costs = time_tables(instance)
     arcs = [
         (i, k, j)
         for i in model.stages
@@ -79,7 +79,7 @@ def latency_textbook(instance: EdgeShardInstance) -> Any:
     import pyomo.environ as pyo
 
     model = _assignment(instance)
-    costs = latency_costs(instance)
+    costs = time_tables(instance)
     pairs = [(i, k, j) for i in model.stages for k in model.devices for j in model.devices if k != j]
     linked = [(i, k, j) for i, k, j in pairs if isfinite(costs.transfer_s(i - 1)[k, j])]
     unlinked = sorted(set(pairs) - set(linked))

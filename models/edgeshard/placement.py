@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from placewise.models.edgeshard.cost import latency_costs
+from placewise.models.edgeshard.cost import time_tables
 from placewise.models.errors import InstanceError
 from placewise.models.problem import Evaluation, Violation
 
@@ -34,7 +34,7 @@ def evaluate_latency(instance: EdgeShardInstance, placement: Sequence[int]) -> E
     Evaluation
         Objective in seconds, the terms compute, communication and return, and all violations.
     """
-    costs = latency_costs(instance)
+    costs = time_tables(instance)
     names = instance.cluster.device_names
     malformed = assignment_violations(instance, placement)
     if malformed:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from placewise.models.edgeshard.cost import latency_costs
+from placewise.models.edgeshard.cost import time_tables
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
 
@@ -91,5 +91,5 @@ def revisits_never_pay(hop_s: NDArray[np.float64], source: int) -> bool:
 def run_length_guarantee(instance: EdgeShardInstance) -> Guarantee:
     """Return EXACT where revisits never pay, else RESTRICTION; raise `NotApplicableError` for other layers."""
     require_equal_block(instance)
-    hop_s = latency_costs(instance).transfer_s(0)
+    hop_s = time_tables(instance).transfer_s(0)
     return Guarantee.EXACT if revisits_never_pay(hop_s, instance.source) else Guarantee.RESTRICTION

@@ -13,7 +13,7 @@ from __future__ import annotations
 from math import inf, isfinite
 from typing import TYPE_CHECKING
 
-from placewise.models.edgeshard.cost import latency_costs
+from placewise.models.edgeshard.cost import time_tables
 from placewise.solvers.result import Claim, Reason
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def run_once(instance: EdgeShardInstance, run: Run) -> Claim:
 
 
 def _algorithm_1(instance: EdgeShardInstance, run: Run, *, once: bool) -> Claim:
-    costs = latency_costs(instance)
+    costs = time_tables(instance)
     last, devices, source = len(instance.layers) - 1, range(instance.cluster.size), instance.source
     need = [int(size) for size in instance.memory_bytes]
     free = [int(size) for size in instance.cluster.memory_bytes]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from placewise.models.edgeshard.cost import latency_costs
+from placewise.models.edgeshard.cost import time_tables
 from placewise.models.problem import problem_of
 from placewise.solvers.result import Claim, Reason
 
@@ -33,7 +33,7 @@ def cloud_edge_opt(instance: EdgeShardInstance, run: Run) -> Claim:
 
 def greedy(instance: EdgeShardInstance, run: Run) -> Claim:
     """Fill the current device, then go on to the one with the least time per layer that it will take, hop included."""
-    costs = latency_costs(instance)
+    costs = time_tables(instance)
     need = [int(size) for size in instance.memory_bytes]
     free = [int(size) for size in instance.cluster.memory_bytes]
     placement: list[int] = []
@@ -60,7 +60,7 @@ def greedy(instance: EdgeShardInstance, run: Run) -> Claim:
 
 def cloud_of(instance: EdgeShardInstance) -> int:
     """Return the device that plays the cloud: the fastest for the whole model, other than the source."""
-    total_s = latency_costs(instance).compute_s.sum(axis=0)
+    total_s = time_tables(instance).compute_s.sum(axis=0)
     others = [j for j in range(instance.cluster.size) if j != instance.source]
     return min(others, key=total_s.__getitem__, default=instance.source)
 

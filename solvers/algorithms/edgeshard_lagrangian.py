@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from placewise.models.edgeshard.cost import latency_costs
+from placewise.models.edgeshard.cost import time_tables
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,7 +51,7 @@ class RunPaths:
     """
 
     def __init__(self, instance: EdgeShardInstance) -> None:
-        self.costs = latency_costs(instance)
+        self.costs = time_tables(instance)
         self.source = instance.source
         self.need = instance.memory_bytes
         self.budget = instance.cluster.memory_bytes
