@@ -55,6 +55,16 @@ def draw_chain(console: Console, instance: EdgeShardInstance, placement: tuple[i
         console.print(f"{'':{width}}   [cyan]↺[/cyan] [dim]{back}[/dim]", soft_wrap=True)
 
 
+def draw_pipeline(console: Console, instance: EdgeShardInstance, placement: tuple[int, ...]) -> None:
+    """Draw the chain of stages and say how many tokens per second it gives."""
+    from placewise.models.edgeshard import evaluate_throughput
+
+    draw_chain(console, instance, placement)
+    bottleneck_s = evaluate_throughput(instance, placement).objective
+    if bottleneck_s:
+        console.print(f"\nthroughput {1 / bottleneck_s:.4g} tokens per second", soft_wrap=True)
+
+
 def _span(instance: EdgeShardInstance, first: int, last: int) -> str:
     kinds = [
         (name, len(list(group)))
@@ -64,4 +74,7 @@ def _span(instance: EdgeShardInstance, first: int, last: int) -> str:
     return f"layer {first}: {inside}" if first == last else f"layers {first}-{last}: {inside}"
 
 
-PICTURES: dict[str, Callable[..., None]] = {"edgeshard-latency": draw_chain}
+PICTURES: dict[str, Callable[..., None]] = {
+    "edgeshard-latency": draw_chain,
+    "edgeshard-throughput": draw_pipeline,
+}

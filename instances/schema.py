@@ -20,6 +20,7 @@ _FORMATS = "placewise.instances.formats"
 #: Per problem the module that declares (``SPEC``), builds and writes its file.
 FORMATS: dict[str, str] = {
     "edgeshard-latency": f"{_FORMATS}.edgeshard",
+    "edgeshard-throughput": f"{_FORMATS}.edgeshard",
 }
 
 

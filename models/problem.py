@@ -157,7 +157,7 @@ PROBLEMS: dict[str, Problem] = {
         evaluate=f"{_EDGESHARD}.placement:evaluate_latency",
         placement_to_json=f"{_EDGESHARD}.placement:to_json",
         placement_from_json=f"{_EDGESHARD}.placement:from_json",
-        diagnose=f"{_EDGESHARD}.diagnosis:diagnose_latency",
+        diagnose=f"{_EDGESHARD}.diagnosis:diagnose",
         formulations={
             "flow": Formulation(
                 build=f"{_EDGESHARD}.milp:latency_milp",
@@ -172,6 +172,24 @@ PROBLEMS: dict[str, Problem] = {
                 start=f"{_EDGESHARD}.milp:start",
                 tighten=f"{_EDGESHARD}.milp:tighten",
                 summary="the paper's quadratic statement (Eq. 1-5), each product linearised",
+            ),
+        },
+    ),
+    "edgeshard-throughput": Problem(
+        name="edgeshard-throughput",
+        title="EdgeShard: the shortest bottleneck of a pipeline",
+        unit="s",
+        evaluate=f"{_EDGESHARD}.placement:evaluate_throughput",
+        placement_to_json=f"{_EDGESHARD}.placement:to_json",
+        placement_from_json=f"{_EDGESHARD}.placement:from_json",
+        diagnose=f"{_EDGESHARD}.diagnosis:diagnose",
+        formulations={
+            "flow": Formulation(
+                build=f"{_EDGESHARD}.milp:throughput_milp",
+                extract=f"{_EDGESHARD}.milp:extract",
+                start=f"{_EDGESHARD}.milp:start",
+                tighten=f"{_EDGESHARD}.milp:tighten",
+                summary="layered flow, each device entered once, no big-M; any layers",
             ),
         },
     ),

@@ -144,10 +144,33 @@ BACKENDS: dict[str, Backend] = {
     ),
 }
 
+_EDGESHARD_BASELINES = {
+    "greedy": Algorithm(
+        f"{_ALGORITHMS}.edgeshard_baselines:greedy",
+        Guarantee.HEURISTIC,
+        "fill the device, go on to the cheapest next one",
+    ),
+    "edge-solo": Algorithm(
+        f"{_ALGORITHMS}.edgeshard_baselines:edge_solo",
+        Guarantee.HEURISTIC,
+        "the paper's baseline: all on the source",
+    ),
+    "cloud-edge-even": Algorithm(
+        f"{_ALGORITHMS}.edgeshard_baselines:cloud_edge_even",
+        Guarantee.HEURISTIC,
+        "the paper's baseline: half on the source, half on the fastest device",
+    ),
+    "cloud-edge-opt": Algorithm(
+        f"{_ALGORITHMS}.edgeshard_baselines:cloud_edge_opt",
+        Guarantee.HEURISTIC,
+        "the paper's baseline: the best split between source and fastest device",
+    ),
+}
+
 ALGORITHMS: dict[str, dict[str, Algorithm]] = {
     "edgeshard-latency": {
         "run-length": Algorithm(
-            f"{_ALGORITHMS}.edgeshard_run_length:run",
+            f"{_ALGORITHMS}.edgeshard_cpsat:latency",
             "placewise.models.edgeshard.runs:run_length_guarantee",
             "CP-SAT circuit through the devices with layer counts; for equal layers",
             ("ortools",),
@@ -177,33 +200,45 @@ ALGORITHMS: dict[str, dict[str, Algorithm]] = {
             Guarantee.UNSAFE,
             "Algorithm 1, memory updated once per table entry",
         ),
-        "greedy": Algorithm(
-            f"{_ALGORITHMS}.edgeshard_baselines:greedy",
-            Guarantee.HEURISTIC,
-            "fill the device, go on to the cheapest next one",
+        **_EDGESHARD_BASELINES,
+    },
+    "edgeshard-throughput": {
+        "run-length": Algorithm(
+            f"{_ALGORITHMS}.edgeshard_cpsat:throughput",
+            "placewise.models.edgeshard.pipeline_cpsat:run_length_guarantee",
+            "CP-SAT circuit through the stages' devices with layer counts; for equal layers",
+            ("ortools",),
         ),
-        "edge-solo": Algorithm(
-            f"{_ALGORITHMS}.edgeshard_baselines:edge_solo",
-            Guarantee.HEURISTIC,
-            "the paper's baseline: all on the source",
+        "stages": Algorithm(
+            f"{_ALGORITHMS}.edgeshard_cpsat:stages",
+            Guarantee.EXACT,
+            "CP-SAT circuit with the first layer and the end of each stage; any layers",
+            ("ortools",),
         ),
-        "cloud-edge-even": Algorithm(
-            f"{_ALGORITHMS}.edgeshard_baselines:cloud_edge_even",
-            Guarantee.HEURISTIC,
-            "the paper's baseline: half on the source, half on the fastest device",
+        "thresholds": Algorithm(
+            f"{_ALGORITHMS}.edgeshard_thresholds:run",
+            "placewise.solvers.algorithms.edgeshard_thresholds:guarantee",
+            "bisection over bottlenecks, each decided by reachability over sets of devices; up to 20 devices",
         ),
-        "cloud-edge-opt": Algorithm(
-            f"{_ALGORITHMS}.edgeshard_baselines:cloud_edge_opt",
-            Guarantee.HEURISTIC,
-            "the paper's baseline: the best split between source and fastest device",
+        "brute-force": Algorithm(
+            f"{_ALGORITHMS}.brute_force:run",
+            "placewise.solvers.algorithms.brute_force:guarantee",
+            "every placement, evaluated; the oracle for tiny instances",
         ),
+        **_EDGESHARD_BASELINES,
     },
 }
 
 #: Tried in this order: the first that is exact for an instance is the default method.
-DEFAULTS: dict[str, tuple[str, ...]] = {"edgeshard-latency": ("run-length", "labels")}
+DEFAULTS: dict[str, tuple[str, ...]] = {
+    "edgeshard-latency": ("run-length", "labels"),
+    "edgeshard-throughput": ("run-length", "stages"),
+}
 #: Fast heuristics whose placements refute a false "infeasible".
-PROBES: dict[str, tuple[str, ...]] = {"edgeshard-latency": ("greedy", "cloud-edge-opt", "algorithm-1-once")}
+PROBES: dict[str, tuple[str, ...]] = {
+    "edgeshard-latency": ("greedy", "cloud-edge-opt", "algorithm-1-once"),
+    "edgeshard-throughput": ("greedy", "cloud-edge-opt"),
+}
 
 
 def methods_of(problem: str) -> dict[str, Method]:

@@ -49,7 +49,7 @@ class ModelSpec(Part):
 class EdgeShardSpec(Head):
     """A file of ``edgeshard-latency`` or ``edgeshard-throughput``."""
 
-    problem: Literal["edgeshard-latency"]
+    problem: Literal["edgeshard-latency", "edgeshard-throughput"]
     model: ModelSpec
     compute_time_s: list[list[Amount]] | None = None
     source_device: Name

@@ -1,7 +1,7 @@
 """Seeded generators: the same arguments give the same instance, on every machine.
 
-A generator is a function with ``seed`` and ``name`` among its keyword arguments; the others are its options, each
-with a default. Every problem has a ``tiny`` family, which brute force solves: the cross-checks draw from it.
+A generator is a function with ``seed`` and ``name`` among its keyword arguments, and ``problem`` where it serves several;
+the others are its options, each with a default. Every problem has a ``tiny`` family, which brute force solves: the cross-checks draw from it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from placewise.models.lazy import load
 
 _GENERATORS = "placewise.instances.generators"
 
+_EDGESHARD = {
+    "testbed": f"{_GENERATORS}.edgeshard:paper_testbed",
+    "tight": f"{_GENERATORS}.edgeshard:tight",
+    "tiny": f"{_GENERATORS}.edgeshard:tiny",
+}
+
 FAMILIES: dict[str, dict[str, str]] = {
-    "edgeshard-latency": {
-        "testbed": f"{_GENERATORS}.edgeshard:paper_testbed",
-        "tight": f"{_GENERATORS}.edgeshard:tight",
-        "tiny": f"{_GENERATORS}.edgeshard:tiny",
-    },
+    "edgeshard-latency": _EDGESHARD,
+    "edgeshard-throughput": _EDGESHARD,
 }
 
 
@@ -56,10 +59,11 @@ def generate(problem: str, family: str, *, seed: int, name: str | None = None, *
             options[key] = value if isinstance(value, kind) else kind(value)
         except ValueError:
             raise PlacewiseError(f"{key}: expected {kind.__name__}, found {value!r}") from None
-    return function(seed=seed, name=name, **options)
+    shared = {"problem": problem} if "problem" in inspect.signature(function).parameters else {}
+    return function(seed=seed, name=name, **shared, **options)
 
 
 def family_options(problem: str, family: str) -> dict[str, Any]:
     """Return the options of a family with their defaults."""
     parameters = inspect.signature(load(FAMILIES[problem][family])).parameters.values()
-    return {p.name: p.default for p in parameters if p.name not in ("seed", "name")}
+    return {p.name: p.default for p in parameters if p.name not in ("seed", "name", "problem")}

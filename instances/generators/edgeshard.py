@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MBPS = 1e6 / 8
+LATENCY = "edgeshard-latency"
 #: The testbed of Section V-A: 12 AGX Orin, 2 Orin NX, 1 RTX 3090; the first device is the source.
 TESTBED = (("agx", "jetson-agx-orin-32gb", 12), ("nx", "jetson-orin-nx-16gb", 2), ("rtx3090", "rtx-3090", 1))
 #: A generated token: one identifier.
@@ -31,6 +32,7 @@ def paper_testbed(
     cloud_mbps: float = 1.0,
     devices: int = 15,
     spread: float = 0.0,
+    problem: str = LATENCY,
     seed: int = 1,
     sequence_length: int = 128,
     name: str | None = None,
@@ -51,6 +53,8 @@ def paper_testbed(
         Of the other links: 50 Mbps, uniformly within 20 %, the same in both directions.
     sequence_length : int
         Tokens of KV cache that every decoder layer reserves: 32 of input and 96 generated.
+    problem : str
+        ``edgeshard-latency`` or ``edgeshard-throughput``; the data are the same.
     name : str, optional
         Name of the instance.
     """
@@ -88,7 +92,7 @@ def paper_testbed(
     return EdgeShardInstance(
         name=name
         or f"{model}-{devices}-devices-{cloud_mbps:g}mbps-{f'spread-{spread:g}-' if spread else ''}seed-{seed}",
-        problem="edgeshard-latency",
+        problem=problem,
         cluster=cluster,
         layers=layers,
         compute_time_s=roofline_time_s(layers, cluster),
@@ -120,6 +124,7 @@ def tight(
     devices: int = 6,
     layers: int = 12,
     memory_factor: float = 1.2,
+    problem: str = LATENCY,
     seed: int,
     name: str | None = None,
 ) -> EdgeShardInstance:
@@ -133,6 +138,8 @@ def tight(
         Memory of all devices over that of all layers; the source always holds layer 0.
     seed : int
         Of layer sizes (0.5 to 1.5 GB), device speeds (10 to 200 GB/s), memory shares and links (10 to 100 Mbps).
+    problem : str
+        ``edgeshard-latency`` or ``edgeshard-throughput``; the data are the same.
     name : str, optional
         Name of the instance.
     """
@@ -145,7 +152,7 @@ def tight(
     bandwidth = np.array([[10 ** draw.uniform(1, 2) * MBPS for _ in range(devices)] for _ in range(devices)])
     return EdgeShardInstance(
         name=name or f"tight-{devices}-devices-{layers}-layers-seed-{seed}",
-        problem="edgeshard-latency",
+        problem=problem,
         cluster=Cluster(
             device_names=tuple(f"device-{j}" for j in range(devices)),
             memory_bytes=np.array(memory),
@@ -160,7 +167,9 @@ def tight(
     )
 
 
-def tiny(*, seed: int, kind: str = "mixed", name: str | None = None) -> EdgeShardInstance:
+def tiny(
+    *, kind: str = "mixed", problem: str = LATENCY, seed: int, name: str | None = None
+) -> EdgeShardInstance:
     """Return a random instance that brute force solves: 2 to 5 devices, 2 to 6 layers.
 
     Parameters
@@ -171,6 +180,8 @@ def tiny(*, seed: int, kind: str = "mixed", name: str | None = None) -> EdgeShar
         ``tight``: memory for little more than the layers; ``one-byte``: a placement drawn at random fills its
         devices to the byte, or misses by one; ``sparse``: a third of the links are missing; ``equal``: equal
         layers between the first and the last; ``loose``: memory does not bind; ``mixed``: one of these by seed.
+    problem : str
+        ``edgeshard-latency`` or ``edgeshard-throughput``; the data are the same.
     name : str, optional
         Name of the instance.
     """
@@ -198,7 +209,7 @@ def tiny(*, seed: int, kind: str = "mixed", name: str | None = None) -> EdgeShar
     placement = [source] + [draw.randrange(size) for _ in range(count - 1)]
     return EdgeShardInstance(
         name=name or f"tiny-{kind}-{seed}",
-        problem="edgeshard-latency",
+        problem=problem,
         cluster=Cluster(
             device_names=tuple(f"device-{j}" for j in range(size)),
             memory_bytes=np.array(_budgets(draw, kind, need, placement, size)),

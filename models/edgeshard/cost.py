@@ -79,6 +79,15 @@ def time_tables(instance: EdgeShardInstance) -> TimeTables:
     )
 
 
+def bottleneck_values_s(instance: EdgeShardInstance) -> NDArray[np.float64]:
+    """Return all values that the bottleneck of a pipeline can have, ascending: times of runs, transfers, returns."""
+    costs = time_tables(instance)
+    before = np.vstack([np.zeros(instance.cluster.size), np.cumsum(costs.compute_s, axis=0)])
+    runs = [before[i + 1 :] - before[i] for i in range(len(instance.layers))]
+    values = np.concatenate([*(run.ravel() for run in runs), costs.messages_s.ravel(), costs.return_s])
+    return np.unique(values[np.isfinite(values)])
+
+
 def roofline_time_s(layers: tuple[Layer, ...], cluster: Cluster) -> NDArray[np.float64]:
     """Return compute times from peak rates: ``max(flops / flops_per_s, weight_bytes / memory_bytes_per_s)``.
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from placewise.models.edgeshard.data import EdgeShardInstance
 
 
-def diagnose_latency(instance: EdgeShardInstance) -> str | None:
+def diagnose(instance: EdgeShardInstance) -> str | None:
     """Return why no placement can exist, or None where no simple reason shows it.
 
     Every reason is a proof; its absence proves nothing.

@@ -1,7 +1,7 @@
-"""The latency problem as declarative MILPs in Pyomo, in milliseconds and whole memory units.
+"""Both problems as declarative MILPs in Pyomo, in milliseconds and whole memory units.
 
-Two statements of the same problem: the paper's, with each product of two binaries linearised, and a layered
-flow, whose linear relaxation is far stronger. Both name their variables ``assign`` (``X_ij``), so that one
+Two statements of the latency problem: the paper's, with each product of two binaries linearised, and a layered
+flow, whose linear relaxation is far stronger; the throughput problem on the same flow. All name their variables ``assign`` (``X_ij``), so that one
 `extract` serves them. Constraint names follow the paper's equations: an LP dump reads like Section IV.
 """
 
@@ -16,6 +16,7 @@ from placewise.models.units import common_unit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from placewise.models.edgeshard.cost import TimeTables
     from placewise.models.edgeshard.data import EdgeShardInstance
     from placewise.models.edgeshard.placement import Placement
 
@@ -36,6 +37,63 @@ def latency_milp(instance: EdgeShardInstance) -> Any:
         Binaries ``assign[i,j]`` (N M of them) and ``flow[i,k,j]`` = layer i-1 on k and layer i on j
         (at most (N-1) M^2); objective ``latency`` in milliseconds.
     """
+    model = _layered_flow(instance)
+    _minimise_latency(model, time_tables(instance), model.flow.items())
+    return model
+
+
+def throughput_milp(instance: EdgeShardInstance) -> Any:
+    """Return the pipeline's model: Eq. 9-13 on the layered flow, each device entered once.
+
+    The bottleneck is at least each device's compute sum and each stage's one transfer: no big-M anywhere, since a
+    stage uses one arc.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        N layers on M devices.
+
+    Returns
+    -------
+    pyomo.environ.ConcreteModel
+        The variables of `latency_milp` and ``bottleneck`` in milliseconds, the objective.
+    """
+    import pyomo.environ as pyo
+
+    model = _layered_flow(instance)
+    costs, source = time_tables(instance), instance.source
+    entries: dict[int, list[Any]] = {}
+    transfers: dict[int, list[Any]] = {}
+    for (i, k, j), variable in model.flow.items():
+        if k != j:
+            entries.setdefault(j, []).append(variable)
+            transfers.setdefault(i, []).append(float(costs.transfer_s(i - 1)[k, j]) * MILLISECONDS * variable)
+    model.contiguity = pyo.Constraint(
+        sorted(entries), rule=lambda _, j: pyo.quicksum(entries[j]) <= (0 if j == source else 1)
+    )
+    model.bottleneck = pyo.Var(domain=pyo.NonNegativeReals)
+    model.stage_compute = pyo.Constraint(
+        model.devices,
+        rule=lambda m, j: (
+            pyo.quicksum(float(costs.compute_s[i, j]) * MILLISECONDS * m.assign[i, j] for i in m.layers)
+            <= m.bottleneck
+        ),
+    )
+    model.stage_transfer = pyo.Constraint(
+        sorted(transfers), rule=lambda m, i: pyo.quicksum(transfers[i]) <= m.bottleneck
+    )
+    last = model.layers.last()
+    reached = _forbid_missing_returns(model, costs)
+    model.stage_return = pyo.Constraint(
+        expr=pyo.quicksum(float(costs.return_s[j]) * MILLISECONDS * model.assign[last, j] for j in reached)
+        <= model.bottleneck
+    )
+    model.objective = pyo.Objective(expr=model.bottleneck)
+    return model
+
+
+def _layered_flow(instance: EdgeShardInstance) -> Any:
+    """Return assignment, privacy and memory with the flow between consecutive layers, over existing links."""
     import pyomo.environ as pyo
 
     model = _assignment(instance)
@@ -59,7 +117,6 @@ def latency_milp(instance: EdgeShardInstance) -> Any:
     model.flow_in = pyo.Constraint(
         model.stages, model.devices, rule=lambda m, i, j: pyo.quicksum(entering[i, j]) == m.assign[i, j]
     )
-    _minimise_latency(model, costs, ((arc, model.flow[arc]) for arc in arcs))
     return model
 
 
@@ -119,13 +176,12 @@ def _assignment(instance: EdgeShardInstance) -> Any:
     return model
 
 
-def _minimise_latency(model: Any, costs: Any, transfers: Any) -> None:
+def _minimise_latency(model: Any, costs: TimeTables, transfers: Any) -> None:
     """Add the objective: Eq. 2 and the return trip of Eq. 6, which a missing link forbids."""
     import pyomo.environ as pyo
 
     last = model.layers.last()
-    cut_off = [j for j in model.devices if not isfinite(costs.return_s[j])]
-    model.no_return_link = pyo.Constraint(cut_off, rule=lambda m, j: m.assign[last, j] == 0)
+    reached = _forbid_missing_returns(model, costs)
     compute = pyo.quicksum(
         float(costs.compute_s[i, j]) * MILLISECONDS * model.assign[i, j]
         for i in model.layers
@@ -136,12 +192,18 @@ def _minimise_latency(model: Any, costs: Any, transfers: Any) -> None:
         for (i, k, j), variable in transfers
         if k != j
     )
-    token = pyo.quicksum(
-        float(costs.return_s[j]) * MILLISECONDS * model.assign[last, j]
-        for j in model.devices
-        if j not in cut_off
-    )
+    token = pyo.quicksum(float(costs.return_s[j]) * MILLISECONDS * model.assign[last, j] for j in reached)
     model.latency = pyo.Objective(expr=compute + communication + token)
+
+
+def _forbid_missing_returns(model: Any, costs: TimeTables) -> list[int]:
+    """Keep the last layer off devices without a link to the source; return the other devices."""
+    import pyomo.environ as pyo
+
+    last = model.layers.last()
+    cut_off = [j for j in model.devices if not isfinite(costs.return_s[j])]
+    model.no_return_link = pyo.Constraint(cut_off, rule=lambda m, j: m.assign[last, j] == 0)
+    return [j for j in model.devices if j not in cut_off]
 
 
 def extract(model: Any) -> Placement:
@@ -156,6 +218,10 @@ def start(model: Any, placement: Sequence[int]) -> None:
     for products in (model.component("flow"), model.component("both")):
         for (i, k, j), variable in () if products is None else products.items():
             variable.set_value(int(placement[i - 1] == k and placement[i] == j))
+    if model.component("bottleneck") is not None:
+        model.bottleneck.set_value(0.0)
+        rows = (*model.stage_compute.values(), *model.stage_transfer.values(), model.stage_return)
+        model.bottleneck.set_value(max(0.0, *(-row.slack() for row in rows)))
 
 
 def tighten(model: Any, placement: Sequence[int]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,40 +35,82 @@ def evaluate_latency(instance: EdgeShardInstance, placement: Sequence[int]) -> E
     Evaluation
         Objective in seconds, the terms compute, communication and return, and all violations.
     """
-    costs = time_tables(instance)
-    names = instance.cluster.device_names
     malformed = assignment_violations(instance, placement)
     if malformed:
         return Evaluation(None, {}, tuple(malformed))
+    costs = time_tables(instance)
+    terms = {
+        "compute": sum(float(costs.compute_s[i, device]) for i, device in enumerate(placement)),
+        "communication": sum(hops_s(instance, placement)),
+        "return": float(costs.return_s[placement[-1]]),
+    }
+    violations = common_violations(instance, placement)
+    return _evaluation(sum(terms.values()), terms, violations)
 
-    violations = []
+
+def evaluate_throughput(instance: EdgeShardInstance, placement: Sequence[int]) -> Evaluation:
+    """Evaluate a pipeline: the time of its slowest stage or transfer, Eq. 9-13.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        The instance; `return_bytes` > 0 adds the token's way back as one more transfer.
+    placement : sequence of int
+        Device index of each layer, N entries; stages are contiguous and on distinct devices.
+
+    Returns
+    -------
+    Evaluation
+        Objective: the bottleneck time in seconds, whose inverse is the throughput. Terms: the largest compute time
+        of a stage, the largest transfer time, and the return. All violations.
+    """
+    malformed = assignment_violations(instance, placement)
+    if malformed:
+        return Evaluation(None, {}, tuple(malformed))
+    costs, names = time_tables(instance), instance.cluster.device_names
+    stages = [
+        (device, list(layers)) for device, layers in groupby(range(len(placement)), key=placement.__getitem__)
+    ]
+    terms = {
+        "compute": max(float(costs.compute_s[layers, device].sum()) for device, layers in stages),
+        "communication": max(hops_s(instance, placement), default=0.0),
+        "return": float(costs.return_s[placement[-1]]),
+    }
+    violations = common_violations(instance, placement)
+    order = [device for device, _ in stages]
+    for device in dict.fromkeys(device for device in order if order.count(device) > 1):
+        message = f"{names[device]} hosts {order.count(device)} stages, expected one (Eq. 11)"
+        violations.append(Violation("contiguity", names[device], message))
+    return _evaluation(max(terms.values()), terms, violations)
+
+
+def hops_s(instance: EdgeShardInstance, placement: Sequence[int]) -> list[float]:
+    """Return the transfer time between each two consecutive layers: 0 on one device, infinity without a link."""
+    costs = time_tables(instance)
+    return [float(costs.transfer_s(i)[k, j]) for i, (k, j) in enumerate(pairwise(placement))]
+
+
+def _evaluation(objective: float, terms: dict[str, float], violations: list[Violation]) -> Evaluation:
+    """Return an evaluation in which what is infinite, for want of a link, is not stated."""
+    finite = {name: value for name, value in terms.items() if math.isfinite(value)}
+    return Evaluation(objective if math.isfinite(objective) else None, finite, tuple(violations))
+
+
+def common_violations(instance: EdgeShardInstance, placement: Sequence[int]) -> list[Violation]:
+    """Return what both problems forbid: layer 0 elsewhere (Eq. 4, 13), overloads (Eq. 5, 12), missing links."""
+    names, violations = instance.cluster.device_names, []
     if placement[0] != instance.source:
         message = f"layer 0 is on {names[placement[0]]}, expected the source {names[instance.source]} (Eq. 4)"
         violations.append(Violation("privacy", "layer 0", message))
     violations += memory_violations(instance, placement)
-
-    compute_s = communication_s = 0.0
-    for i, device in enumerate(placement):
-        compute_s += float(costs.compute_s[i, device])
-        if i == 0:
-            continue
-        hop_s = float(costs.transfer_s(i - 1)[placement[i - 1], device])
-        communication_s += hop_s
+    for i, hop_s in enumerate(hops_s(instance, placement)):
         if math.isinf(hop_s):
-            link = f"{names[placement[i - 1]]} -> {names[device]}"
-            violations.append(Violation("link", link, f"no link {link} between layers {i - 1} and {i}"))
-    return_s = float(costs.return_s[placement[-1]])
-    if math.isinf(return_s):
+            link = f"{names[placement[i]]} -> {names[placement[i + 1]]}"
+            violations.append(Violation("link", link, f"no link {link} between layers {i} and {i + 1}"))
+    if math.isinf(time_tables(instance).return_s[placement[-1]]):
         link = f"{names[placement[-1]]} -> {names[instance.source]}"
         violations.append(Violation("link", link, f"no link {link} for the generated token"))
-
-    total_s = compute_s + communication_s + return_s
-    terms = {"compute": compute_s, "communication": communication_s, "return": return_s}
-    if math.isinf(total_s):
-        return Evaluation(
-            None, {name: value for name, value in terms.items() if math.isfinite(value)}, tuple(violations)
-        )
-    return Evaluation(total_s, terms, tuple(violations))
+    return violations
 
 
 def assignment_violations(instance: EdgeShardInstance, placement: Any) -> list[Violation]:

@@ -63,4 +63,5 @@ def _edgeshard_placements(instance: EdgeShardInstance) -> Iterator[tuple[int, ..
 #: How many placements a problem's instance has, and all of them.
 SPACES: dict[str, tuple[Callable[[Any], float], Callable[[Any], Iterator[Any]]]] = {
     "edgeshard-latency": (_edgeshard_count, _edgeshard_placements),
+    "edgeshard-throughput": (_edgeshard_count, _edgeshard_placements),
 }

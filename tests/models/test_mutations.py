@@ -61,7 +61,7 @@ def instances(problem, count):
 
 
 def cases():
-    for problem in ("edgeshard-latency",):
+    for problem in PROBLEMS:
         for formulation in PROBLEMS[problem].formulations:
             for name in constraint_names(problem, formulation):
                 if (formulation, name) not in REDUNDANT:
@@ -97,11 +97,13 @@ def test_a_mutated_constraint_is_noticed(problem, formulation, name, mutation):
     )
 
 
-@pytest.mark.parametrize("formulation", PROBLEMS["edgeshard-latency"].formulations)
-def test_unmutated_models_are_right(formulation):
+@pytest.mark.parametrize(
+    ("problem", "formulation"), [(p, f) for p in PROBLEMS for f in PROBLEMS[p].formulations]
+)
+def test_unmutated_models_are_right(problem, formulation):
     """The same check passes for the models as they are, so it is the mutation that it notices."""
-    statement = PROBLEMS["edgeshard-latency"].formulations[formulation]
-    for instance in instances("edgeshard-latency", 40):
+    statement = PROBLEMS[problem].formulations[formulation]
+    for instance in instances(problem, 40):
         answer = model_optimum(statement, instance, lambda _: None)
         if answer is not None and load(statement.tighten)(load(statement.build)(instance), answer[0]):
             continue  # an overload within tolerance, which `tighten` cuts off

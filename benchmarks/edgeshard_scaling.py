@@ -1,6 +1,6 @@
-"""Latency of the testbed's models by device count: time, gap, and the ratio to the default method.
+"""The testbed's models by device count: time, gap, and the ratio to the default method.
 
-``python -m placewise.benchmarks.edgeshard_latency --devices 15,30,50 --methods run-length,highs --time-limit 120``
+``python -m placewise.benchmarks.edgeshard_scaling --devices 15,30,50 --methods run-length,highs --time-limit 120``
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from placewise.solvers.solve import solve
 def main() -> int:
     """Print one line per instance and method, all measured in this run."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--problem", default="edgeshard-latency")
     parser.add_argument("--models", default="llama2-7b,llama2-13b,llama2-70b")
     parser.add_argument("--devices", default="15,30,50")
     parser.add_argument("--seeds", default="1")
@@ -32,7 +33,7 @@ def main() -> int:
         for devices in map(int, options.devices.split(",")):
             for seed in map(int, options.seeds.split(",")):
                 instance = generate(
-                    "edgeshard-latency",
+                    options.problem,
                     "testbed",
                     seed=seed,
                     model=model,
