@@ -26,15 +26,20 @@ if TYPE_CHECKING:
 
 #: Sets of the other devices are counted in an array: 2**19 numbers per sweep.
 LARGEST_SIZE = 20
-#: Sets with all ends are kept in a dictionary.
+#: Other devices up to which thresholds below the slowest link are decided too, by exhaustive search.
 LARGEST_SPARSE_SIZE = 12
 
 
 def guarantee(instance: EdgeShardInstance) -> Guarantee:
-    """Return EXACT for up to 20 devices; raise `NotApplicableError` for more."""
+    """Return EXACT for up to 20 devices, linked with each other beyond 12; raise `NotApplicableError` for others."""
+    decide = Thresholds(instance)
     if instance.cluster.size > LARGEST_SIZE:
         raise NotApplicableError(
             f"thresholds take up to {LARGEST_SIZE} devices; there are {instance.cluster.size}"
+        )
+    if len(decide.others) > LARGEST_SPARSE_SIZE and not np.isfinite(decide.linked_from_s):
+        raise NotApplicableError(
+            f"thresholds take more than {LARGEST_SPARSE_SIZE} other devices only if all are linked"
         )
     return Guarantee.EXACT
 
@@ -71,8 +76,8 @@ class Thresholds:
 
     def _ends(self, threshold_s: float) -> NDArray[np.intp]:
         """Return the furthest end of a run by first layer and device; the first layer itself if none fits."""
-        reach = np.empty(self.memory_end.shape, dtype=np.intp)
-        for j in range(reach.shape[1]):
+        reach = np.empty_like(self.memory_end)
+        for j in range(self.time_before.shape[1]):
             prefix = self.time_before[:, j]
             reach[:, j] = np.searchsorted(prefix, prefix[:-1] + threshold_s, side="right") - 1
         return np.minimum(reach, self.memory_end)
@@ -162,18 +167,15 @@ class Thresholds:
         self, threshold_s: float, ends: NDArray[np.intp], returns: NDArray[np.bool_]
     ) -> tuple[int, ...] | None:
         """Search (set, last device, end) exhaustively, each once."""
-        if len(self.others) >= LARGEST_SPARSE_SIZE:
-            raise NotApplicableError(
-                f"thresholds below the slowest link take up to {LARGEST_SPARSE_SIZE} devices; there are "
-                f"{len(self.others) + 1}"
-            )
         linked = {
             (k, j): set(self._linked(k, j, threshold_s))
             for k in (self.source, *self.others)
             for j in self.others
             if k != j
         }
-        stack = [((self.source, e),) for e in range(1, int(ends[0, self.source]) + 1)]
+        stack: list[tuple[tuple[int, int], ...]] = [
+            ((self.source, e),) for e in range(1, int(ends[0, self.source]) + 1)
+        ]
         seen: set[tuple[frozenset[int], int, int]] = set()
         while stack:
             stages = stack.pop()
@@ -201,12 +203,15 @@ def run(instance: EdgeShardInstance, run: Run) -> Claim:
     best = decide.placement(float(values[-1])) if len(values) else None
     if best is None:
         return Claim(Reason.INFEASIBLE, message="no pipeline at any bottleneck", solve_s=run.elapsed)
-    low, high = 0, len(values) - 1  # the optimum is among values[low..high], and best attains values[high]
+    # Best attains values[high]; the optimum is among values[low..high], or below them where nothing is decided.
+    lowest = (
+        int(np.searchsorted(values, decide.linked_from_s)) if len(decide.others) > LARGEST_SPARSE_SIZE else 0
+    )
+    low, high = lowest, len(values) - 1
     while low < high:
         if not run.remaining:
-            return Claim(
-                Reason.LIMIT, best, None, float(values[low]), "stopped at the time limit", solve_s=run.elapsed
-            )
+            bound = float(values[low]) if low > lowest else None
+            return Claim(Reason.LIMIT, best, None, bound, "stopped at the time limit", solve_s=run.elapsed)
         middle = (low + high) // 2
         found = decide.placement(float(values[middle]))
         if found is None:
@@ -215,4 +220,7 @@ def run(instance: EdgeShardInstance, run: Run) -> Claim:
         else:
             best, high = found, middle
             run.report(objective=float(values[high]), placement=best)
+    if high == lowest > 0:
+        message = "the optimum may lie below the slowest link, where so many devices are not decided"
+        return Claim(Reason.LIMIT, best, None, None, message, solve_s=run.elapsed)
     return Claim(Reason.OPTIMAL, best, float(values[high]), float(values[high]), solve_s=run.elapsed)
