@@ -232,7 +232,7 @@ ALGORITHMS: dict[str, dict[str, Algorithm]] = {
 #: Tried in this order: the first that is exact for an instance is the default method.
 DEFAULTS: dict[str, tuple[str, ...]] = {
     "edgeshard-latency": ("run-length", "labels"),
-    "edgeshard-throughput": ("run-length", "stages"),
+    "edgeshard-throughput": ("run-length", "thresholds", "stages"),
 }
 #: Fast heuristics whose placements refute a false "infeasible".
 PROBES: dict[str, tuple[str, ...]] = {
