@@ -10,10 +10,13 @@ from rich.table import Table
 
 from placewise.cli import output
 from placewise.models.problem import PROBLEMS, Guarantee, problem_named
-from placewise.solvers.registry import DEFAULTS, Method, methods_of
+from placewise.solvers.algorithms.registry import DEFAULTS
+from placewise.solvers.registry import methods_of
 
 if TYPE_CHECKING:
     import argparse
+
+    from placewise.solvers.method import Method
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ from placewise.solvers.verify import differs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from placewise.solvers.registry import Method
+    from placewise.solvers.method import Method
 
 
 @dataclass(frozen=True)

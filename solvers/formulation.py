@@ -12,7 +12,7 @@ from placewise.solvers.matrix import MatrixResult, MatrixRun
 from placewise.solvers.result import Claim, Reason
 
 if TYPE_CHECKING:
-    from placewise.solvers.registry import Method
+    from placewise.solvers.method import Method
     from placewise.solvers.run import Run
 
 #: The models' objective unit, milliseconds, in the problem's unit, seconds.

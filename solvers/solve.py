@@ -7,8 +7,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import PlacewiseError
+from placewise.solvers.algorithms.registry import PROBES
 from placewise.solvers.parameters import Parameters
-from placewise.solvers.registry import PROBES, Method, default_method, find_method
+from placewise.solvers.registry import default_method, find_method
 from placewise.solvers.result import Progress, Reason, VerifiedResult
 from placewise.solvers.verify import verify
 from placewise.solvers.worker import InterruptedSolve, Task, perform, perform_isolated
@@ -16,6 +17,8 @@ from placewise.solvers.worker import InterruptedSolve, Task, perform, perform_is
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from placewise.solvers.method import Method
 
 
 def solve(

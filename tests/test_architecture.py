@@ -13,7 +13,8 @@ from placewise.instances.schema import FORMATS
 from placewise.models.lazy import load
 from placewise.models.problem import PROBLEMS
 from placewise.solvers.algorithms.brute_force import SPACES
-from placewise.solvers.registry import ALGORITHMS, BACKENDS, DEFAULTS, PROBES, methods_of
+from placewise.solvers.algorithms.registry import ALGORITHMS, DEFAULTS, PROBES
+from placewise.solvers.registry import BACKENDS, methods_of
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ["models", "instances", "solvers", "benchmarks", "cli"]

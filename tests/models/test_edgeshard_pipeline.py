@@ -1,6 +1,7 @@
 """The meaning of a pipeline, by hand, and what its models and thresholds share."""
 
 import dataclasses
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -54,8 +55,6 @@ def drawn_pipeline(instance):
 @settings(max_examples=60)
 def test_exact_methods_agree(instance):
     """Circuit, bisection and MILP against brute force, with any layers and links."""
-    from collections import Counter
-
     assert judge(drawn_pipeline(instance), ["stages", "thresholds", "highs"], Counter()) == []
 
 
@@ -63,8 +62,6 @@ def test_exact_methods_agree(instance):
 @settings(max_examples=60)
 def test_run_lengths_agree(instance):
     """With equal layers."""
-    from collections import Counter
-
     assert judge(drawn_pipeline(instance), ["run-length", "thresholds"], Counter()) == []
 
 
@@ -92,6 +89,44 @@ def test_unequal_layers_by_two_methods(devices):
 def test_the_testbed_by_two_methods(model):
     """Run lengths and bisection on the paper's 15 devices."""
     instance = read(f"{model}-testbed-throughput")
+    results = [solve(instance, method) for method in ("run-length", "thresholds", "algorithm-2-repaired")]
+    assert {result.status for result in results} == {Status.OPTIMAL}
+    assert len({result.objective for result in results}) == 1
+
+
+def test_many_devices_by_two_methods():
+    """Counting equal layers and the circuit agree far beyond what sets of devices allow."""
+    instance = generate("edgeshard-throughput", "testbed", seed=3, model="llama2-13b", devices=30)
     results = [solve(instance, method) for method in ("run-length", "thresholds")]
-    assert [result.status for result in results] == [Status.OPTIMAL, Status.OPTIMAL]
+    assert {result.status for result in results} == {Status.OPTIMAL}
+    assert results[0].objective == results[1].objective
+
+
+def test_eighty_two_different_layers_by_two_methods():
+    """15 devices: bisection and the repaired Algorithm 2."""
+    instance = generate("edgeshard-throughput", "testbed", seed=1, model="llama2-70b", devices=15, spread=0.2)
+    results = [solve(instance, method, time_limit=120) for method in ("thresholds", "algorithm-2-repaired")]
+    assert {result.status for result in results} == {Status.OPTIMAL}
+    assert results[0].objective == results[1].objective
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_an_optimum_below_the_slowest_link(equal):
+    """With one very slow link among 14 other devices the bisection hands over to the circuit, and still proves."""
+    instance = generate(
+        "edgeshard-throughput", "testbed", seed=1, model="llama2-7b", spread=0 if equal else 0.1
+    )
+    slow = instance.cluster.bandwidth_bytes_per_s.copy()
+    slow[3, 4] = 1e4
+    cluster = dataclasses.replace(instance.cluster, bandwidth_bytes_per_s=slow)
+    # A few layers only, so that the circuit takes little.
+    keep = [0, 1, 2, 3, -1] if equal else [0, 1, 2, -1]
+    instance = dataclasses.replace(
+        instance,
+        cluster=cluster,
+        layers=tuple(instance.layers[i] for i in keep),
+        compute_time_s=instance.compute_time_s[keep],
+    )
+    results = [solve(instance, method) for method in ("thresholds", "algorithm-2-repaired")]
+    assert {result.status for result in results} == {Status.OPTIMAL}
     assert results[0].objective == results[1].objective

@@ -1,6 +1,6 @@
-"""How often Algorithm 1 fails, and by how much, on random instances with tight memory.
+"""How often the paper's algorithms fail, and by how much, on random instances with tight memory.
 
-``python -m placewise.benchmarks.edgeshard_algorithm_1 --count 200``
+``python -m placewise.benchmarks.edgeshard_algorithms --problem edgeshard-latency --count 200``
 """
 
 from __future__ import annotations
@@ -13,8 +13,17 @@ from placewise.instances.generators import generate
 from placewise.solvers.result import Status, VerifiedResult
 from placewise.solvers.solve import solve
 
-EXACT = "labels"
-JUDGED = ("algorithm-1", "algorithm-1-once", "greedy", "cloud-edge-opt", "edge-solo")
+#: Per problem an exact method and those that it judges.
+JUDGED = {
+    "edgeshard-latency": (
+        "labels",
+        ("algorithm-1", "algorithm-1-once", "greedy", "cloud-edge-opt", "edge-solo"),
+    ),
+    "edgeshard-throughput": (
+        "thresholds",
+        ("algorithm-2", "algorithm-2-repaired", "greedy", "cloud-edge-opt", "edge-solo"),
+    ),
+}
 
 
 def outcome(result: VerifiedResult, truth: VerifiedResult) -> str:
@@ -29,17 +38,19 @@ def outcome(result: VerifiedResult, truth: VerifiedResult) -> str:
 def main() -> int:
     """Print outcomes and gaps per heuristic."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--problem", choices=JUDGED, default="edgeshard-latency")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--devices", type=int, default=6)
     parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--memory-factor", type=float, default=1.2)
     options = parser.parse_args()
+    exact, judged = JUDGED[options.problem]
     outcomes: dict[str, Counter[str]] = defaultdict(Counter)
     gaps: dict[str, list[float]] = defaultdict(list)
     feasible, seed = 0, 0
     while feasible < options.count:
         instance = generate(
-            "edgeshard-latency",
+            options.problem,
             "tight",
             seed=seed,
             devices=options.devices,
@@ -47,17 +58,17 @@ def main() -> int:
             memory_factor=options.memory_factor,
         )
         seed += 1
-        truth = solve(instance, EXACT, isolate=False)
+        truth = solve(instance, exact, isolate=False)
         if truth.status is not Status.OPTIMAL or truth.objective is None:
             continue
         feasible += 1
-        for method in JUDGED:
+        for method in judged:
             result = solve(instance, method, isolate=False)
             outcomes[method][outcome(result, truth)] += 1
             if result.objective is not None:
                 gaps[method].append(result.objective / truth.objective - 1)
     print(f"{feasible} feasible of {seed} instances, {options.devices} devices, {options.layers} layers")
-    for method in JUDGED:
+    for method in judged:
         words = ", ".join(f"{count} {word}" for word, count in sorted(outcomes[method].items()))
         found = sorted(gaps[method])
         summary = (
@@ -65,7 +76,7 @@ def main() -> int:
             if found
             else "no gap"
         )
-        print(f"{method:18} {words}; {summary}")
+        print(f"{method:22} {words}; {summary}")
     return 0
 
 

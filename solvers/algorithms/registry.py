@@ -1,0 +1,115 @@
+"""Every algorithm by problem and name: adding one is one file and one entry here."""
+
+from __future__ import annotations
+
+from placewise.models.problem import Guarantee
+from placewise.solvers.method import Algorithm
+
+_ALGORITHMS = "placewise.solvers.algorithms"
+
+_EDGESHARD_BASELINES = {
+    "greedy": Algorithm(
+        f"{_ALGORITHMS}.edgeshard_baselines:greedy",
+        Guarantee.HEURISTIC,
+        "fill the device, go on to the cheapest next one",
+    ),
+    "edge-solo": Algorithm(
+        f"{_ALGORITHMS}.edgeshard_baselines:edge_solo",
+        Guarantee.HEURISTIC,
+        "the paper's baseline: all on the source",
+    ),
+    "cloud-edge-even": Algorithm(
+        f"{_ALGORITHMS}.edgeshard_baselines:cloud_edge_even",
+        Guarantee.HEURISTIC,
+        "the paper's baseline: half on the source, half on the fastest device",
+    ),
+    "cloud-edge-opt": Algorithm(
+        f"{_ALGORITHMS}.edgeshard_baselines:cloud_edge_opt",
+        Guarantee.HEURISTIC,
+        "the paper's baseline: the best split between source and fastest device",
+    ),
+}
+
+ALGORITHMS: dict[str, dict[str, Algorithm]] = {
+    "edgeshard-latency": {
+        "run-length": Algorithm(
+            f"{_ALGORITHMS}.edgeshard_cpsat:latency",
+            "placewise.models.edgeshard.runs:run_length_guarantee",
+            "CP-SAT circuit through the devices with layer counts; for equal layers",
+            ("ortools",),
+        ),
+        "labels": Algorithm(
+            f"{_ALGORITHMS}.edgeshard_labels:run",
+            Guarantee.EXACT,
+            "the paper's DP repaired: memory kept per path, Lagrangian bounds, local search, best first",
+        ),
+        "chains": Algorithm(
+            f"{_ALGORITHMS}.edgeshard_chains:run",
+            Guarantee.HEURISTIC,
+            "local search over the order of devices, run ends by dynamic programming",
+        ),
+        "brute-force": Algorithm(
+            f"{_ALGORITHMS}.brute_force:run",
+            "placewise.solvers.algorithms.brute_force:guarantee",
+            "every placement, evaluated; the oracle for tiny instances",
+        ),
+        "algorithm-1": Algorithm(
+            f"{_ALGORITHMS}.edgeshard_algorithm_1:run",
+            Guarantee.UNSAFE,
+            "the paper's Algorithm 1 as printed",
+        ),
+        "algorithm-1-once": Algorithm(
+            f"{_ALGORITHMS}.edgeshard_algorithm_1:run_once",
+            Guarantee.UNSAFE,
+            "Algorithm 1, memory updated once per table entry",
+        ),
+        **_EDGESHARD_BASELINES,
+    },
+    "edgeshard-throughput": {
+        "run-length": Algorithm(
+            f"{_ALGORITHMS}.edgeshard_cpsat:throughput",
+            "placewise.models.edgeshard.pipeline_cpsat:run_length_guarantee",
+            "CP-SAT circuit through the stages' devices with layer counts; for equal layers",
+            ("ortools",),
+        ),
+        "stages": Algorithm(
+            f"{_ALGORITHMS}.edgeshard_cpsat:stages",
+            Guarantee.EXACT,
+            "CP-SAT circuit with the first layer and the end of each stage; any layers",
+            ("ortools",),
+        ),
+        "thresholds": Algorithm(
+            f"{_ALGORITHMS}.edgeshard_thresholds:run",
+            "placewise.solvers.algorithms.edgeshard_thresholds:guarantee",
+            "bisection over bottlenecks, each decided by counting equal layers, or by reachability over sets of devices",
+            ("numpy", "ortools"),
+        ),
+        "brute-force": Algorithm(
+            f"{_ALGORITHMS}.brute_force:run",
+            "placewise.solvers.algorithms.brute_force:guarantee",
+            "every placement, evaluated; the oracle for tiny instances",
+        ),
+        "algorithm-2-repaired": Algorithm(
+            f"{_ALGORITHMS}.edgeshard_algorithm_2:run_repaired",
+            f"{_ALGORITHMS}.edgeshard_algorithm_2:repaired_guarantee",
+            "the paper's Algorithm 2 in its sensible reading, vectorised over sets of devices",
+        ),
+        "algorithm-2": Algorithm(
+            f"{_ALGORITHMS}.edgeshard_algorithm_2:run",
+            f"{_ALGORITHMS}.edgeshard_algorithm_2:printed_guarantee",
+            "the paper's Algorithm 2 as printed",
+        ),
+        **_EDGESHARD_BASELINES,
+    },
+}
+
+#: Tried in this order: the first that is exact for an instance is the default method.
+DEFAULTS: dict[str, tuple[str, ...]] = {
+    "edgeshard-latency": ("run-length", "labels"),
+    "edgeshard-throughput": ("thresholds", "run-length", "stages"),
+}
+#: Fast heuristics whose placements refute a false "infeasible".
+PROBES: dict[str, tuple[str, ...]] = {
+    "edgeshard-latency": ("greedy", "cloud-edge-opt", "algorithm-1-once"),
+    "edgeshard-throughput": ("greedy", "cloud-edge-opt"),
+}

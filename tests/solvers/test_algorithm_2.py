@@ -1,0 +1,94 @@
+"""Algorithm 2 as printed writes almost no state; its repaired reading is exact."""
+
+import dataclasses
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from strategies import edgeshard_instances
+
+from placewise.benchmarks.agreement import judge
+from placewise.instances import read
+from placewise.instances.generators import generate
+from placewise.models.cluster import Cluster
+from placewise.models.edgeshard import EdgeShardInstance
+from placewise.models.errors import NotApplicableError
+from placewise.models.workload import Layer
+from placewise.solvers import solve
+from placewise.solvers.result import Status
+
+
+def pipeline(compute_s, memory, need):
+    """Return an instance on two fully linked devices whose messages take no time worth a word."""
+    return EdgeShardInstance(
+        name="two",
+        problem="edgeshard-throughput",
+        cluster=Cluster(("a", "b"), np.array(memory), np.full((2, 2), 1024.0), np.zeros((2, 2))),
+        layers=tuple(Layer(f"layer-{i}", n, 1.0) for i, n in enumerate(need)),
+        compute_time_s=np.array(compute_s),
+        source=0,
+    )
+
+
+def test_as_printed_a_stage_longer_than_the_first_layer_is_never_written():
+    """Line 15 compares with the state before: the first layer of 1 s admits no stage of 2 s."""
+    instance = pipeline([[1.0, 9.0], [9.0, 2.0], [9.0, 0.0]], [1, 8], [1, 1, 1])
+    assert solve(instance, isolate=False).objective == 2.0
+    result = solve(instance, "algorithm-2", isolate=False)
+    assert (result.status, result.placement) == (Status.NO_SOLUTION, None)
+
+
+def test_as_printed_a_slow_first_layer_lets_it_through():
+    """A first layer of 4 s admits the stage of 2 s, and the optimum is found."""
+    instance = pipeline([[4.0, 9.0], [9.0, 2.0], [9.0, 0.0]], [1, 8], [1, 1, 1])
+    assert solve(instance, "algorithm-2", isolate=False).objective == 4.0
+
+
+def test_as_printed_an_exact_fit_is_refused():
+    """Line 8 says ``<=``: a device of 2 bytes takes no stage of 2 bytes."""
+    instance = pipeline([[4.0, 9.0], [9.0, 2.0], [9.0, 0.0]], [1, 2], [1, 1, 1])
+    assert solve(instance, isolate=False).objective == 4.0
+    assert solve(instance, "algorithm-2", isolate=False).placement is None
+
+
+def test_as_printed_two_layers_stay_on_the_source_unchecked():
+    """Eq. 13 starts at layer index 1: with two layers the loops do not run, and memory is never asked."""
+    instance = pipeline([[1.0, 9.0], [9.0, 2.0]], [1, 8], [1, 1])
+    assert solve(instance, isolate=False).objective == 2.0
+    result = solve(instance, "algorithm-2", isolate=False)
+    assert [violation.constraint for violation in result.violations] == ["memory"]
+
+
+def test_as_printed_it_finds_nothing_on_the_testbed():
+    """The embedding takes next to no time, so no stage after it is accepted."""
+    instance = read("llama2-7b-testbed-throughput")
+    few = [0, 1, 2, 14]
+    cluster = instance.cluster
+    small = dataclasses.replace(
+        instance,
+        cluster=Cluster(
+            tuple(cluster.device_names[j] for j in few),
+            cluster.memory_bytes[few],
+            cluster.bandwidth_bytes_per_s[np.ix_(few, few)],
+            cluster.latency_s[np.ix_(few, few)],
+        ),
+        compute_time_s=instance.compute_time_s[:, few],
+    )
+    assert solve(small).status is Status.OPTIMAL
+    assert solve(small, "algorithm-2").status is Status.NO_SOLUTION
+
+
+@given(edgeshard_instances())
+@settings(max_examples=100)
+def test_repaired_it_is_exact(instance):
+    """Any layers and links, against brute force; as printed it never beats it."""
+    drawn = dataclasses.replace(instance, problem="edgeshard-throughput")
+    assert judge(drawn, ["algorithm-2-repaired", "algorithm-2"], Counter()) == []
+
+
+def test_it_says_when_the_table_is_too_large():
+    """30 devices would need 2**29 sets."""
+    instance = generate("edgeshard-throughput", "testbed", seed=1, devices=30)
+    with pytest.raises(NotApplicableError, match="more than 8 GiB"):
+        solve(instance, "algorithm-2-repaired")
