@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
     from placewise.solvers.bridge import GapReport
     from placewise.solvers.result import VerifiedResult
+
+
+PIPE_WIDTH = 160
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,15 +53,16 @@ def run(options: argparse.Namespace) -> int:
 
 def show(report: GapReport) -> None:
     """Print a comparison for people."""
-    console = Console(highlight=False)
+    # A pipe has no width: lines are as long as they need to be.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     for conflict in report.conflicts:
         console.print(f"[red]conflict, {conflict.kind}: {escape(conflict.message)}[/red]", soft_wrap=True)
     bound, best = report.best_bound, report.best_objective
     title = (
         f"{report.instance.name}: best {output.duration(best)}, best proven bound {output.duration(bound)}"
     )
-    table = Table(title=escape(title), title_justify="left")
-    for name in ("method", "guarantee", "status", "value", "bound", "gap to best bound", "build", "solve"):
+    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("method", "guarantee", "status", "value", "bound", "gap", "build", "solve"):
         table.add_column(
             name, justify="left" if name in ("method", "guarantee", "status") else "right", no_wrap=True
         )

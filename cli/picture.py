@@ -6,13 +6,15 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from placewise.cli.output import duration, size
+from placewise.models.edgeshard import evaluate_throughput, time_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import Console
 
-    from placewise.models.edgeshard import EdgeShardInstance
+    from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance
+    from placewise.models.edgeshard.batches import BatchPlacement
 
 BAR = 24
 
@@ -24,8 +26,6 @@ def draw(console: Console, instance: Any, placement: Any) -> None:
 
 def draw_chain(console: Console, instance: EdgeShardInstance, placement: tuple[int, ...]) -> None:
     """Draw the chain of devices: layers, time and memory of each, and the transfers between them."""
-    from placewise.models.edgeshard import time_tables
-
     costs, names = time_tables(instance), instance.cluster.device_names
     budget, need = instance.cluster.memory_bytes, instance.memory_bytes
     used = {
@@ -57,12 +57,21 @@ def draw_chain(console: Console, instance: EdgeShardInstance, placement: tuple[i
 
 def draw_pipeline(console: Console, instance: EdgeShardInstance, placement: tuple[int, ...]) -> None:
     """Draw the chain of stages and say how many tokens per second it gives."""
-    from placewise.models.edgeshard import evaluate_throughput
-
     draw_chain(console, instance, placement)
     bottleneck_s = evaluate_throughput(instance, placement).objective
     if bottleneck_s:
         console.print(f"\nthroughput {1 / bottleneck_s:.4g} tokens per second", soft_wrap=True)
+
+
+def draw_batch(console: Console, instance: EdgeShardBatchInstance, placement: BatchPlacement) -> None:
+    """Draw the pipeline of the chosen batch size."""
+    batch_size, layers = placement
+    pipeline = instance.at(batch_size)
+    draw_chain(console, pipeline, layers)
+    bottleneck_s = evaluate_throughput(pipeline, layers).objective
+    if bottleneck_s:
+        rate = batch_size / bottleneck_s
+        console.print(f"\nbatch of {batch_size}, throughput {rate:.4g} tokens per second", soft_wrap=True)
 
 
 def _span(instance: EdgeShardInstance, first: int, last: int) -> str:
@@ -77,4 +86,5 @@ def _span(instance: EdgeShardInstance, first: int, last: int) -> str:
 PICTURES: dict[str, Callable[..., None]] = {
     "edgeshard-latency": draw_chain,
     "edgeshard-throughput": draw_pipeline,
+    "edgeshard-batch": draw_batch,
 }

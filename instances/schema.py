@@ -21,6 +21,7 @@ _FORMATS = "placewise.instances.formats"
 FORMATS: dict[str, str] = {
     "edgeshard-latency": f"{_FORMATS}.edgeshard",
     "edgeshard-throughput": f"{_FORMATS}.edgeshard",
+    "edgeshard-batch": f"{_FORMATS}.edgeshard_batch",
 }
 
 

@@ -193,6 +193,24 @@ PROBLEMS: dict[str, Problem] = {
             ),
         },
     ),
+    "edgeshard-batch": Problem(
+        name="edgeshard-batch",
+        title="EdgeShard: batch size and pipeline together, for the most tokens per second",
+        unit="s",
+        evaluate=f"{_EDGESHARD}.batches:evaluate",
+        placement_to_json=f"{_EDGESHARD}.batches:to_json",
+        placement_from_json=f"{_EDGESHARD}.batches:from_json",
+        diagnose=f"{_EDGESHARD}.batches:diagnose",
+        formulations={
+            "flow": Formulation(
+                build=f"{_EDGESHARD}.batch_milp:batch_milp",
+                extract=f"{_EDGESHARD}.batch_milp:extract",
+                start=f"{_EDGESHARD}.batch_milp:start",
+                tighten=f"{_EDGESHARD}.batch_milp:tighten",
+                summary="the pipeline's flow once per batch size, of which one is chosen",
+            ),
+        },
+    ),
 }
 
 

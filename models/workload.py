@@ -19,6 +19,8 @@ class Layer:
         Size of its output activation per token (``O_i``).
     flops, weight_bytes : float, optional
         Work and bytes read per token, for roofline compute times.
+    cache_bytes : int
+        KV cache per sequence, where the batch size is a decision; 0 where ``memory_bytes`` reserves it.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Layer:
     output_bytes: float
     flops: float | None = None
     weight_bytes: float | None = None
+    cache_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,12 @@ class Transformer:
         return attention + 3 * self.hidden_size * self.intermediate_size + 2 * self.hidden_size
 
     def layers(
-        self, *, bytes_per_parameter: int = 4, sequence_length: int = 128, batch_size: int = 1
+        self,
+        *,
+        bytes_per_parameter: int = 4,
+        sequence_length: int = 128,
+        batch_size: int = 1,
+        separate_cache: bool = False,
     ) -> list[Layer]:
         """Return embedding, decoder layers and output head, as one token of decoding sees them.
 
@@ -74,6 +82,8 @@ class Transformer:
             Tokens of KV cache that a device reserves per layer and sequence, in tokens.
         batch_size : int
             Sequences decoded together.
+        separate_cache : bool
+            State the cache per sequence in ``cache_bytes`` and leave it out of the other sizes.
         """
         width, size = self.hidden_size, bytes_per_parameter
         embedding = self.vocabulary_size * width * size
@@ -84,10 +94,11 @@ class Transformer:
         output = width * size * batch_size
         block = Layer(
             name="decoder",
-            memory_bytes=decoder + cache,
+            memory_bytes=decoder if separate_cache else decoder + cache,
             output_bytes=output,
             flops=(2 * self.decoder_parameters + attention_flops) * batch_size,
-            weight_bytes=decoder + cache,
+            weight_bytes=decoder if separate_cache else decoder + cache,
+            cache_bytes=cache if separate_cache else 0,
         )
         return [
             # An embedding is a table: a token reads one row of it.

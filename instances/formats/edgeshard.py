@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -40,6 +40,9 @@ class LayerSpec(Part):
     repeat: Count = 1
 
 
+LayerSpecT = TypeVar("LayerSpecT", bound=LayerSpec)
+
+
 class ModelSpec(Part):
     """The layers in order."""
 
@@ -65,39 +68,53 @@ def build(spec: EdgeShardSpec) -> EdgeShardInstance:
     cluster = build_cluster(spec.cluster)
     layers = tuple(
         Layer(s.name, int(s.memory_bytes), s.output_bytes, s.flops, s.weight_bytes)
-        for s, _ in expand(spec.model.layers, "repeat")
+        for s in repeated(spec.model.layers)
     )
-    if len(layers) > MAX_LAYERS:
-        raise InstanceError("model.layers", f"expected at most {MAX_LAYERS} layers, found {len(layers)}")
-    if spec.source_device not in cluster.device_names:
-        raise InstanceError(
-            "source_device", f"expected a device of the cluster, found {spec.source_device!r}"
-        )
     return EdgeShardInstance(
         name=spec.name,
         problem=spec.problem,
         cluster=cluster,
         layers=layers,
-        compute_time_s=_compute_time(spec.compute_time_s, layers, cluster),
-        source=cluster.device_names.index(spec.source_device),
+        compute_time_s=compute_time(spec.compute_time_s, layers, cluster),
+        source=source_index(spec.source_device, cluster),
         return_bytes=spec.return_bytes,
         description=spec.description,
         reference=spec.reference,
     )
 
 
-def _compute_time(
-    spec: list[list[float]] | None, layers: tuple[Layer, ...], cluster: Cluster
+def repeated(specs: list[LayerSpecT]) -> list[LayerSpecT]:
+    """Return the layers in order, each as often as it says."""
+    layers = [spec for spec, _ in expand(specs, "repeat")]
+    if len(layers) > MAX_LAYERS:
+        raise InstanceError("model.layers", f"expected at most {MAX_LAYERS} layers, found {len(layers)}")
+    return layers
+
+
+def source_index(name: str, cluster: Cluster) -> int:
+    """Return the index of the source device."""
+    if name not in cluster.device_names:
+        raise InstanceError("source_device", f"expected a device of the cluster, found {name!r}")
+    return cluster.device_names.index(name)
+
+
+def compute_time(
+    spec: list[list[float]] | None,
+    layers: tuple[Layer, ...],
+    cluster: Cluster,
+    tokens: int = 1,
+    path: str = "compute_time_s",
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the stated times, or those from peak rates, shape (N, M)."""
     if spec is not None:
-        require_shape(spec, (len(layers), cluster.size), "compute_time_s")
+        require_shape(spec, (len(layers), cluster.size), path)
         return np.array(spec, dtype=np.float64)
-    time_s = roofline_time_s(layers, cluster)
+    time_s = roofline_time_s(layers, cluster, tokens)
     unknown = np.argwhere(np.isnan(time_s))
     if unknown.size:
         i, j = unknown[0]
         raise InstanceError(
-            "compute_time_s",
+            path,
             f"expected {len(layers)} x {cluster.size} seconds, or flops and weight_bytes of layer {layers[i].name!r} "
             f"with flops_per_s and memory_bytes_per_s of device {cluster.device_names[j]!r}",
         )
@@ -114,7 +131,7 @@ def document(instance: EdgeShardInstance) -> dict[str, Any]:
         "description": instance.description,
         "reference": instance.reference,
         "cluster": cluster_document(cluster),
-        "model": {"layers": _layers(instance.layers)},
+        "model": {"layers": layers_document(instance.layers)},
         "source_device": cluster.device_names[instance.source],
         "return_bytes": instance.return_bytes,
     }
@@ -123,12 +140,15 @@ def document(instance: EdgeShardInstance) -> dict[str, Any]:
     return content
 
 
-def _layers(layers: tuple[Layer, ...]) -> list[dict[str, Any]]:
+def layers_document(layers: tuple[Layer, ...]) -> list[dict[str, Any]]:
+    """Return layers as their file, equal ones in a row once."""
     specs: list[dict[str, Any]] = []
     for position, layer in enumerate(layers):
         if position and layer == layers[position - 1]:
             specs[-1]["repeat"] = specs[-1].get("repeat", 1) + 1
             continue
         spec = {"name": layer.name, "memory_bytes": layer.memory_bytes, "output_bytes": layer.output_bytes}
+        if layer.cache_bytes:
+            spec["cache_bytes"] = layer.cache_bytes
         specs.append(spec | known(flops=layer.flops, weight_bytes=layer.weight_bytes))
     return specs

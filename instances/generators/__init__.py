@@ -23,6 +23,10 @@ _EDGESHARD = {
 FAMILIES: dict[str, dict[str, str]] = {
     "edgeshard-latency": _EDGESHARD,
     "edgeshard-throughput": _EDGESHARD,
+    "edgeshard-batch": {
+        "testbed": f"{_GENERATORS}.edgeshard_batch:paper_testbed",
+        "tiny": f"{_GENERATORS}.edgeshard_batch:tiny",
+    },
 }
 
 

@@ -88,17 +88,31 @@ def bottleneck_values_s(instance: EdgeShardInstance) -> NDArray[np.float64]:
     return np.unique(values[np.isfinite(values)])
 
 
-def roofline_time_s(layers: tuple[Layer, ...], cluster: Cluster) -> NDArray[np.float64]:
+def roofline_time_s(layers: tuple[Layer, ...], cluster: Cluster, tokens: int = 1) -> NDArray[np.float64]:
     """Return compute times from peak rates: ``max(flops / flops_per_s, weight_bytes / memory_bytes_per_s)``.
+
+    Parameters
+    ----------
+    layers : tuple of Layer
+        N layers.
+    cluster : Cluster
+        M devices.
+    tokens : int
+        Computed at once, of as many sequences: the work grows with them, the weights are read once, each cache once.
 
     Returns
     -------
     ndarray, shape (N, M)
-        Seconds per token; NaN where a layer or a device does not say enough.
+        Seconds; NaN where a layer or a device does not say enough.
     """
     missing = np.full(cluster.size, np.nan)
-    flops = np.array([np.nan if layer.flops is None else layer.flops for layer in layers])
-    weights = np.array([np.nan if layer.weight_bytes is None else layer.weight_bytes for layer in layers])
+    flops = np.array([np.nan if layer.flops is None else layer.flops * tokens for layer in layers])
+    weights = np.array(
+        [
+            np.nan if layer.weight_bytes is None else layer.weight_bytes + layer.cache_bytes * tokens
+            for layer in layers
+        ]
+    )
     rates = [missing if rate is None else rate for rate in (cluster.flops_per_s, cluster.memory_bytes_per_s)]
     with np.errstate(divide="ignore", invalid="ignore"):
         work_s = flops[:, None] / rates[0]

@@ -37,7 +37,10 @@ def latency_milp(instance: EdgeShardInstance) -> Any:
         Binaries ``assign[i,j]`` (N M of them) and ``flow[i,k,j]`` = layer i-1 on k and layer i on j
         (at most (N-1) M^2); objective ``latency`` in milliseconds.
     """
-    model = _layered_flow(instance)
+    import pyomo.environ as pyo
+
+    model = pyo.ConcreteModel(name=instance.name)
+    _layered_flow(model, instance)
     _minimise_latency(model, time_tables(instance), model.flow.items())
     return model
 
@@ -60,7 +63,17 @@ def throughput_milp(instance: EdgeShardInstance) -> Any:
     """
     import pyomo.environ as pyo
 
-    model = _layered_flow(instance)
+    model = pyo.ConcreteModel(name=instance.name)
+    pipeline_rows(model, instance)
+    model.objective = pyo.Objective(expr=model.bottleneck)
+    return model
+
+
+def pipeline_rows(model: Any, instance: EdgeShardInstance, chosen: Any = 1) -> None:
+    """Add the pipeline's variables and constraints to a model or block; where ``chosen`` is 0, all of them are 0."""
+    import pyomo.environ as pyo
+
+    _layered_flow(model, instance, chosen)
     costs, source = time_tables(instance), instance.source
     entries: dict[int, list[Any]] = {}
     transfers: dict[int, list[Any]] = {}
@@ -88,15 +101,13 @@ def throughput_milp(instance: EdgeShardInstance) -> Any:
         expr=pyo.quicksum(float(costs.return_s[j]) * MILLISECONDS * model.assign[last, j] for j in reached)
         <= model.bottleneck
     )
-    model.objective = pyo.Objective(expr=model.bottleneck)
-    return model
 
 
-def _layered_flow(instance: EdgeShardInstance) -> Any:
-    """Return assignment, privacy and memory with the flow between consecutive layers, over existing links."""
+def _layered_flow(model: Any, instance: EdgeShardInstance, chosen: Any = 1) -> None:
+    """Add assignment, privacy and memory with the flow between consecutive layers, over existing links."""
     import pyomo.environ as pyo
 
-    model = _assignment(instance)
+    _assignment(model, instance, chosen)
     costs = time_tables(instance)
     arcs = [
         (i, k, j)
@@ -117,7 +128,6 @@ def _layered_flow(instance: EdgeShardInstance) -> Any:
     model.flow_in = pyo.Constraint(
         model.stages, model.devices, rule=lambda m, i, j: pyo.quicksum(entering[i, j]) == m.assign[i, j]
     )
-    return model
 
 
 def latency_textbook(instance: EdgeShardInstance) -> Any:
@@ -135,7 +145,8 @@ def latency_textbook(instance: EdgeShardInstance) -> Any:
     """
     import pyomo.environ as pyo
 
-    model = _assignment(instance)
+    model = pyo.ConcreteModel(name=instance.name)
+    _assignment(model, instance)
     costs = time_tables(instance)
     pairs = [(i, k, j) for i in model.stages for k in model.devices for j in model.devices if k != j]
     linked = [(i, k, j) for i, k, j in pairs if isfinite(costs.transfer_s(i - 1)[k, j])]
@@ -149,20 +160,19 @@ def latency_textbook(instance: EdgeShardInstance) -> Any:
     return model
 
 
-def _assignment(instance: EdgeShardInstance) -> Any:
-    """Return what both statements share: assignment, privacy (Eq. 4), cumulative memory (Eq. 5)."""
+def _assignment(model: Any, instance: EdgeShardInstance, chosen: Any = 1) -> None:
+    """Add what all statements share: assignment, privacy (Eq. 4), cumulative memory (Eq. 5)."""
     import pyomo.environ as pyo
 
-    model = pyo.ConcreteModel(name=instance.name)
     count = len(instance.layers)
     model.layers = pyo.RangeSet(0, count - 1)
     model.stages = pyo.RangeSet(1, count - 1)
     model.devices = pyo.RangeSet(0, instance.cluster.size - 1)
     model.assign = pyo.Var(model.layers, model.devices, domain=pyo.Binary)
     model.one_device_per_layer = pyo.Constraint(
-        model.layers, rule=lambda m, i: pyo.quicksum(m.assign[i, j] for j in m.devices) == 1
+        model.layers, rule=lambda m, i: pyo.quicksum(m.assign[i, j] for j in m.devices) == chosen
     )
-    model.privacy = pyo.Constraint(expr=model.assign[0, instance.source] == 1)
+    model.privacy = pyo.Constraint(expr=model.assign[0, instance.source] == chosen)
     unit = common_unit(instance.memory_bytes)
     model.requirement = pyo.Param(model.layers, initialize=lambda _, i: int(instance.memory_bytes[i]) // unit)
     model.budget = pyo.Param(
@@ -173,7 +183,6 @@ def _assignment(instance: EdgeShardInstance) -> Any:
         rule=lambda m, j: pyo.quicksum(m.requirement[i] * m.assign[i, j] for i in m.layers) <= m.budget[j],
     )
     model.cover = pyo.ConstraintList()  # filled by `tighten`
-    return model
 
 
 def _minimise_latency(model: Any, costs: TimeTables, transfers: Any) -> None:
@@ -211,13 +220,13 @@ def extract(model: Any) -> Placement:
     return tuple(max(model.devices, key=lambda j: model.assign[i, j].value or 0.0) for i in model.layers)
 
 
-def start(model: Any, placement: Sequence[int]) -> None:
-    """Set every variable to the value that the placement implies, as a warm start."""
+def start(model: Any, placement: Sequence[int] | None) -> None:
+    """Set every variable to the value that the placement implies, as a warm start; to 0 for None."""
     for (i, j), variable in model.assign.items():
-        variable.set_value(int(placement[i] == j))
+        variable.set_value(int(placement is not None and placement[i] == j))
     for products in (model.component("flow"), model.component("both")):
         for (i, k, j), variable in () if products is None else products.items():
-            variable.set_value(int(placement[i - 1] == k and placement[i] == j))
+            variable.set_value(int(placement is not None and placement[i - 1] == k and placement[i] == j))
     if model.component("bottleneck") is not None:
         model.bottleneck.set_value(0.0)
         rows = (*model.stage_compute.values(), *model.stage_transfer.values(), model.stage_return)

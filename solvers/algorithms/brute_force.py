@@ -15,7 +15,7 @@ from placewise.solvers.result import Claim, Reason
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from placewise.models.edgeshard import EdgeShardInstance
+    from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance
     from placewise.solvers.run import Run
 
 #: More placements than this are not tiny: a minute or so.
@@ -60,8 +60,19 @@ def _edgeshard_placements(instance: EdgeShardInstance) -> Iterator[tuple[int, ..
     return ((instance.source, *devices) for devices in rest)
 
 
+def _batch_count(instance: EdgeShardBatchInstance) -> float:
+    return sum(_edgeshard_count(instance.at(size)) for size in instance.batch_sizes)
+
+
+def _batch_placements(instance: EdgeShardBatchInstance) -> Iterator[tuple[int, tuple[int, ...]]]:
+    return (
+        (size, layers) for size in instance.batch_sizes for layers in _edgeshard_placements(instance.at(size))
+    )
+
+
 #: How many placements a problem's instance has, and all of them.
 SPACES: dict[str, tuple[Callable[[Any], float], Callable[[Any], Iterator[Any]]]] = {
     "edgeshard-latency": (_edgeshard_count, _edgeshard_placements),
     "edgeshard-throughput": (_edgeshard_count, _edgeshard_placements),
+    "edgeshard-batch": (_batch_count, _batch_placements),
 }

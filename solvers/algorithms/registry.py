@@ -7,6 +7,12 @@ from placewise.solvers.method import Algorithm
 
 _ALGORITHMS = "placewise.solvers.algorithms"
 
+_BRUTE_FORCE = Algorithm(
+    f"{_ALGORITHMS}.brute_force:run",
+    "placewise.solvers.algorithms.brute_force:guarantee",
+    "every placement, evaluated; the oracle for tiny instances",
+)
+
 _EDGESHARD_BASELINES = {
     "greedy": Algorithm(
         f"{_ALGORITHMS}.edgeshard_baselines:greedy",
@@ -48,11 +54,7 @@ ALGORITHMS: dict[str, dict[str, Algorithm]] = {
             Guarantee.HEURISTIC,
             "local search over the order of devices, run ends by dynamic programming",
         ),
-        "brute-force": Algorithm(
-            f"{_ALGORITHMS}.brute_force:run",
-            "placewise.solvers.algorithms.brute_force:guarantee",
-            "every placement, evaluated; the oracle for tiny instances",
-        ),
+        "brute-force": _BRUTE_FORCE,
         "algorithm-1": Algorithm(
             f"{_ALGORITHMS}.edgeshard_algorithm_1:run",
             Guarantee.UNSAFE,
@@ -84,11 +86,7 @@ ALGORITHMS: dict[str, dict[str, Algorithm]] = {
             "bisection over bottlenecks, each decided by counting equal layers, or by reachability over sets of devices",
             ("numpy", "ortools"),
         ),
-        "brute-force": Algorithm(
-            f"{_ALGORITHMS}.brute_force:run",
-            "placewise.solvers.algorithms.brute_force:guarantee",
-            "every placement, evaluated; the oracle for tiny instances",
-        ),
+        "brute-force": _BRUTE_FORCE,
         "algorithm-2-repaired": Algorithm(
             f"{_ALGORITHMS}.edgeshard_algorithm_2:run_repaired",
             f"{_ALGORITHMS}.edgeshard_algorithm_2:repaired_guarantee",
@@ -101,15 +99,47 @@ ALGORITHMS: dict[str, dict[str, Algorithm]] = {
         ),
         **_EDGESHARD_BASELINES,
     },
+    "edgeshard-batch": {
+        "batches": Algorithm(
+            f"{_ALGORITHMS}.edgeshard_batches:run",
+            Guarantee.EXACT,
+            "the best pipeline of each batch size that can still win",
+            ("numpy", "ortools"),
+        ),
+        "brute-force": _BRUTE_FORCE,
+        "largest-batch": Algorithm(
+            f"{_ALGORITHMS}.edgeshard_batches:largest_batch",
+            Guarantee.HEURISTIC,
+            "the paper's way: the largest batch that fits, then its best pipeline",
+            ("numpy", "ortools"),
+        ),
+        "edge-solo": Algorithm(
+            f"{_ALGORITHMS}.edgeshard_batches:edge_solo",
+            Guarantee.HEURISTIC,
+            "the paper's baseline with the largest batch that fits",
+        ),
+        "cloud-edge-even": Algorithm(
+            f"{_ALGORITHMS}.edgeshard_batches:cloud_edge_even",
+            Guarantee.HEURISTIC,
+            "the paper's baseline with the largest batch that fits",
+        ),
+        "cloud-edge-opt": Algorithm(
+            f"{_ALGORITHMS}.edgeshard_batches:cloud_edge_opt",
+            Guarantee.HEURISTIC,
+            "the paper's baseline with the largest batch that fits",
+        ),
+    },
 }
 
 #: Tried in this order: the first that is exact for an instance is the default method.
 DEFAULTS: dict[str, tuple[str, ...]] = {
     "edgeshard-latency": ("run-length", "labels"),
     "edgeshard-throughput": ("thresholds", "run-length", "stages"),
+    "edgeshard-batch": ("batches",),
 }
 #: Fast heuristics whose placements refute a false "infeasible".
 PROBES: dict[str, tuple[str, ...]] = {
     "edgeshard-latency": ("greedy", "cloud-edge-opt", "algorithm-1-once"),
     "edgeshard-throughput": ("greedy", "cloud-edge-opt"),
+    "edgeshard-batch": ("largest-batch", "cloud-edge-opt"),
 }

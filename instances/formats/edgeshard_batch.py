@@ -1,0 +1,116 @@
+"""The instance file of batch-aware throughput."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from placewise.instances.formats.common import (
+    Amount,
+    Bytes,
+    Head,
+    Name,
+    Part,
+    build_cluster,
+    cluster_document,
+)
+from placewise.instances.formats.edgeshard import (
+    LayerSpec,
+    compute_time,
+    layers_document,
+    repeated,
+    source_index,
+)
+from placewise.models.edgeshard.batches import EdgeShardBatchInstance
+from placewise.models.edgeshard.cost import roofline_time_s
+from placewise.models.errors import InstanceError
+from placewise.models.workload import Layer
+
+
+class BatchLayerSpec(LayerSpec):
+    """One layer, or ``repeat`` equal ones: memory of the weights, cache and output per sequence."""
+
+    cache_bytes: Bytes = 0.0
+
+
+class BatchModelSpec(Part):
+    """The layers in order."""
+
+    layers: Annotated[list[BatchLayerSpec], Field(min_length=1, max_length=4096)]
+
+
+class EdgeShardBatchSpec(Head):
+    """A file of ``edgeshard-batch``."""
+
+    problem: Literal["edgeshard-batch"]
+    model: BatchModelSpec
+    batch_sizes: Annotated[list[Annotated[int, Field(ge=1, le=65536)]], Field(min_length=1, max_length=64)]
+    compute_time_s: list[list[list[Amount]]] | None = None
+    source_device: Name
+    return_bytes: Amount = 0.0
+
+
+#: What `placewise.instances.schema` checks a document against.
+SPEC = EdgeShardBatchSpec
+
+
+def build(spec: EdgeShardBatchSpec) -> EdgeShardBatchInstance:
+    """Build an instance from a checked file; raise `InstanceError` with the path of what is wrong."""
+    cluster = build_cluster(spec.cluster)
+    layers = tuple(
+        Layer(
+            s.name,
+            int(s.memory_bytes),
+            s.output_bytes,
+            s.flops,
+            s.weight_bytes,
+            cache_bytes=int(s.cache_bytes),
+        )
+        for s in repeated(spec.model.layers)
+    )
+    times = spec.compute_time_s
+    if times is not None and len(times) != len(spec.batch_sizes):
+        raise InstanceError(
+            "compute_time_s",
+            f"expected a matrix for each of {len(spec.batch_sizes)} batch sizes, found {len(times)}",
+        )
+    return EdgeShardBatchInstance(
+        name=spec.name,
+        problem=spec.problem,
+        cluster=cluster,
+        layers=layers,
+        batch_sizes=tuple(spec.batch_sizes),
+        compute_time_s=np.stack(
+            [
+                compute_time(times and times[n], layers, cluster, size, f"compute_time_s[{n}]")
+                for n, size in enumerate(spec.batch_sizes)
+            ]
+        ),
+        source=source_index(spec.source_device, cluster),
+        return_bytes=spec.return_bytes,
+        description=spec.description,
+        reference=spec.reference,
+    )
+
+
+def document(instance: EdgeShardBatchInstance) -> dict[str, Any]:
+    """Return an instance as its file."""
+    cluster = instance.cluster
+    content: dict[str, Any] = {
+        "format": "placewise/1",
+        "problem": instance.problem,
+        "name": instance.name,
+        "description": instance.description,
+        "reference": instance.reference,
+        "cluster": cluster_document(cluster),
+        "model": {"layers": layers_document(instance.layers)},
+        "batch_sizes": list(instance.batch_sizes),
+        "source_device": cluster.device_names[instance.source],
+        "return_bytes": instance.return_bytes,
+    }
+    roofline_s = [roofline_time_s(instance.layers, cluster, size) for size in instance.batch_sizes]
+    if not np.array_equal(np.stack(roofline_s), instance.compute_time_s):
+        content["compute_time_s"] = instance.compute_time_s.tolist()
+    return content

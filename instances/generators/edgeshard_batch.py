@@ -1,0 +1,107 @@
+"""Instances of batch-aware throughput, made from those with a fixed batch size."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import numpy as np
+
+from placewise.instances.catalogue import transformer
+from placewise.instances.generators import edgeshard
+from placewise.models.edgeshard.batches import EdgeShardBatchInstance
+from placewise.models.edgeshard.cost import roofline_time_s
+from placewise.models.errors import PlacewiseError
+
+BATCH = "edgeshard-batch"
+THROUGHPUT = "edgeshard-throughput"
+
+
+def paper_testbed(
+    *,
+    model: str = "llama2-7b",
+    cloud_mbps: float = 1.0,
+    devices: int = 15,
+    batch_sizes: str = "1,2,4,8,16,32",
+    seed: int = 1,
+    sequence_length: int = 128,
+    name: str | None = None,
+) -> EdgeShardBatchInstance:
+    """Return the paper's testbed with the batch size left open.
+
+    Parameters
+    ----------
+    model, cloud_mbps, devices, seed, sequence_length
+        As in `edgeshard.paper_testbed`; the cache of ``sequence_length`` tokens is kept per sequence.
+    batch_sizes : str
+        To choose from, separated by commas.
+    name : str, optional
+        Name of the instance.
+    """
+    try:
+        sizes = tuple(sorted({int(size) for size in batch_sizes.split(",")}))
+    except ValueError:
+        raise PlacewiseError(
+            f"batch_sizes: expected numbers separated by commas, found {batch_sizes!r}"
+        ) from None
+    base = edgeshard.paper_testbed(
+        model=model,
+        cloud_mbps=cloud_mbps,
+        devices=devices,
+        problem=THROUGHPUT,
+        seed=seed,
+        sequence_length=sequence_length,
+    )
+    layers = tuple(transformer(model).layers(sequence_length=sequence_length, separate_cache=True))
+    return EdgeShardBatchInstance(
+        name=name or f"{base.name}-batch",
+        problem=BATCH,
+        cluster=base.cluster,
+        layers=layers,
+        batch_sizes=sizes,
+        compute_time_s=np.stack([roofline_time_s(layers, base.cluster, size) for size in sizes]),
+        source=base.source,
+        return_bytes=base.return_bytes,
+        description=f"{base.description}; batch sizes {batch_sizes}",
+        reference="EdgeShard, Sections V-A and VII",
+    )
+
+
+def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> EdgeShardBatchInstance:
+    """Return a random instance that brute force solves: 2 to 5 devices, 2 to 6 layers, 1 to 3 batch sizes.
+
+    Parameters
+    ----------
+    kind : str
+        As in `edgeshard.tiny`.
+    seed : int
+        All choices follow from it.
+    name : str, optional
+        Name of the instance.
+    """
+    base = edgeshard.tiny(kind=kind, problem=THROUGHPUT, seed=seed)
+    draw = random.Random(f"batch-{seed}")  # noqa: S311 - not for secrets
+    sizes = tuple(sorted({draw.choice([1, 1, 1, 2]), *draw.sample([2, 3, 4], draw.randint(0, 2))}))
+    # A share of each layer's memory is its cache, so that batches overflow devices one after the other.
+    caches = [layer.memory_bytes // draw.choice([2, 3, 6, 10**6]) for layer in base.layers]
+    layers = tuple(
+        replace(layer, memory_bytes=layer.memory_bytes - cache, cache_bytes=cache)
+        for layer, cache in zip(base.layers, caches, strict=True)
+    )
+    if kind == "equal" or "-equal-" in base.name:
+        layers = tuple(
+            replace(layers[1], name=layer.name) if 1 < i < len(layers) - 1 else layer
+            for i, layer in enumerate(layers)
+        )
+    steps = [1.0, *(1 + draw.choice([0, 1, 2, 4]) / 4 * (size - 1) for size in range(2, 5))]
+    return EdgeShardBatchInstance(
+        name=name or f"{base.name}-batch",
+        problem=BATCH,
+        cluster=base.cluster,
+        layers=layers,
+        batch_sizes=sizes,
+        compute_time_s=np.stack([base.compute_time_s * steps[size - 1] for size in sizes]),
+        source=base.source,
+        return_bytes=base.return_bytes,
+        description=f"{base.description}, batch sizes {', '.join(map(str, sizes))}",
+    )

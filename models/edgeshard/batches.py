@@ -1,0 +1,154 @@
+"""Batch-aware throughput, which EdgeShard leaves open (Section VII): batch size and pipeline chosen together.
+
+A batch of b sequences needs ``memory_bytes + b * cache_bytes`` of a layer's device, sends b times its output, and
+takes its own compute time. With the batch size fixed this is the throughput problem, so an instance is one of those
+per batch size, and the time per token of one sequence is the bottleneck over b.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from placewise.models.cluster import non_negative, set_array, whole_bytes
+from placewise.models.edgeshard import placement as pipeline
+from placewise.models.edgeshard.data import EdgeShardInstance
+from placewise.models.edgeshard.diagnosis import diagnose as diagnose_pipeline
+from placewise.models.errors import InstanceError
+from placewise.models.problem import Evaluation, Violation
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from placewise.models.cluster import Cluster
+    from placewise.models.workload import Layer
+
+#: Sequences decoded together, and the device index of each layer.
+BatchPlacement = tuple[int, tuple[int, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class EdgeShardBatchInstance:
+    """One instance of batch-aware throughput.
+
+    Parameters
+    ----------
+    name, problem : str
+        Its name, and ``edgeshard-batch``.
+    cluster : Cluster
+        M devices.
+    layers : tuple of Layer
+        N layers; memory is that of the weights, cache and output are per sequence.
+    batch_sizes : tuple of int
+        B sizes to choose from, ascending.
+    compute_time_s : ndarray, shape (B, N, M)
+        Seconds that a layer takes for a whole batch on a device.
+    source : int
+        Index of the device that holds the input tokens and layer 0.
+    return_bytes : float
+        Sent to the source per token and sequence.
+    description, reference : str
+        For people.
+
+    Raises
+    ------
+    InstanceError
+        On a wrong shape or a value outside its range, naming the path in the instance file.
+    """
+
+    name: str
+    problem: str
+    cluster: Cluster
+    layers: tuple[Layer, ...]
+    batch_sizes: tuple[int, ...]
+    compute_time_s: NDArray[np.float64]
+    source: int
+    return_bytes: float = 0.0
+    description: str = ""
+    reference: str = ""
+    _pipelines: dict[int, EdgeShardInstance] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        sizes = self.batch_sizes
+        if not sizes or min(sizes) < 1 or list(sizes) != sorted(set(sizes)):
+            raise InstanceError("batch_sizes", f"expected ascending numbers of at least 1, found {sizes}")
+        shape = (len(sizes), len(self.layers), self.cluster.size)
+        set_array(self, "compute_time_s", non_negative(self.compute_time_s, shape, "compute_time_s"))
+        caches = [layer.cache_bytes for layer in self.layers]
+        whole_bytes(caches, (len(caches),), "model.layers.cache_bytes")
+        pipelines = {size: self._pipeline(position, size) for position, size in enumerate(sizes)}
+        object.__setattr__(self, "_pipelines", pipelines)
+
+    def _pipeline(self, position: int, batch_size: int) -> EdgeShardInstance:
+        return EdgeShardInstance(
+            name=f"{self.name}@{batch_size}",
+            problem="edgeshard-throughput",
+            cluster=self.cluster,
+            layers=tuple(
+                replace(
+                    layer,
+                    memory_bytes=layer.memory_bytes + batch_size * layer.cache_bytes,
+                    output_bytes=layer.output_bytes * batch_size,
+                    cache_bytes=0,
+                )
+                for layer in self.layers
+            ),
+            compute_time_s=self.compute_time_s[position],
+            source=self.source,
+            return_bytes=self.return_bytes * batch_size,
+        )
+
+    def at(self, batch_size: int) -> EdgeShardInstance:
+        """Return the throughput problem of one batch size, always the same object."""
+        return self._pipelines[batch_size]
+
+
+def evaluate(instance: EdgeShardBatchInstance, placement: Any) -> Evaluation:
+    """Evaluate a batch size with its pipeline: the bottleneck of Eq. 11 over the batch size.
+
+    Parameters
+    ----------
+    instance : EdgeShardBatchInstance
+        The instance.
+    placement : (int, sequence of int)
+        Batch size, and the device index of each layer.
+
+    Returns
+    -------
+    Evaluation
+        Objective and terms in seconds per token, whose inverse is the throughput of all sequences together.
+    """
+    if not isinstance(placement, Sequence) or len(placement) != 2:
+        message = f"expected a batch size and a device for each layer, found {type(placement).__name__}"
+        return Evaluation(None, {}, (Violation("assignment", "layers", message),))
+    batch_size, layers = placement
+    if batch_size not in instance.batch_sizes:
+        message = f"expected one of {', '.join(map(str, instance.batch_sizes))}, found {batch_size!r}"
+        return Evaluation(None, {}, (Violation("batch", "batch size", message),))
+    whole = pipeline.evaluate_throughput(instance.at(batch_size), layers)
+    objective = None if whole.objective is None else whole.objective / batch_size
+    return Evaluation(
+        objective, {name: value / batch_size for name, value in whole.terms.items()}, whole.violations
+    )
+
+
+def to_json(instance: EdgeShardBatchInstance, placement: BatchPlacement) -> dict[str, Any]:
+    """Return a placement as the result file states it."""
+    batch_size, layers = placement
+    return {"batch_size": int(batch_size), **pipeline.to_json(instance.at(batch_size), layers)}
+
+
+def from_json(instance: EdgeShardBatchInstance, document: Any) -> BatchPlacement:
+    """Read a placement back, or say which entry is no choice of the instance."""
+    size = document.get("batch_size") if isinstance(document, dict) else None
+    if size not in instance.batch_sizes:
+        expected = ", ".join(map(str, instance.batch_sizes))
+        raise InstanceError("placement.batch_size", f"expected one of {expected}, found {size!r}")
+    return int(size), pipeline.from_json(instance.at(size), document)
+
+
+def diagnose(instance: EdgeShardBatchInstance) -> str | None:
+    """Return why no placement can exist: the smallest batch needs the least memory, and links serve all alike."""
+    return diagnose_pipeline(instance.at(instance.batch_sizes[0]))
