@@ -78,6 +78,11 @@ def write(instance: Any, target: str | Path) -> None:
 
 
 def write_text(target: str | Path, text: str) -> None:
+    """Write a text as UTF-8, as `write_bytes` does."""
+    write_bytes(target, text.encode())
+
+
+def write_bytes(target: str | Path, content: bytes) -> None:
     """Write to a temporary file beside the target, then rename it.
 
     Raises
@@ -88,11 +93,9 @@ def write_text(target: str | Path, text: str) -> None:
     path = Path(target)
     name = None
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as stream:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
             name = stream.name
-            stream.write(text)
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         Path(name).chmod(0o666 & ~_umask())

@@ -23,6 +23,7 @@ from placewise.models.edgeshard.cost import time_tables
 from placewise.models.edgeshard.data import EdgeShardInstance
 from placewise.models.edgeshard.milp import latency_milp, latency_textbook, throughput_milp
 from placewise.models.edgeshard.placement import evaluate_latency, evaluate_throughput
+from placewise.models.edgeshard.schedule import simulate
 
 __all__ = [
     "EdgeShardBatchInstance",
@@ -32,6 +33,7 @@ __all__ = [
     "evaluate_throughput",
     "latency_milp",
     "latency_textbook",
+    "simulate",
     "throughput_milp",
     "time_tables",
 ]

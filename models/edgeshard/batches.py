@@ -91,6 +91,12 @@ class EdgeShardBatchInstance:
                     layer,
                     memory_bytes=layer.memory_bytes + batch_size * layer.cache_bytes,
                     output_bytes=layer.output_bytes * batch_size,
+                    flops=None if layer.flops is None else layer.flops * batch_size,
+                    weight_bytes=(
+                        None
+                        if layer.weight_bytes is None
+                        else layer.weight_bytes + batch_size * layer.cache_bytes
+                    ),
                     cache_bytes=0,
                 )
                 for layer in self.layers

@@ -88,6 +88,21 @@ def bottleneck_values_s(instance: EdgeShardInstance) -> NDArray[np.float64]:
     return np.unique(values[np.isfinite(values)])
 
 
+def prefill_time_s(instance: EdgeShardInstance, prompt_tokens: int) -> NDArray[np.float64]:
+    """Return the compute times of a whole prompt: a roofline where decode times are one, else token by token.
+
+    Returns
+    -------
+    ndarray, shape (N, M)
+        Seconds of layer i for all tokens of the prompt on device j.
+    """
+    layers, cluster = instance.layers, instance.cluster
+    by_rates = roofline_time_s(layers, cluster) == instance.compute_time_s
+    return np.where(
+        by_rates, roofline_time_s(layers, cluster, prompt_tokens), instance.compute_time_s * prompt_tokens
+    )
+
+
 def roofline_time_s(layers: tuple[Layer, ...], cluster: Cluster, tokens: int = 1) -> NDArray[np.float64]:
     """Return compute times from peak rates: ``max(flops / flops_per_s, weight_bytes / memory_bytes_per_s)``.
 

@@ -209,3 +209,36 @@ def test_quiet_in_a_pipe():
     assert done.stderr == ""
     assert "\x1b" not in done.stdout
     assert "45.42 ms" in done.stdout
+
+
+def test_simulate_shows_both_strategies_and_draws(tmp_path, capsys):
+    """Tokens per second as JSON, and a timeline with all devices named."""
+    picture = tmp_path / "timeline.svg"
+    assert main(["simulate", "hand-pipeline", "--picture", str(picture), "--json", "--tokens", "3"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    rates = {run["strategy"]: run["tokens_per_s"] for run in document["schedules"]}
+    assert rates["no-bubbles"] >= rates["bubbles"] > 0
+    assert all(name in picture.read_text(encoding="utf-8") for name in ("no-bubbles", ">a<", ">b<"))
+
+
+def test_simulate_takes_a_batch_and_a_result(tmp_path, capsys):
+    """The chosen batch size multiplies the tokens; a result file saves the solve."""
+    result = tmp_path / "result.json"
+    assert main(["solve", "hand-batch", "--output", str(result)]) == 0
+    assert main(["simulate", "hand-batch", "--result", str(result), "--strategy", "bubbles"]) == 0
+    assert "4 micro-batches of 3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["hand-pipeline", "--picture", "timeline.txt"], "timeline.txt: expected a name that ends with .svg"),
+        (["hand-pipeline", "--tokens", "0"], "tokens: expected at least 1, found 0"),
+        (["hand-infeasible-by-a-byte"], "no placement to simulate: infeasible"),
+        (["hand-pipeline", "--tokens", "9999", "--picture", "x.svg"], "tasks are no picture"),
+    ],
+)
+def test_simulate_refuses(arguments, message, capsys):
+    """One line, exit status 2."""
+    assert main(["simulate", *arguments]) == 2
+    assert message in capsys.readouterr().err

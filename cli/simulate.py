@@ -1,0 +1,123 @@
+"""simulate a pipeline at work: tokens per second, idle devices, a timeline as a picture"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from placewise.benchmarks import pictures
+from placewise.cli import output
+from placewise.cli.check import read_result
+from placewise.instances import read
+from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance
+from placewise.models.edgeshard.schedule import STRATEGIES, Schedule, simulate
+from placewise.models.errors import PlacewiseError
+from placewise.solvers import solve
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("instance", metavar="INSTANCE", help="of an EdgeShard problem: a path, - or a name")
+    parser.add_argument(
+        "--result", metavar="RESULT", help="take the placement of a result file (default: solve)"
+    )
+    parser.add_argument("--method", metavar="M", help="solve by this method")
+    parser.add_argument("--micro-batches", type=int, default=4, metavar="N", help="in flight (default 4)")
+    parser.add_argument("--tokens", type=int, default=8, metavar="N", help="that each generates (default 8)")
+    parser.add_argument(
+        "--prompt-tokens", type=int, default=32, metavar="N", help="length of the prompts (default 32)"
+    )
+    parser.add_argument("--strategy", choices=STRATEGIES, help="default: all, one under the other")
+    parser.add_argument(
+        "--picture", metavar="F", help=f"write the timelines to a file: {', '.join(pictures.FORMATS)}"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Simulate, show, and draw."""
+    if options.picture:
+        pictures.require_format(options.picture)
+    instance = read(options.instance)
+    if not isinstance(instance, EdgeShardInstance | EdgeShardBatchInstance):
+        raise PlacewiseError(f"{instance.name}: expected an instance of EdgeShard, found {instance.problem}")
+    placement = _placement(instance, options)
+    sequences = 1
+    if isinstance(instance, EdgeShardBatchInstance):
+        sequences, placement = placement
+        instance = instance.at(sequences)
+    schedules = [
+        simulate(
+            replace(instance, problem="edgeshard-throughput"),
+            placement,
+            micro_batches=options.micro_batches,
+            tokens=options.tokens,
+            prompt_tokens=options.prompt_tokens,
+            strategy=strategy,
+        )
+        for strategy in ([options.strategy] if options.strategy else STRATEGIES)
+    ]
+    if options.picture:
+        pictures.save(pictures.gantt(schedules), options.picture)
+    if options.json:
+        output.print_json(_document(instance.name, schedules, sequences))
+    else:
+        _show(instance.name, schedules, sequences)
+    return output.SOLVED
+
+
+def _placement(instance: Any, options: argparse.Namespace) -> Any:
+    if options.result:
+        return read_result(instance, options.result)[0]
+    result = solve(instance, options.method)
+    if result.objective is None:
+        raise PlacewiseError(f"{instance.name}: no placement to simulate: {result.status.value}")
+    return result.placement
+
+
+def _document(name: str, schedules: list[Schedule], sequences: int) -> dict[str, Any]:
+    return {
+        "format": "placewise-schedule/1",
+        "instance": name,
+        "schedules": [
+            {
+                "strategy": schedule.strategy,
+                "micro_batches": schedule.micro_batches,
+                "sequences_per_micro_batch": sequences,
+                "tokens": schedule.tokens,
+                "makespan_s": schedule.makespan_s,
+                "tokens_per_s": schedule.tokens_per_s * sequences,
+                "busy": {device: schedule.busy(device) for device in schedule.devices},
+                "tasks": [task._asdict() for task in schedule.tasks],
+            }
+            for schedule in schedules
+        ],
+    }
+
+
+def _show(name: str, schedules: list[Schedule], sequences: int) -> None:
+    console = Console(highlight=False)
+    first = schedules[0]
+    console.print(
+        f"[bold]{escape(name)}[/bold]  {first.micro_batches} micro-batches of {sequences}, {first.tokens} tokens each",
+        soft_wrap=True,
+    )
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("")
+    for schedule in schedules:
+        table.add_column(schedule.strategy, justify="right")
+    table.add_row("makespan", *(output.duration(schedule.makespan_s) for schedule in schedules))
+    table.add_row(
+        "tokens per second", *(f"{schedule.tokens_per_s * sequences:.4g}" for schedule in schedules)
+    )
+    for device in first.devices:
+        table.add_row(f"{device} busy", *(f"{schedule.busy(device):.0%}" for schedule in schedules))
+    console.print(table)
