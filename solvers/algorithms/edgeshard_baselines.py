@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from placewise.models.edgeshard.cost import time_tables
 from placewise.models.problem import problem_of
 from placewise.solvers.result import Claim, Reason
@@ -23,6 +25,35 @@ def edge_solo(instance: EdgeShardInstance, run: Run) -> Claim:
 def cloud_edge_even(instance: EdgeShardInstance, run: Run) -> Claim:
     """Cloud-Edge-Even: the first half of the layers on the source, the others on the cloud."""
     return _best(instance, run, [_split(instance, (len(instance.layers) + 1) // 2)])
+
+
+def cloud_edge_nearest(instance: EdgeShardInstance, run: Run) -> Claim:
+    """Cloud-Edge-Even where halves do not fit: the cut nearest to even that does."""
+    half = (len(instance.layers) + 1) // 2
+    claim = cloud_edge_even(instance, run)
+    for cut in sorted(range(1, len(instance.layers)), key=lambda cut: abs(cut - half)):
+        if claim.placement is not None:
+            break
+        claim = _best(instance, run, [_split(instance, cut)])
+    return claim
+
+
+def edgeshard_even(instance: EdgeShardInstance, run: Run) -> Claim:
+    """EdgeShard-Even: the source, the largest others and the cloud last, as few as hold equal shares of the layers."""
+    cloud, budget = cloud_of(instance), instance.cluster.memory_bytes
+    others = [j for j in range(instance.cluster.size) if j not in (instance.source, cloud)]
+    others.sort(key=lambda j: -int(budget[j]))
+    claim = Claim(Reason.FINISHED, message="no equal shares fit", solve_s=run.elapsed)
+    for size in range(min(len(others), len(instance.layers) - 2) + 1):
+        chain = [instance.source, *others[:size], cloud]
+        shares = np.array_split(np.arange(len(instance.layers)), len(chain))
+        placement = tuple(
+            device for device, share in zip(chain, shares, strict=True) for _ in range(len(share))
+        )
+        claim = _best(instance, run, [placement])
+        if claim.placement is not None:
+            break
+    return claim
 
 
 def cloud_edge_opt(instance: EdgeShardInstance, run: Run) -> Claim:

@@ -61,6 +61,22 @@ def cloud_edge_even(instance: EdgeShardBatchInstance, run: Run) -> Claim:
     )
 
 
+def cloud_edge_nearest(instance: EdgeShardBatchInstance, run: Run) -> Claim:
+    """Take the split nearest to even with the largest batch that fits."""
+    return _largest(
+        instance,
+        run,
+        lambda size: edgeshard_baselines.cloud_edge_nearest(instance.at(size), _part(run, size)),
+    )
+
+
+def edgeshard_even(instance: EdgeShardBatchInstance, run: Run) -> Claim:
+    """EdgeShard-Even with the largest batch that fits."""
+    return _largest(
+        instance, run, lambda size: edgeshard_baselines.edgeshard_even(instance.at(size), _part(run, size))
+    )
+
+
 def cloud_edge_opt(instance: EdgeShardBatchInstance, run: Run) -> Claim:
     """Cloud-Edge-Opt with the largest batch that fits."""
     return _largest(

@@ -29,6 +29,16 @@ _EDGESHARD_BASELINES = {
         Guarantee.HEURISTIC,
         "the paper's baseline: half on the source, half on the fastest device",
     ),
+    "cloud-edge-nearest": Algorithm(
+        f"{_ALGORITHMS}.edgeshard_baselines:cloud_edge_nearest",
+        Guarantee.HEURISTIC,
+        "the split of source and fastest device that is nearest to even and fits",
+    ),
+    "edgeshard-even": Algorithm(
+        f"{_ALGORITHMS}.edgeshard_baselines:edgeshard_even",
+        Guarantee.HEURISTIC,
+        "the paper's variant: equal shares on as few devices as hold them",
+    ),
     "cloud-edge-opt": Algorithm(
         f"{_ALGORITHMS}.edgeshard_baselines:cloud_edge_opt",
         Guarantee.HEURISTIC,
@@ -113,21 +123,15 @@ ALGORITHMS: dict[str, dict[str, Algorithm]] = {
             "the paper's way: the largest batch that fits, then its best pipeline",
             ("numpy", "ortools"),
         ),
-        "edge-solo": Algorithm(
-            f"{_ALGORITHMS}.edgeshard_batches:edge_solo",
-            Guarantee.HEURISTIC,
-            "the paper's baseline with the largest batch that fits",
-        ),
-        "cloud-edge-even": Algorithm(
-            f"{_ALGORITHMS}.edgeshard_batches:cloud_edge_even",
-            Guarantee.HEURISTIC,
-            "the paper's baseline with the largest batch that fits",
-        ),
-        "cloud-edge-opt": Algorithm(
-            f"{_ALGORITHMS}.edgeshard_batches:cloud_edge_opt",
-            Guarantee.HEURISTIC,
-            "the paper's baseline with the largest batch that fits",
-        ),
+        **{
+            name: Algorithm(
+                baseline.run.replace("edgeshard_baselines", "edgeshard_batches"),
+                Guarantee.HEURISTIC,
+                f"{baseline.summary}; the largest batch that fits",
+            )
+            for name, baseline in _EDGESHARD_BASELINES.items()
+            if name != "greedy"
+        },
     },
 }
 
