@@ -25,6 +25,7 @@ from placewise.solvers.solve import solve
 if TYPE_CHECKING:
     from placewise.models.cluster import Cluster
     from placewise.models.edgeshard import EdgeShardInstance
+    from placewise.models.edgeshard.batches import BatchPlacement
 
 GIB = 2**30
 #: "A maximum batch size of 8" (Section V-B).
@@ -118,10 +119,12 @@ def tokens_per_s(problem: Setting, method: str | None, strategy: str = "no-bubbl
     one sequence (Fig. 5), on one device at once.
     """
     batches = problem.batches
-    result = solve(batches, method or "largest-batch", isolate=False, threads=2)
-    if result.placement is None:
+    chosen: BatchPlacement | None = solve(
+        batches, method or "largest-batch", isolate=False, threads=2
+    ).placement
+    if chosen is None:
         return None
-    size, placement = result.placement
+    size, placement = chosen
     if len(set(placement)) == 1:
         whole = simulate(batches.at(size), placement, micro_batches=1, tokens=TOKENS, prompt_tokens=1)
         return whole.tokens_per_s * size

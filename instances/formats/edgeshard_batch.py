@@ -84,7 +84,9 @@ def build(spec: EdgeShardBatchSpec) -> EdgeShardBatchInstance:
         batch_sizes=tuple(spec.batch_sizes),
         compute_time_s=np.stack(
             [
-                compute_time(times and times[n], layers, cluster, size, f"compute_time_s[{n}]")
+                compute_time(
+                    None if times is None else times[n], layers, cluster, size, f"compute_time_s[{n}]"
+                )
                 for n, size in enumerate(spec.batch_sizes)
             ]
         ),

@@ -159,7 +159,8 @@ class States:
     def _entered_s(self, before: NDArray[np.intp], j: int) -> Times:
         """Return the least bottleneck up to and with the transfer to j, shape (sets, N+1)."""
         if not before[0]:
-            return np.maximum(self.first_s, self.hop_s[self.source, j])[None]
+            first_s: Times = np.maximum(self.first_s, self.hop_s[self.source, j])[None]
+            return first_s
         entered_s = np.full((len(before), self.total + 1), np.inf)
         for sender, k in enumerate(self.others):
             if k != j:
