@@ -22,6 +22,7 @@ FORMATS: dict[str, str] = {
     "edgeshard-latency": f"{_FORMATS}.edgeshard",
     "edgeshard-throughput": f"{_FORMATS}.edgeshard",
     "edgeshard-batch": f"{_FORMATS}.edgeshard_batch",
+    "dilemma": f"{_FORMATS}.dilemma",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 DATA = Path(__file__).parent / "data"
-PROBLEM_FOLDERS = ("edgeshard",)
+PROBLEM_FOLDERS = ("edgeshard", "dilemma")
 
 
 def shipped_instances() -> dict[str, Path]:

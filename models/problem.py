@@ -214,6 +214,28 @@ PROBLEMS: dict[str, Problem] = {
 }
 
 
+_DILEMMA = "placewise.models.dilemma"
+
+PROBLEMS["dilemma"] = Problem(
+    name="dilemma",
+    title="DILEMMA: placement and bit-width of each layer, for the least delay",
+    unit="s",
+    evaluate=f"{_DILEMMA}.placement:evaluate",
+    placement_to_json=f"{_DILEMMA}.placement:to_json",
+    placement_from_json=f"{_DILEMMA}.placement:from_json",
+    diagnose=f"{_DILEMMA}.diagnosis:diagnose",
+    formulations={
+        "flow": Formulation(
+            build=f"{_DILEMMA}.milp:delay_milp",
+            extract=f"{_DILEMMA}.milp:extract",
+            start=f"{_DILEMMA}.milp:start",
+            tighten=f"{_DILEMMA}.milp:tighten",
+            summary="layered flow over servers and widths; both modes",
+        ),
+    },
+)
+
+
 def problem_of(instance: Instance) -> Problem:
     """Return the descriptor of an instance's problem."""
     return problem_named(instance.problem)

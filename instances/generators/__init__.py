@@ -27,6 +27,10 @@ FAMILIES: dict[str, dict[str, str]] = {
         "testbed": f"{_GENERATORS}.edgeshard_batch:paper_testbed",
         "tiny": f"{_GENERATORS}.edgeshard_batch:tiny",
     },
+    "dilemma": {
+        "opt": f"{_GENERATORS}.dilemma:opt",
+        "tiny": f"{_GENERATORS}.dilemma:tiny",
+    },
 }
 
 

@@ -15,6 +15,7 @@ from placewise.solvers.result import Claim, Reason
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from placewise.models.dilemma import DilemmaInstance
     from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance
     from placewise.solvers.run import Run
 
@@ -70,9 +71,19 @@ def _batch_placements(instance: EdgeShardBatchInstance) -> Iterator[tuple[int, t
     )
 
 
+def _dilemma_count(instance: DilemmaInstance) -> float:
+    return float(instance.cluster.size * len(instance.bit_widths)) ** len(instance.layers)
+
+
+def _dilemma_placements(instance: DilemmaInstance) -> Iterator[tuple[tuple[int, int], ...]]:
+    choices = list(product(range(instance.cluster.size), range(len(instance.bit_widths))))
+    return product(choices, repeat=len(instance.layers))
+
+
 #: How many placements a problem's instance has, and all of them.
 SPACES: dict[str, tuple[Callable[[Any], float], Callable[[Any], Iterator[Any]]]] = {
     "edgeshard-latency": (_edgeshard_count, _edgeshard_placements),
     "edgeshard-throughput": (_edgeshard_count, _edgeshard_placements),
     "edgeshard-batch": (_batch_count, _batch_placements),
+    "dilemma": (_dilemma_count, _dilemma_placements),
 }

@@ -135,15 +135,21 @@ ALGORITHMS: dict[str, dict[str, Algorithm]] = {
     },
 }
 
+ALGORITHMS["dilemma"] = {
+    "brute-force": _BRUTE_FORCE,
+}
+
 #: Tried in this order: the first that is exact for an instance is the default method.
 DEFAULTS: dict[str, tuple[str, ...]] = {
     "edgeshard-latency": ("run-length", "labels"),
     "edgeshard-throughput": ("thresholds", "run-length", "stages"),
     "edgeshard-batch": ("batches",),
+    "dilemma": ("highs",),
 }
 #: Fast heuristics whose placements refute a false "infeasible".
 PROBES: dict[str, tuple[str, ...]] = {
     "edgeshard-latency": ("greedy", "cloud-edge-opt", "algorithm-1-once"),
     "edgeshard-throughput": ("greedy", "cloud-edge-opt"),
     "edgeshard-batch": ("largest-batch", "cloud-edge-opt"),
+    "dilemma": (),
 }

@@ -1,0 +1,177 @@
+"""DILEMMA instances: OPT-350m on edge servers in the paper's ranges, and tiny ones that exercise every constraint."""
+
+from __future__ import annotations
+
+import random
+from typing import cast
+
+import numpy as np
+
+from placewise.models.cluster import Cluster
+from placewise.models.dilemma.data import DilemmaInstance, Mode, QuantizableLayer
+from placewise.models.errors import PlacewiseError
+
+MBPS = 1e6 / 8
+#: A decoder layer of OPT-350m: hidden size 1024, feed-forward 4096, biases and norms included.
+OPT_LAYER = QuantizableLayer("decoder", 25.17e6, 12_596_224, 1024.0)
+BOUNDS = ("layer", "budget")
+
+
+def opt(
+    *,
+    servers: int = 10,
+    layers: int = 24,
+    min_mbps: float = 1.0,
+    bound: str = "budget",
+    storage_factor: float = 1.3,
+    mode: str = "corrected",
+    compute_scale: float = 1.0,
+    seed: int,
+    name: str | None = None,
+) -> DilemmaInstance:
+    """Return OPT-350m's decoder layers on random servers, as in the paper's experiments.
+
+    Parameters
+    ----------
+    servers, layers : int
+        Counts; as printed there must be a server for each layer.
+    min_mbps : float
+        Links are drawn uniformly between this and ten times this, megabits per second (Fig. 5).
+    bound : str
+        ``layer``: each layer's error is bounded, so that layers need 4 to 10 bits; ``budget``: their sum is, by
+        what 8 bits everywhere cause.
+    storage_factor : float
+        Storage of all servers over what the layers need with the widths of that bound.
+    mode : str
+        ``corrected`` or ``as-printed``.
+    compute_scale : float
+        Scales all servers' speeds (Fig. 6).
+    seed : int
+        Of speeds (20 to 200 GFLOP/s), shares of storage, links, and each layer's sensitivity.
+    name : str, optional
+        Name of the instance.
+    """
+    if bound not in BOUNDS:
+        raise PlacewiseError(f"bound: expected one of {', '.join(BOUNDS)}, found {bound!r}")
+    draw = random.Random(seed)  # noqa: S311 - not for secrets
+    widths = tuple(range(4, 17, 2))
+    # The worst error of truncation halves with each bit; weights of layers differ in range.
+    ranges = [draw.uniform(0.3, 3.0) for _ in range(layers)]
+    error = np.array([[scale / 2.0**width for width in widths] for scale in ranges])
+    reference = widths.index(8)
+    max_error = 2.0**-7 if bound == "layer" else None
+    budget = float(error[:, reference].sum()) if bound == "budget" else None
+    if mode == "as-printed" and budget is not None:
+        raise PlacewiseError("bound: expected 'layer' as printed, where no sum is bounded")
+    chosen = [
+        reference if max_error is None else next(b for b, e in enumerate(row) if e <= max_error)
+        for row in error
+    ]
+    need = sum(OPT_LAYER.parameters * widths[b] / 8 for b in chosen)
+    speed = [compute_scale * 20e9 * 10 ** draw.random() for _ in range(servers)]
+    share = [draw.uniform(0.5, 1.5) for _ in range(servers)]
+    largest = OPT_LAYER.parameters * widths[max(chosen)] // 8
+    storage = [max(int(storage_factor * need * part / sum(share)), largest) for part in share]
+    bandwidth = np.array(
+        [[draw.uniform(1, 10) * min_mbps * MBPS for _ in range(servers)] for _ in range(servers)]
+    )
+    return DilemmaInstance(
+        name=name
+        or f"opt-350m-{layers}-layers-{servers}-servers-{min_mbps:g}mbps-{bound}-{mode}-seed-{seed}",
+        problem="dilemma",
+        cluster=Cluster(
+            device_names=tuple(f"server-{j}" for j in range(servers)),
+            memory_bytes=np.array(storage),
+            bandwidth_bytes_per_s=np.triu(bandwidth, 1) + np.triu(bandwidth, 1).T,
+            latency_s=np.zeros((servers, servers)),
+            flops_per_s=np.array(speed),
+        ),
+        layers=(OPT_LAYER,) * layers,
+        bit_widths=widths,
+        quantization_error=error,
+        mode=cast("Mode", mode),
+        tokens=128,
+        max_error=max_error,
+        error_budget=budget,
+        description=(
+            f"{layers} decoder layers of OPT-350m on {servers} servers, links of {min_mbps:g} to {10 * min_mbps:g} Mbps, "
+            f"storage {storage_factor:g} x need, synthetic errors, seed {seed}"
+        ),
+        reference="DILEMMA, Results",
+    )
+
+
+def tiny(*, kind: str = "mixed", mode: str = "", seed: int, name: str | None = None) -> DilemmaInstance:
+    """Return a random instance that brute force solves: 2 to 4 servers, 2 to 4 layers, 2 or 3 widths.
+
+    Parameters
+    ----------
+    kind : str
+        ``tight``: little storage; ``one-byte``: storage that a random placement fills, or misses by a byte;
+        ``sparse``: a third of the links are missing; ``equal``: equal layers; ``loose``: storage does not bind;
+        ``mixed``: one of these by seed.
+    mode : str
+        ``corrected`` or ``as-printed``; either by seed if empty.
+    seed : int
+        All choices follow from it.
+    name : str, optional
+        Name of the instance.
+    """
+    kinds = ("tight", "one-byte", "sparse", "equal", "loose")
+    draw = random.Random(seed)  # noqa: S311
+    if kind == "mixed":
+        kind = draw.choice(kinds)
+    if kind not in kinds:
+        raise PlacewiseError(f"kind: expected one of mixed, {', '.join(kinds)}, found {kind!r}")
+    mode = mode or draw.choice(["corrected", "corrected", "as-printed"])
+    count = draw.randint(2, 4)
+    size = draw.randint(2, 4) if mode == "corrected" else draw.randint(max(count - 1, 2), 4)
+    widths = tuple(sorted(draw.sample([4, 6, 8, 16], draw.randint(2, 3))))
+    unit = draw.choice([1, 1, 1000, 809_533])
+    layers = [
+        QuantizableLayer(
+            f"layer-{i}",
+            draw.randint(0, 20) / 2,
+            2 * draw.randint(1, 6) * unit + 2 * draw.choice([0, 0, draw.randint(0, unit)]),
+            float(draw.choice([1, 2, 4])),
+            32,
+        )
+        for i in range(count)
+    ]
+    if kind == "equal":
+        layers = [layers[0]] * count
+    steps = [sorted((draw.randint(0, 6) / 8 for _ in widths), reverse=True) for _ in layers]
+    bandwidth = [[0.0 if k == j else 16 / draw.randint(1, 12) for j in range(size)] for k in range(size)]
+    if kind == "sparse":
+        bandwidth = [[rate * (draw.random() > 1 / 3) for rate in row] for row in bandwidth]
+    placement = [(draw.randrange(size), draw.randrange(len(widths))) for _ in range(count)]
+    bits = [layer.parameters * widths[b] for layer, (_, b) in zip(layers, placement, strict=True)]
+    spent = sum(row[b] for row, (_, b) in zip(steps, placement, strict=True))
+    used = [sum(n for n, (i, _) in zip(bits, placement, strict=True) if i == j) for j in range(size)]
+    if kind == "one-byte":
+        short = draw.randrange(size) if draw.random() < 0.5 else None
+        storage = [max(-(-space // 8) - (j == short), 0) for j, space in enumerate(used)]
+    elif kind == "loose":
+        storage = [sum(layer.parameters * widths[-1] for layer in layers)] * size
+    else:
+        storage = [round(sum(bits) / 8 / size * draw.uniform(0.8, 3.0)) for _ in range(size)]
+    budget = draw.choice([None, spent, spent / 2 + 0.25]) if mode == "corrected" else None
+    return DilemmaInstance(
+        name=name or f"tiny-{kind}-{mode}-{seed}",
+        problem="dilemma",
+        cluster=Cluster(
+            device_names=tuple(f"server-{j}" for j in range(size)),
+            memory_bytes=np.array(storage),
+            bandwidth_bytes_per_s=np.array(bandwidth),
+            latency_s=np.full((size, size), draw.choice([0.0, 0.0, 1 / 16])),
+            flops_per_s=np.array([float(draw.choice([1, 2, 4, 5])) for _ in range(size)]),
+        ),
+        layers=tuple(layers),
+        bit_widths=widths,
+        quantization_error=np.array(steps),
+        mode=cast("Mode", mode),
+        tokens=draw.choice([1, 1, 3]),
+        max_error=draw.choice([None, None, 0.5, 0.75]),
+        error_budget=budget,
+        description=f"random, {kind}, {mode}, seed {seed}",
+    )

@@ -1,0 +1,127 @@
+"""DILEMMA's equations as tables; everything else reads them here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import frexp, ldexp
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from placewise.models.units import choose_tick, common_unit, to_ticks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from placewise.models.dilemma.data import DilemmaInstance
+
+#: Errors are multiples of a power of two, so fine that all of them sum to at most so many bits.
+ERROR_BITS = 44
+
+
+@dataclass(frozen=True, eq=False)
+class DelayCosts:
+    """All numbers of an instance: times in multiples of a tick, storage and errors in exact integers.
+
+    Parameters
+    ----------
+    compute_s : ndarray, shape (L, M, B)
+        Eq. 3 for all tokens: layer l on server i with the b-th width.
+    messages_s : ndarray, shape (U, B, M, M)
+        Eq. 4 for all tokens and each distinct number of output elements; infinity without a link.
+    message : ndarray of int, shape (L,)
+        Which message a layer's output is; read it through `transfer_s`.
+    storage, capacity : ndarray of int64, shapes (L, B) and (M,)
+        ``W_l b`` and ``kappa_i`` in units of `storage_unit_bits`; capacities are floored, which loses nothing.
+    storage_unit_bits : int
+        The largest number of bits that divides every ``W_l b``.
+    admissible : ndarray of bool, shape (L, B)
+        Eq. 5: whether the width keeps the layer's error within ``delta``.
+    error : ndarray of int64, shape (L, B)
+        ``error[l,b]`` in units of `error_unit`.
+    error_budget : int or None
+        ``epsilon`` in the same unit.
+    error_unit, tick_s : float
+        Powers of two, the error's times a whole number; every sum is exact.
+    """
+
+    compute_s: NDArray[np.float64]
+    messages_s: NDArray[np.float64]
+    message: NDArray[np.intp]
+    storage: NDArray[np.int64]
+    capacity: NDArray[np.int64]
+    storage_unit_bits: int
+    admissible: NDArray[np.bool_]
+    error: NDArray[np.int64]
+    error_budget: int | None
+    error_unit: float
+    tick_s: float
+
+    def transfer_s(self, layer: int) -> NDArray[np.float64]:
+        """``cm`` of a layer's output, shape (B, M, M): width, sender, receiver; infinity without a link."""
+        matrix: NDArray[np.float64] = self.messages_s[self.message[layer]]
+        return matrix
+
+
+@lru_cache(maxsize=16)
+def delay_costs(instance: DilemmaInstance) -> DelayCosts:
+    """Return the tables behind Eq. 1 to 5 (kept for instances in use)."""
+    cluster, layers, tokens = instance.cluster, instance.layers, instance.tokens
+    widths = np.array(instance.bit_widths, dtype=np.float64)
+    assert cluster.flops_per_s is not None
+    work = np.array([layer.flops for layer in layers])
+    original = np.array([layer.original_bits for layer in layers], dtype=np.float64)
+    compute_s = (
+        tokens * (work[:, None] / cluster.flops_per_s)[:, :, None] * (widths / original[:, None])[:, None, :]
+    )
+    outputs = [layer.output_elements for layer in layers]
+    sizes = sorted(set(outputs))
+    messages_s = tokens * np.stack(
+        [np.stack([cluster.transfer_time_s(size * bits / 8) for bits in widths]) for size in sizes]
+    )
+    message = np.array([sizes.index(size) for size in outputs], dtype=np.intp)
+    largest_s = np.where(np.isfinite(messages_s), messages_s, 0).max(axis=(1, 2, 3))
+    tick_s = choose_tick(
+        float(compute_s.min(axis=(1, 2)).sum()),
+        float(compute_s.max(axis=(1, 2)).sum() + largest_s[message[:-1]].sum()),
+        entries=2 * len(layers),
+    )
+    admissible = np.ones(instance.quantization_error.shape, dtype=bool)
+    if instance.max_error is not None:
+        admissible = instance.quantization_error <= instance.max_error
+
+    bits = [[layer.parameters * width for width in instance.bit_widths] for layer in layers]
+    unit = common_unit(size for row in bits for size in row)
+    budget, error, error_unit = _whole_errors(instance)
+    return DelayCosts(
+        compute_s=to_ticks(compute_s, tick_s),
+        messages_s=to_ticks(messages_s, tick_s),
+        message=message,
+        storage=np.array([[size // unit for size in row] for row in bits], dtype=np.int64),
+        capacity=np.array([8 * int(space) // unit for space in cluster.memory_bytes], dtype=np.int64),
+        storage_unit_bits=unit,
+        admissible=admissible,
+        error=error,
+        error_budget=budget,
+        error_unit=error_unit,
+        tick_s=tick_s,
+    )
+
+
+def _whole_errors(instance: DilemmaInstance) -> tuple[int | None, NDArray[np.int64], float]:
+    """Return budget and errors rounded once to multiples of a power of two, in whole units."""
+    if instance.error_budget is None:
+        return None, np.zeros(instance.quantization_error.shape, dtype=np.int64), 1.0
+    # What exceeds the budget alone needs no digits beyond it.
+    budget = instance.error_budget
+    capped = np.minimum(instance.quantization_error, 2 * budget)
+    tick = ldexp(1.0, frexp(max(float(capped.max(axis=1).sum()), budget))[1] - ERROR_BITS)
+    if tick == 0:
+        return 0, (instance.quantization_error > 0).astype(np.int64), 1.0
+    whole = np.rint(capped / tick).astype(np.int64)
+    whole[instance.quantization_error > budget] = np.maximum(
+        whole[instance.quantization_error > budget], round(budget / tick) + 1
+    )
+    unit = common_unit([*whole.ravel().tolist(), round(budget / tick)])
+    return round(budget / tick) // unit, whole // unit, tick * unit
