@@ -81,6 +81,7 @@ def _solve_once(
             start=matrix.start() if run.warm_start is not None else None,
             on_solution=on_solution,
             on_bound=lambda bound: run.report(dual_bound=seconds(bound)),
+            stopped=run.stopped,
         ),
     )
     bound = None if result.dual_bound is None else seconds(result.dual_bound)

@@ -35,6 +35,8 @@ class MatrixRun:
         To be called with the values of each better solution, where the solver tells.
     on_bound : callable
         To be called with each better dual bound of the scaled objective.
+    stopped : callable
+        Whether the caller needs no more, where the solver asks.
     """
 
     parameters: Parameters
@@ -42,6 +44,7 @@ class MatrixRun:
     start: NDArray[np.float64] | None
     on_solution: Callable[[NDArray[np.float64]], None]
     on_bound: Callable[[float], None]
+    stopped: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, eq=False)

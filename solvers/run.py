@@ -40,6 +40,7 @@ class Run:
         self.warm_start = warm_start
         self._report = report
         self._best: dict[str, float] = {}
+        self.stopped: Callable[[], bool] = lambda: False
         self._started = perf_counter()
 
     @property

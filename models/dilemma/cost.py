@@ -38,6 +38,10 @@ class DelayCosts:
         The largest number of bits that divides every ``W_l b``.
     admissible : ndarray of bool, shape (L, B)
         Eq. 5: whether the width keeps the layer's error within ``delta``.
+    candidate : ndarray of bool, shape (L, B)
+        Admissible widths that some best placement may need. Corrected, fewer bits compute, store and send less, so a
+        width is none if a smaller admissible one has no more error (or any, without a budget): the per-layer bound
+        alone leaves one width. As printed, a hop may need two widths that differ.
     error : ndarray of int64, shape (L, B)
         ``error[l,b]`` in units of `error_unit`.
     error_budget : int or None
@@ -53,6 +57,7 @@ class DelayCosts:
     capacity: NDArray[np.int64]
     storage_unit_bits: int
     admissible: NDArray[np.bool_]
+    candidate: NDArray[np.bool_]
     error: NDArray[np.int64]
     error_budget: int | None
     error_unit: float
@@ -102,11 +107,21 @@ def delay_costs(instance: DilemmaInstance) -> DelayCosts:
         capacity=np.array([8 * int(space) // unit for space in cluster.memory_bytes], dtype=np.int64),
         storage_unit_bits=unit,
         admissible=admissible,
+        candidate=admissible if instance.printed else _candidates(admissible, error),
         error=error,
         error_budget=budget,
         error_unit=error_unit,
         tick_s=tick_s,
     )
+
+
+def _candidates(admissible: NDArray[np.bool_], error: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return the admissible widths that no smaller admissible width beats in error."""
+    reached = np.where(admissible, error, np.iinfo(np.int64).max)
+    least_before = np.minimum.accumulate(reached, axis=1)[:, :-1]
+    candidate = admissible.copy()
+    candidate[:, 1:] &= error[:, 1:] < least_before
+    return candidate
 
 
 def _whole_errors(instance: DilemmaInstance) -> tuple[int | None, NDArray[np.int64], float]:

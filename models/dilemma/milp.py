@@ -1,7 +1,7 @@
 """DILEMMA as a declarative MILP in Pyomo, in milliseconds and whole storage units: a layered flow.
 
-A node is a layer with its server and width, ``assign`` (``x_lib``); inadmissible widths have none (Eq. 6 and 7 are
-constants). ``flow[l,i,b,j]`` carries the pair of hosts of layers l and l+1 with the sender's width, which is all
+A node is a layer with its server and width, ``assign`` (``x_lib``); widths that are inadmissible or never needed have none (Eq. 6 and
+7 are constants). ``flow[l,i,b,j]`` carries the pair of hosts of layers l and l+1 with the sender's width, which is all
 that a transfer's cost depends on. As printed it also depends on whether both widths are equal, so there ``flow``
 holds equal widths and ``free`` different ones, whose transfer costs nothing.
 """
@@ -40,7 +40,7 @@ def delay_milp(instance: DilemmaInstance) -> Any:
     model = pyo.ConcreteModel(name=instance.name)
     model.layers = pyo.RangeSet(0, len(instance.layers) - 1)
     model.servers = pyo.RangeSet(0, size - 1)
-    widths = {layer: costs.admissible[layer].nonzero()[0].tolist() for layer in model.layers}
+    widths = {layer: costs.candidate[layer].nonzero()[0].tolist() for layer in model.layers}
     nodes = [(layer, i, b) for layer in model.layers for i in model.servers for b in widths[layer]]
     model.assign = pyo.Var(nodes, domain=pyo.Binary)
     model.nothing = pyo.Var(

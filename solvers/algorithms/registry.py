@@ -136,6 +136,12 @@ ALGORITHMS: dict[str, dict[str, Algorithm]] = {
 }
 
 ALGORITHMS["dilemma"] = {
+    "labels": Algorithm(
+        f"{_ALGORITHMS}.dilemma_labels:run",
+        f"{_ALGORITHMS}.dilemma_labels:guarantee",
+        "labels bounded by a decomposition into a path and knapsacks, and HiGHS where they stall; corrected",
+        ("numpy", "highspy", "pyomo"),
+    ),
     "brute-force": _BRUTE_FORCE,
 }
 
@@ -144,7 +150,7 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "edgeshard-latency": ("run-length", "labels"),
     "edgeshard-throughput": ("thresholds", "run-length", "stages"),
     "edgeshard-batch": ("batches",),
-    "dilemma": ("highs",),
+    "dilemma": ("labels", "highs"),
 }
 #: Fast heuristics whose placements refute a false "infeasible".
 PROBES: dict[str, tuple[str, ...]] = {

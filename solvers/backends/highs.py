@@ -47,7 +47,13 @@ def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
     highs.cbMipImprovingSolution.subscribe(
         lambda event: run.on_solution(np.array(event.data_out.mip_solution))
     )
-    highs.cbMipInterrupt.subscribe(lambda event: run.on_bound(event.data_out.mip_dual_bound))
+
+    def on_interrupt(event: Any) -> None:
+        run.on_bound(event.data_out.mip_dual_bound)
+        if run.stopped():
+            event.interrupt()
+
+    highs.cbMipInterrupt.subscribe(on_interrupt)
     highs.run()
 
     status = highs.getModelStatus()

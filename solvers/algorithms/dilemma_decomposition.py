@@ -1,0 +1,293 @@
+"""Lagrangian decomposition of DILEMMA: a path that pays for its hops, and a knapsack per server, that must agree.
+
+Two copies of ``x_lib`` are tied by prices. One is a path through the layers whose every run of layers fits its server;
+it pays compute times and transfers. The other is, per server, any choice of layers and widths that fits its storage.
+For prices ``p`` and a price ``q >= 0`` on errors,
+
+    min path (delay + q error - p) + sum over servers (min knapsack p) - q budget
+
+bounds the delay from below, and the tables behind it bound every continuation of a partial placement, given what is
+left on each server. Both subproblems are dynamic programmes over storage in at most `LARGEST_UNITS` units: sizes and
+capacities are divided and floored, which only relaxes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from placewise.models.dilemma.cost import delay_costs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from placewise.models.dilemma import DilemmaInstance
+
+    Floats = NDArray[np.float64]
+
+#: Storage levels per server in the tables.
+LARGEST_UNITS = 256
+#: The share of the step before in a direction.
+DEFLECTION = 0.8
+
+
+class Prices(NamedTuple):
+    """Multipliers of the relaxed constraints.
+
+    Parameters
+    ----------
+    choice_s : ndarray, shape (L, M, B)
+        ``p``: seconds by which the path is paid, and the knapsacks pay, for a layer on a server with a width.
+    error_s : float
+        ``q``: seconds per unit of error.
+    """
+
+    choice_s: Floats
+    error_s: float
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """The bound at given prices, and what it says about continuations.
+
+    Parameters
+    ----------
+    bound_s : float
+        No placement has less delay.
+    error_price_s : float
+        ``q``, seconds per unit of error.
+    stay_s : ndarray, shape (L, M, U)
+        Least priced cost after layer l on server i with u units left, if layer l + 1 stays there.
+    move_s : ndarray, shape (L, M, B)
+        The same if it moves away, by the width of layer l.
+    knapsack_s : ndarray, shape (L + 1, M, U)
+        Least sum of prices of layers l and after on server i, with u units left.
+    """
+
+    bound_s: float
+    error_price_s: float
+    stay_s: Floats
+    move_s: Floats
+    knapsack_s: Floats
+
+
+class Decomposition:
+    """The two subproblems of an instance.
+
+    Parameters
+    ----------
+    instance : DilemmaInstance
+        In the mode ``corrected``.
+    """
+
+    def __init__(self, instance: DilemmaInstance) -> None:
+        costs = delay_costs(instance)
+        self.costs = costs
+        self.count, self.servers, self.widths = costs.compute_s.shape
+        self.budget = costs.error_budget
+        self.compute_s = np.where(costs.candidate[:, None, :], costs.compute_s, np.inf)
+        self.transfer_s = np.stack([costs.transfer_s(layer) for layer in range(self.count)])
+        diagonal = np.arange(self.servers)
+        self.away_s = self.transfer_s.copy()
+        self.away_s[:, :, diagonal, diagonal] = np.inf
+        # What no server can use more than: all layers at their largest widths.
+        self.capacity = np.minimum(costs.capacity, int(costs.storage.max(axis=1).sum()))
+        self.grain = max(-(-int(self.capacity.max(initial=1)) // LARGEST_UNITS), 1)
+        self.size = costs.storage // self.grain
+        self.space = self.capacity // self.grain
+        self.levels = int(self.space.max()) + 1
+        self._error = costs.error.astype(np.float64)
+
+    def units(self, free: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return storage in the tables' units."""
+        return free // self.grain
+
+    def solve(self, prices: Prices) -> tuple[Tables, Floats, Floats]:
+        """Return the bound's tables at given prices, the path and the knapsacks that attain it as 0/1 arrays."""
+        prices_s, error_price_s = prices.choice_s, prices.error_s
+        knapsack_s, packed = self._knapsacks(prices_s)
+        priced_s = self.compute_s + error_price_s * self._error[:, None, :] - prices_s
+        stay_s, move_s, first_s, path = self._path(priced_s)
+        bound_s = first_s + float(knapsack_s[0, np.arange(self.servers), self.space].sum())
+        if self.budget is not None:
+            bound_s -= error_price_s * self.budget
+        return Tables(bound_s, error_price_s, stay_s, move_s, knapsack_s), path, packed
+
+    def _shifted(self, table: Floats, layer: int, width: int) -> Floats:
+        """Return a table by units left, read after a layer has taken its share; infinite where it does not fit."""
+        size = int(self.size[layer, width])
+        shifted = np.full_like(table, np.inf)
+        if size == 0:
+            shifted[:] = table
+        elif size < self.levels:
+            shifted[:, size:] = table[:, :-size]
+        return shifted
+
+    def _knapsacks(self, prices_s: Floats) -> tuple[Floats, Floats]:
+        table = np.zeros((self.count + 1, self.servers, self.levels))
+        choice = np.full((self.count, self.servers, self.levels), -1, dtype=np.int8)
+        for layer in range(self.count - 1, -1, -1):
+            best = table[layer + 1].copy()
+            for width in range(self.widths):
+                if not self.costs.candidate[layer, width]:
+                    continue
+                taken = prices_s[layer, :, width, None] + self._shifted(table[layer + 1], layer, width)
+                better = taken < best
+                best[better] = taken[better]
+                choice[layer][better] = width
+            table[layer] = best
+        packed = np.zeros_like(self.compute_s)
+        for server in range(self.servers):
+            left = int(self.space[server])
+            for layer in range(self.count):
+                width = int(choice[layer, server, left])
+                if width >= 0:
+                    packed[layer, server, width] = 1.0
+                    left -= int(self.size[layer, width])
+        return table, packed
+
+    def _path(self, priced_s: Floats) -> tuple[Floats, Floats, float, Floats]:
+        shape = (self.count, self.servers)
+        stay_s = np.full((*shape, self.levels), np.inf)
+        move_s = np.full((*shape, self.widths), np.inf)
+        stay_s[-1], move_s[-1] = 0.0, 0.0
+        staying = np.zeros((*shape, self.levels), dtype=np.int8)
+        entering = np.zeros(shape, dtype=np.int8)
+        moving = np.zeros((*shape, self.widths), dtype=np.int16)
+        servers = np.arange(self.servers)
+        for layer in range(self.count - 1, -1, -1):
+            # After this layer with each width, by units left once it has taken its own.
+            onward = np.minimum(stay_s[layer][:, None, :], move_s[layer][:, :, None])
+            options = np.stack(
+                [
+                    priced_s[layer, :, width, None] + self._shifted(onward[:, width], layer, width)
+                    for width in range(self.widths)
+                ]
+            )
+            best = options.min(axis=0)
+            entered = best[servers, self.space]
+            entering[layer] = options[:, servers, self.space].argmin(axis=0)
+            if layer:
+                stay_s[layer - 1] = best
+                staying[layer - 1] = options.argmin(axis=0)
+                through = self.away_s[layer - 1] + entered[None, None, :]
+                moving[layer - 1] = through.argmin(axis=2).T
+                move_s[layer - 1] = through.min(axis=2).T
+        path = np.zeros_like(priced_s)
+        if not np.isfinite(entered).any():
+            return stay_s, move_s, np.inf, path
+        server = int(entered.argmin())
+        width, left = int(entering[0, server]), int(self.space[server])
+        for layer in range(self.count):
+            path[layer, server, width] = 1.0
+            left -= int(self.size[layer, width])
+            if layer + 1 == self.count:
+                break
+            if stay_s[layer, server, left] <= move_s[layer, server, width]:
+                width = int(staying[layer, server, left])
+            else:
+                server = int(moving[layer, server, width])
+                width, left = int(entering[layer + 1, server]), int(self.space[server])
+        return stay_s, move_s, float(entered.min()), path
+
+    def climb_storage(self, upper_s: float, stop: Callable[[], bool], steps: int = 600) -> Prices:
+        """Return prices per unit of storage and of error, by subgradient steps in these few dimensions.
+
+        They start the climb over all prices near the bound of the linear relaxation.
+        """
+        space, size = self.space.astype(np.float64), self.size.astype(np.float64)
+        price_s, error_price_s = np.zeros(self.servers), 0.0
+        best_s, best = -np.inf, (price_s, error_price_s)
+        weight, stalled = 1.0, 0
+        for _ in range(steps):
+            if stop() or weight < 1e-3:
+                break
+            priced_s = (
+                self.compute_s
+                + error_price_s * self._error[:, None, :]
+                + price_s[None, :, None] * size[:, None, :]
+            )
+            _, _, first_s, path = self._path(priced_s)
+            bound_s = first_s - float(price_s @ space) - error_price_s * (self.budget or 0)
+            if not np.isfinite(bound_s):
+                break
+            stalled = 0 if bound_s > best_s + 1e-5 * abs(best_s) else stalled + 1
+            if bound_s > best_s:
+                best_s, best = bound_s, (price_s, error_price_s)
+            if stalled >= 20:
+                weight, stalled = weight * 0.6, 0
+                price_s, error_price_s = best
+            excess = ((path * size[:, None, :]).sum(axis=(0, 2)) - space) / np.maximum(space, 1)
+            excess = np.where((price_s > 0) | (excess > 0), excess, 0.0)
+            error_excess = self._error_excess(path)
+            if error_price_s == 0 and error_excess < 0:
+                error_excess = 0.0
+            length = float(excess @ excess) + error_excess**2
+            if length == 0:
+                break
+            target_s = upper_s if np.isfinite(upper_s) else best_s * 1.05
+            step = weight * max(target_s - bound_s, 1e-6 * abs(target_s)) / length
+            price_s = np.maximum(price_s + step * excess / np.maximum(space, 1), 0.0)
+            error_price_s = max(error_price_s + step * error_excess / max(self.budget or 1, 1), 0.0)
+        price_s, error_price_s = best
+        return Prices(
+            -price_s[None, :, None] * np.broadcast_to(size[:, None, :], self.compute_s.shape), error_price_s
+        )
+
+    def _error_excess(self, path: Floats) -> float:
+        """Return by what share of the budget a path's errors exceed it."""
+        if self.budget is None:
+            return 0.0
+        return (float((path.sum(axis=1) * self._error).sum()) - self.budget) / max(self.budget, 1)
+
+    def climb(
+        self, start: Prices, upper_s: float, stop: Callable[[], bool], steps: int = 1000
+    ) -> tuple[Tables, Prices]:
+        """Raise the bound by deflected subgradient steps towards an upper bound.
+
+        Parameters
+        ----------
+        start : Prices
+            Where to begin.
+        upper_s : float
+            Delay of a known placement, or infinity.
+        stop : callable
+            Whether the time is over.
+        steps : int
+            At most so many.
+
+        Returns
+        -------
+        Tables, Prices
+            The best bound's.
+        """
+        prices = best_prices = start
+        best, path, packed = self.solve(prices)
+        direction, error_direction = np.zeros_like(prices.choice_s), 0.0
+        weight, stalled = 0.1, 0
+        for _ in range(steps):
+            if stop() or not np.isfinite(best.bound_s) or best.bound_s >= upper_s or weight < 1e-3:
+                break
+            direction = packed - path + DEFLECTION * direction
+            # A whole budget of errors counts like four layers.
+            error_direction = 4 * self._error_excess(path) + DEFLECTION * error_direction
+            length = float((direction**2).sum()) + error_direction**2
+            if length < 1e-12:
+                break
+            target_s = upper_s if np.isfinite(upper_s) else best.bound_s * 1.05
+            step = weight * max(target_s - best.bound_s, 1e-5 * abs(target_s)) / length
+            prices = Prices(
+                prices.choice_s + step * direction,
+                max(prices.error_s + 4 * step * error_direction / max(self.budget or 1, 1), 0.0),
+            )
+            tried, path, packed = self.solve(prices)
+            stalled = 0 if tried.bound_s > best.bound_s + 1e-5 * abs(best.bound_s) else stalled + 1
+            if tried.bound_s > best.bound_s:
+                best, best_prices = tried, prices
+            if stalled >= 30:
+                weight, stalled, prices = weight * 0.7, 0, best_prices
+        return best, best_prices
