@@ -52,7 +52,7 @@ class Beam:
     def __init__(self, decomposition: Decomposition, tables: Tables) -> None:
         self.model, self.tables = decomposition, tables
         costs = decomposition.costs
-        error = np.where(costs.candidate, costs.error, np.iinfo(np.int64).max // 4)
+        error = np.where(decomposition.allowed, costs.error, np.iinfo(np.int64).max // 4)
         after = np.cumsum(error.min(axis=1)[::-1])[::-1]
         #: The least error of all later layers.
         self.error_after = np.append(after[1:], 0)
@@ -141,15 +141,19 @@ class Beam:
         """Return bound and delay of each label with each server and width for a layer, shape (n, M, B)."""
         model, tables, costs = self.model, self.tables, self.model.costs
         servers = np.arange(model.servers)
-        size = costs.storage[layer]
+        size = model.storage[layer]
         left = labels.free[:, :, None] - size  # (n, M, B)
-        fits = (left >= 0) & costs.candidate[layer]
+        fits = (left >= 0) & model.allowed[layer]
         if model.budget is not None:
             room = model.budget - int(self.error_after[layer])
             fits &= (labels.error[:, None] + costs.error[layer] <= room)[:, None, :]
         delay_s = labels.delay_s[:, None, None] + model.compute_s[layer]
         if layer:
-            delay_s = delay_s + model.transfer_s[layer - 1][labels.width, labels.server][:, :, None]
+            hop_s = model.transfer_s[layer - 1][labels.width, labels.server][:, :, None]
+            if model.printed:
+                same = labels.width[:, None, None] == np.arange(model.widths)
+                hop_s = np.where(same | np.isinf(hop_s), hop_s, 0.0)
+            delay_s = delay_s + hop_s
         units = model.units(np.maximum(left, 0))
         knapsack = tables.knapsack_s[layer + 1]
         before = knapsack[servers, model.units(labels.free)]  # (n, M)
@@ -174,7 +178,7 @@ class Beam:
         model, costs = self.model, self.model.costs
         row, server, width = np.unravel_index(chosen, (len(labels), model.servers, model.widths))
         free = labels.free[row]
-        free[np.arange(len(row)), server] -= costs.storage[layer, width]
+        free[np.arange(len(row)), server] -= model.storage[layer, width]
         return Labels(
             server.astype(np.int64),
             width.astype(np.int64),

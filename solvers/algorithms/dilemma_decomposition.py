@@ -6,7 +6,7 @@ For prices ``p`` and a price ``q >= 0`` on errors,
 
     min path (delay + q error - p) + sum over servers (min knapsack p) - q budget
 
-bounds the delay from below, and the tables behind it bound every continuation of a partial placement, given what is
+bounds the delay from below (as printed, the knapsacks hold one layer each), and the tables behind it bound every continuation of a partial placement, given what is
 left on each server. Both subproblems are dynamic programmes over storage in at most `LARGEST_UNITS` units: sizes and
 capacities are divided and floored, which only relaxes them.
 """
@@ -81,26 +81,39 @@ class Decomposition:
     Parameters
     ----------
     instance : DilemmaInstance
-        In the mode ``corrected``.
+        In either mode: as printed, every layer takes the one unit that a server has, if it fits at all.
+    widths : ndarray of bool, shape (L, B), optional
+        The widths to choose from, of those that are admissible; all candidates if absent.
     """
 
-    def __init__(self, instance: DilemmaInstance) -> None:
+    def __init__(self, instance: DilemmaInstance, widths: NDArray[np.bool_] | None = None) -> None:
         costs = delay_costs(instance)
         self.costs = costs
+        self.allowed = costs.candidate if widths is None else costs.admissible & widths
         self.count, self.servers, self.widths = costs.compute_s.shape
         self.budget = costs.error_budget
-        self.compute_s = np.where(costs.candidate[:, None, :], costs.compute_s, np.inf)
+        self.printed = instance.printed
+        usable = self.allowed[:, None, :]
+        self.storage, capacity = costs.storage, costs.capacity
+        if self.printed:
+            usable = usable & (costs.storage[:, None, :] <= capacity[None, :, None])
+            self.storage, capacity = np.ones_like(costs.storage), np.ones_like(capacity)
+        self.compute_s = np.where(usable, costs.compute_s, np.inf)
         self.transfer_s = np.stack([costs.transfer_s(layer) for layer in range(self.count)])
         diagonal = np.arange(self.servers)
         self.away_s = self.transfer_s.copy()
         self.away_s[:, :, diagonal, diagonal] = np.inf
         # What no server can use more than: all layers at their largest widths.
-        self.capacity = np.minimum(costs.capacity, int(costs.storage.max(axis=1).sum()))
+        self.capacity = np.minimum(capacity, int(self.storage.max(axis=1).sum()))
         self.grain = max(-(-int(self.capacity.max(initial=1)) // LARGEST_UNITS), 1)
-        self.size = costs.storage // self.grain
+        self.size = self.storage // self.grain
         self.space = self.capacity // self.grain
         self.levels = int(self.space.max()) + 1
         self._error = costs.error.astype(np.float64)
+
+    def no_prices(self) -> Prices:
+        """Return prices of 0: a path that only its runs' storage bounds."""
+        return Prices(np.zeros_like(self.compute_s), 0.0)
 
     def units(self, free: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return storage in the tables' units."""
@@ -133,7 +146,7 @@ class Decomposition:
         for layer in range(self.count - 1, -1, -1):
             best = table[layer + 1].copy()
             for width in range(self.widths):
-                if not self.costs.candidate[layer, width]:
+                if not self.allowed[layer, width]:
                     continue
                 taken = prices_s[layer, :, width, None] + self._shifted(table[layer + 1], layer, width)
                 better = taken < best
@@ -156,8 +169,8 @@ class Decomposition:
         move_s = np.full((*shape, self.widths), np.inf)
         stay_s[-1], move_s[-1] = 0.0, 0.0
         staying = np.zeros((*shape, self.levels), dtype=np.int8)
-        entering = np.zeros(shape, dtype=np.int8)
-        moving = np.zeros((*shape, self.widths), dtype=np.int16)
+        entered = np.empty((self.count, self.widths, self.servers))
+        moving = np.zeros((*shape, self.widths), dtype=np.int32)
         servers = np.arange(self.servers)
         for layer in range(self.count - 1, -1, -1):
             # After this layer with each width, by units left once it has taken its own.
@@ -169,19 +182,19 @@ class Decomposition:
                 ]
             )
             best = options.min(axis=0)
-            entered = best[servers, self.space]
-            entering[layer] = options[:, servers, self.space].argmin(axis=0)
+            entered[layer] = options[:, servers, self.space]
             if layer:
                 stay_s[layer - 1] = best
                 staying[layer - 1] = options.argmin(axis=0)
-                through = self.away_s[layer - 1] + entered[None, None, :]
-                moving[layer - 1] = through.argmin(axis=2).T
-                move_s[layer - 1] = through.min(axis=2).T
+                through = self._through(layer, entered[layer])
+                following = through.reshape(self.widths, self.servers, -1)
+                moving[layer - 1] = following.argmin(axis=2).T
+                move_s[layer - 1] = following.min(axis=2).T
         path = np.zeros_like(priced_s)
-        if not np.isfinite(entered).any():
+        if not np.isfinite(entered[0]).any():
             return stay_s, move_s, np.inf, path
-        server = int(entered.argmin())
-        width, left = int(entering[0, server]), int(self.space[server])
+        width, server = divmod(int(entered[0].argmin()), self.servers)
+        left = int(self.space[server])
         for layer in range(self.count):
             path[layer, server, width] = 1.0
             left -= int(self.size[layer, width])
@@ -190,9 +203,17 @@ class Decomposition:
             if stay_s[layer, server, left] <= move_s[layer, server, width]:
                 width = int(staying[layer, server, left])
             else:
-                server = int(moving[layer, server, width])
-                width, left = int(entering[layer + 1, server]), int(self.space[server])
-        return stay_s, move_s, float(entered.min()), path
+                width, server = divmod(int(moving[layer, server, width]), self.servers)
+                left = int(self.space[server])
+        return stay_s, move_s, float(entered[0].min()), path
+
+    def _through(self, layer: int, entered_s: Floats) -> Floats:
+        """Return the cost of moving to a layer and beyond, shape (width before, sender, width, receiver)."""
+        away_s = self.away_s[layer - 1][:, :, None, :]
+        if self.printed:  # a hop between different widths is free, if there is a link
+            same = np.eye(self.widths, dtype=bool)[:, None, :, None]
+            away_s = np.where(same | np.isinf(away_s), away_s, 0.0)
+        return away_s + entered_s
 
     def climb_storage(self, upper_s: float, stop: Callable[[], bool], steps: int = 600) -> Prices:
         """Return prices per unit of storage and of error, by subgradient steps in these few dimensions.

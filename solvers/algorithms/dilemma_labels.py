@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from placewise.models.errors import NotApplicableError
-from placewise.models.problem import Guarantee
 from placewise.solvers.algorithms.dilemma_beam import LEAST_GAIN, Beam
 from placewise.solvers.algorithms.dilemma_decomposition import Decomposition
 from placewise.solvers.result import Claim, Progress, Reason
@@ -34,15 +32,6 @@ GROWTH = 4
 LARGEST_WIDTH = 1_000_000
 #: Shares of the time limit: labels alone, and HiGHS if it has no thread of its own.
 LABELS_SHARE, HIGHS_SHARE = 0.08, 0.5
-
-
-def guarantee(instance: DilemmaInstance) -> Guarantee:
-    """Return EXACT for corrected instances; raise `NotApplicableError` as printed."""
-    if instance.printed:
-        raise NotApplicableError(
-            "labels are for the mode corrected; as printed, transfers depend on both widths"
-        )
-    return Guarantee.EXACT
 
 
 class Search:

@@ -23,24 +23,24 @@ def latency(instance: EdgeShardInstance, run: Run) -> Claim:
     model = latency_run_length(instance)
     if run.warm_start is not None:
         model.hint(run.warm_start)
-    return _solve(model, model.objective, run, began)
+    return solve_ticks(model, model.objective, run, began)
 
 
 def throughput(instance: EdgeShardInstance, run: Run) -> Claim:
     """Solve the throughput problem on run lengths."""
     began = perf_counter()
     model = throughput_run_length(instance)
-    return _solve(model, model.bottleneck, run, began)
+    return solve_ticks(model, model.bottleneck, run, began)
 
 
 def stages(instance: EdgeShardInstance, run: Run) -> Claim:
     """Solve the throughput problem on first layers and ends."""
     began = perf_counter()
     model = throughput_stages(instance)
-    return _solve(model, model.bottleneck, run, began)
+    return solve_ticks(model, model.bottleneck, run, began)
 
 
-def _solve(model: Any, objective: Any, run: Run, began: float) -> Claim:
+def solve_ticks(model: Any, objective: Any, run: Run, began: float) -> Claim:
     """Solve a model whose objective is the instance's, tick for tick."""
     build_s = perf_counter() - began
 

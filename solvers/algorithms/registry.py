@@ -138,10 +138,35 @@ ALGORITHMS: dict[str, dict[str, Algorithm]] = {
 ALGORITHMS["dilemma"] = {
     "labels": Algorithm(
         f"{_ALGORITHMS}.dilemma_labels:run",
-        f"{_ALGORITHMS}.dilemma_labels:guarantee",
-        "labels bounded by a decomposition into a path and knapsacks, and HiGHS where they stall; corrected",
+        Guarantee.EXACT,
+        "labels bounded by a decomposition into a path and knapsacks, beside HiGHS; both modes",
         ("numpy", "highspy", "pyomo"),
     ),
+    "tables": Algorithm(
+        f"{_ALGORITHMS}.dilemma_models:tables",
+        Guarantee.EXACT,
+        "CP-SAT with a table of hops between consecutive layers; both modes",
+        ("ortools",),
+    ),
+    "textbook": Algorithm(
+        f"{_ALGORITHMS}.dilemma_models:textbook",
+        Guarantee.EXACT,
+        "the paper's ILP in PuLP, solved by CBC; both modes",
+        ("pulp",),
+    ),
+    **{
+        name: Algorithm(
+            f"{_ALGORITHMS}.dilemma_heuristics:{name.replace('-', '_')}",
+            f"{_ALGORITHMS}.dilemma_heuristics:guarantee",
+            summary,
+        )
+        for name, summary in {
+            "uniform-width": "one width for all layers, then servers",
+            "greedy-bits": "bits lowered where that saves most computation per error, then servers",
+            "quantize-then-place": "the smallest model that the bounds allow, then servers",
+            "place-then-quantize": "servers and widths in turn, five times",
+        }.items()
+    },
     "brute-force": _BRUTE_FORCE,
 }
 
@@ -150,12 +175,12 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "edgeshard-latency": ("run-length", "labels"),
     "edgeshard-throughput": ("thresholds", "run-length", "stages"),
     "edgeshard-batch": ("batches",),
-    "dilemma": ("labels", "highs"),
+    "dilemma": ("labels",),
 }
 #: Fast heuristics whose placements refute a false "infeasible".
 PROBES: dict[str, tuple[str, ...]] = {
     "edgeshard-latency": ("greedy", "cloud-edge-opt", "algorithm-1-once"),
     "edgeshard-throughput": ("greedy", "cloud-edge-opt"),
     "edgeshard-batch": ("largest-batch", "cloud-edge-opt"),
-    "dilemma": (),
+    "dilemma": ("quantize-then-place", "uniform-width"),
 }

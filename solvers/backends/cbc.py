@@ -14,6 +14,7 @@ from placewise.solvers.result import Reason
 
 if TYPE_CHECKING:
     from placewise.solvers.lowering import MatrixModel
+    from placewise.solvers.parameters import Parameters
 
 #: By the line that CBC itself logs: PuLP reports "Optimal" after a time limit too.
 STATUS = {
@@ -38,18 +39,32 @@ def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
     import pulp
 
     problem, columns = _pulp_problem(pulp, model)
-    parameters = run.parameters
     if run.start is not None:
         for column, value in zip(columns, run.start.tolist(), strict=True):
             column.setInitialValue(value)
+    reason, message, text = run_cbc(problem, run.parameters, run.time_limit, start=run.start is not None)
+    found = problem.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible)
+    values = np.array([column.varValue or 0.0 for column in columns]) if found else None
+    if reason is Reason.OPTIMAL and values is None:
+        reason, message = Reason.ERROR, f"{message}, but no solution was written"
+    cost = None if values is None else float(model.cost @ values)
+    return MatrixResult(reason, values, proven_bound(text, reason, cost), message)
+
+
+def run_cbc(
+    problem: Any, parameters: Parameters, time_limit: float, *, start: bool = False
+) -> tuple[Reason, str, str]:
+    """Run CBC on a PuLP problem; return what its log says, for people, and the log."""
+    import pulp
+
     with tempfile.TemporaryDirectory(prefix="placewise-cbc-") as folder:
         log = Path(folder) / "cbc.log"
         solver = pulp.PULP_CBC_CMD(
             msg=False,
-            timeLimit=max(run.time_limit, 0.01),
+            timeLimit=max(time_limit, 0.01),
             gapRel=parameters.relative_gap,
             threads=parameters.thread_count,
-            warmStart=run.start is not None,
+            warmStart=start,
             logPath=str(log),
             options=[f"randomCbcSeed {parameters.seed + 1}", "allowableGap 0", "primalTolerance 1e-9"],
         )
@@ -59,11 +74,7 @@ def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
     if parameters.log is not None:
         print(text)
     reason, message = _status(text)
-    found = problem.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible)
-    values = np.array([column.varValue or 0.0 for column in columns]) if found else None
-    if reason is Reason.OPTIMAL and values is None:
-        reason, message = Reason.ERROR, f"{message}, but no solution was written"
-    return MatrixResult(reason, values, _bound(text, reason, model, values), f"CBC: {message}")
+    return reason, f"CBC: {message}", text
 
 
 def _status(text: str) -> tuple[Reason, str]:
@@ -73,13 +84,13 @@ def _status(text: str) -> tuple[Reason, str]:
     return Reason.ERROR, (text.strip().splitlines() or ["no output"])[-1]
 
 
-def _bound(text: str, reason: Reason, model: MatrixModel, values: Any) -> float | None:
-    """Return the bound that CBC proved: its final line, else the last one it logged while it searched."""
+def proven_bound(text: str, reason: Reason, cost: float | None) -> float | None:
+    """Return the bound in a log: its final line, the cost of what is optimal, else the last one of the search."""
     final = re.findall(r"Lower bound:\s+(\S+)", text)
     if final:
         return float(final[-1])
-    if reason is Reason.OPTIMAL and values is not None:
-        return float(model.cost @ values)
+    if reason is Reason.OPTIMAL and cost is not None:
+        return cost
     logged = re.findall(r"best possible (-?[\d.]+(?:e[+-]?\d+)?)", text)
     return float(logged[-1]) if logged else None
 

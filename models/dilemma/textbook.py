@@ -1,0 +1,97 @@
+"""The paper's ILP in PuLP, the tool that its authors used: Eq. 1 and 2 with the product ``y b_l`` resolved.
+
+``hop[l,i,j,b]`` is the paper's ``y``, with a layer and the sender's width as indices, since Eq. 1 multiplies ``y`` by
+``b_l`` and would charge every layer's tensor. Weak, and meant for small instances.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from placewise.models.dilemma.cost import delay_costs
+
+if TYPE_CHECKING:
+    from placewise.models.dilemma.data import DilemmaInstance
+    from placewise.models.dilemma.placement import Placement
+
+MILLISECONDS = 1e3
+
+
+def textbook_ilp(  # noqa: PLR0912 - the paper's list of constraints
+    instance: DilemmaInstance,
+) -> tuple[Any, dict[tuple[int, int, int], Any]]:
+    """Return the paper's ILP in the instance's mode.
+
+    Parameters
+    ----------
+    instance : DilemmaInstance
+        L layers, M servers, B widths.
+
+    Returns
+    -------
+    (pulp.LpProblem, dict)
+        The problem in milliseconds, and the binary ``x_lib`` by layer, server and width.
+    """
+    import pulp
+
+    costs = delay_costs(instance)
+    count, servers, widths = (range(size) for size in costs.compute_s.shape)
+    problem = pulp.LpProblem("dilemma", pulp.LpMinimize)
+    x = {
+        (layer, i, b): pulp.LpVariable(f"x_{layer}_{i}_{b}", cat="Binary")
+        for layer in count
+        for i in servers
+        for b in widths
+    }
+    delay = [float(costs.compute_s[key]) * MILLISECONDS * variable for key, variable in x.items()]
+    for layer in count:
+        problem += pulp.lpSum(x[layer, i, b] for i in servers for b in widths) == 1, f"one_{layer}"  # (2c)
+        for b in widths:
+            if not costs.admissible[layer, b]:  # (6), (7)
+                problem += pulp.lpSum(x[layer, i, b] for i in servers) <= 0, f"error_{layer}_{b}"
+    for layer in count[:-1]:
+        for i in servers:
+            for b in widths:
+                hop_s = costs.transfer_s(layer)[b, i]
+                for j in servers:
+                    # As printed, a transfer counts between equal widths only; a missing link forbids it at any.
+                    linked = isfinite(hop_s[j])
+                    following = (
+                        [x[layer + 1, j, b]]
+                        if instance.printed and linked
+                        else [x[layer + 1, j, c] for c in widths]
+                    )
+                    both = x[layer, i, b] + pulp.lpSum(following) - 1
+                    if not linked:
+                        problem += both <= 0, f"no_link_{layer}_{i}_{j}_{b}"
+                    elif i != j and hop_s[j] > 0:
+                        hop = pulp.LpVariable(f"hop_{layer}_{i}_{j}_{b}", 0, 1)
+                        problem += both <= hop, f"hop_{layer}_{i}_{j}_{b}"  # (2f)
+                        delay.append(float(hop_s[j]) * MILLISECONDS * hop)
+    for i in servers:
+        needs = {key: int(costs.storage[key[0], key[2]]) for key in x if key[1] == i}
+        space = int(costs.capacity[i])
+        if instance.printed:
+            problem += pulp.lpSum(x[key] for key in needs) <= 1, f"layer_of_{i}"  # (2d)
+            problem += pulp.lpSum(x[key] for key, need in needs.items() if need > space) <= 0, f"storage_{i}"
+        else:
+            problem += (
+                pulp.lpSum(need * x[key] for key, need in needs.items()) <= space,
+                f"storage_{i}",
+            )  # (2e)
+    if costs.error_budget is not None:
+        errors = [int(costs.error[layer, b]) * variable for (layer, _, b), variable in x.items()]
+        problem += pulp.lpSum(errors) <= costs.error_budget, "error_budget"  # (2g)
+    problem.setObjective(pulp.lpSum(delay))
+    return problem, x
+
+
+def extract(x: dict[tuple[int, int, int], Any]) -> Placement:
+    """Return the placement in a solved problem: for each layer the largest ``x_lib``."""
+    best: dict[int, tuple[float, tuple[int, int]]] = {}
+    for (layer, i, b), variable in x.items():
+        value = variable.varValue or 0.0
+        if layer not in best or value > best[layer][0]:
+            best[layer] = (value, (i, b))
+    return tuple(choice for _, (_, choice) in sorted(best.items()))
