@@ -122,3 +122,14 @@ def lines(
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     return drawing
+
+
+def scatter(x: Sequence[float], y: Sequence[float], *, title: str, x_label: str, y_label: str) -> Any:
+    """Return a chart of points with the diagonal."""
+    drawing, (axes,) = figure(5, 4.4)
+    axes.scatter(x, y, color=COLOURS[0], s=22)
+    largest = max(*x, *y)
+    axes.plot([0, largest], [0, largest], color=COLOURS[7], linewidth=1, linestyle="--")
+    axes.set(title=title, xlabel=x_label, ylabel=y_label)
+    axes.grid(alpha=0.3)
+    return drawing

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from placewise.cli.output import duration, size
+from placewise.models.dilemma.cost import delay_costs
 from placewise.models.edgeshard import evaluate_throughput, time_tables
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from placewise.models.dilemma import DilemmaInstance
     from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance
     from placewise.models.edgeshard.batches import BatchPlacement
 
@@ -74,6 +76,36 @@ def draw_batch(console: Console, instance: EdgeShardBatchInstance, placement: Ba
         console.print(f"\nbatch of {batch_size}, throughput {rate:.4g} tokens per second", soft_wrap=True)
 
 
+def draw_widths(console: Console, instance: DilemmaInstance, placement: tuple[tuple[int, int], ...]) -> None:
+    """Draw the chain of servers with each layer's width, and what is on each server."""
+    costs, names, widths = delay_costs(instance), instance.cluster.device_names, instance.bit_widths
+    used: dict[int, float] = {}
+    for layer, (server, width) in zip(instance.layers, placement, strict=True):
+        used[server] = used.get(server, 0.0) + layer.parameters * widths[width] / 8
+    longest = max(len(names[server]) for server in used)
+    runs = [list(run) for _, run in groupby(range(len(placement)), key=lambda layer: placement[layer][0])]
+    for run in runs:
+        first, server = run[0], placement[run[0]][0]
+        if first:
+            sender, width = placement[first - 1]
+            hop_s = float(costs.transfer_s(first - 1)[width, sender, server])
+            message = f"{instance.layers[first - 1].output_elements:g} numbers of {widths[width]} bits in {duration(hop_s)}"
+            console.print(f"{'':{longest}}   [cyan]↓[/cyan] [dim]{message}[/dim]", soft_wrap=True)
+        compute_s = sum(float(costs.compute_s[layer, server, placement[layer][1]]) for layer in run)
+        bits = " ".join(str(widths[placement[layer][1]]) for layer in run)
+        space = int(instance.cluster.memory_bytes[server])
+        layers = f"layer {first}" if len(run) == 1 else f"layers {first}-{run[-1]}"
+        console.print(
+            f"{names[server]:{longest}} {size(used[server])} of {size(space):8} {duration(compute_s):>9}  "
+            f"{layers}: {bits} bits",
+            soft_wrap=True,
+        )
+    stored = sum(used.values())
+    original = sum(layer.parameters * layer.original_bits / 8 for layer in instance.layers)
+    if original:
+        console.print(f"\nquantisation ratio {stored / original:.2%}", soft_wrap=True)
+
+
 def _span(instance: EdgeShardInstance, first: int, last: int) -> str:
     kinds = [
         (name, len(list(group)))
@@ -87,4 +119,5 @@ PICTURES: dict[str, Callable[..., None]] = {
     "edgeshard-latency": draw_chain,
     "edgeshard-throughput": draw_pipeline,
     "edgeshard-batch": draw_batch,
+    "dilemma": draw_widths,
 }

@@ -29,6 +29,7 @@ FAMILIES: dict[str, dict[str, str]] = {
     },
     "dilemma": {
         "opt": f"{_GENERATORS}.dilemma:opt",
+        "smollm2": f"{_GENERATORS}.dilemma:smollm2",
         "tiny": f"{_GENERATORS}.dilemma:tiny",
     },
 }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
+from placewise.instances.shipped import DATA
 from placewise.models.cluster import Cluster
 from placewise.models.dilemma.data import DilemmaInstance, Mode, QuantizableLayer
 from placewise.models.errors import PlacewiseError
@@ -14,6 +16,8 @@ from placewise.models.errors import PlacewiseError
 MBPS = 1e6 / 8
 #: A decoder layer of OPT-350m: hidden size 1024, feed-forward 4096, biases and norms included.
 OPT_LAYER = QuantizableLayer("decoder", 25.17e6, 12_596_224, 1024.0)
+#: A block of SmolLM2-135M: width 576, feed-forward 1536, 9 heads, 3 of them for keys and values.
+SMOLLM2_BLOCK = QuantizableLayer("block", 2 * 3_538_944.0, 3_538_944, 576.0)
 BOUNDS = ("layer", "budget")
 
 
@@ -67,17 +71,95 @@ def opt(
         reference if max_error is None else next(b for b, e in enumerate(row) if e <= max_error)
         for row in error
     ]
-    need = sum(OPT_LAYER.parameters * widths[b] / 8 for b in chosen)
+    return _on_servers(
+        name or f"opt-350m-{layers}-layers-{servers}-servers-{min_mbps:g}mbps-{bound}-{mode}-seed-{seed}",
+        draw,
+        servers,
+        (OPT_LAYER,) * layers,
+        [widths[b] for b in chosen],
+        min_mbps,
+        storage_factor,
+        compute_scale,
+        bit_widths=widths,
+        quantization_error=error,
+        mode=cast("Mode", mode),
+        max_error=max_error,
+        error_budget=budget,
+        description=f"{layers} decoder layers of OPT-350m, synthetic errors, seed {seed}",
+    )
+
+
+def smollm2(
+    *,
+    servers: int = 6,
+    min_mbps: float = 10.0,
+    loss_increase: float = 0.25,
+    storage_factor: float = 1.3,
+    compute_scale: float = 1.0,
+    seed: int,
+    name: str | None = None,
+) -> DilemmaInstance:
+    """Return SmolLM2-135M's 30 blocks with measured losses: the sum of the blocks' own loss increases is bounded.
+
+    Parameters
+    ----------
+    servers : int
+        Count.
+    min_mbps, storage_factor, compute_scale
+        As in `opt`; storage is relative to 4 bits everywhere.
+    loss_increase : float
+        The budget, in nats per token.
+    seed : int
+        Of speeds, shares of storage and links.
+    name : str, optional
+        Name of the instance.
+    """
+    table = json.loads((DATA / "quantization" / "smollm2-135m.json").read_text(encoding="utf-8"))
+    widths = tuple(table["sensitivity_bit_widths"])
+    error = np.array(table["loss_increase"])
+    return _on_servers(
+        name or f"smollm2-135m-{servers}-servers-{min_mbps:g}mbps-{loss_increase:g}-seed-{seed}",
+        random.Random(seed),  # noqa: S311
+        servers,
+        (SMOLLM2_BLOCK,) * len(error),
+        [4] * len(error),
+        min_mbps,
+        storage_factor,
+        compute_scale,
+        bit_widths=widths,
+        quantization_error=error,
+        error_budget=loss_increase,
+        description=(
+            f"30 blocks of SmolLM2-135M; errors: measured loss increase of each block alone, "
+            f"{table['tokens']} tokens of text, round to nearest per row; budget {loss_increase:g} nats; seed {seed}"
+        ),
+    )
+
+
+def _on_servers(
+    name: str,
+    draw: random.Random,
+    servers: int,
+    layers: tuple[QuantizableLayer, ...],
+    typical_bits: list[int],
+    min_mbps: float,
+    storage_factor: float,
+    compute_scale: float,
+    *,
+    description: str,
+    **model: Any,
+) -> DilemmaInstance:
+    """Return an instance with random servers whose storage is a multiple of what layers need with typical bits."""
+    need = sum(layer.parameters * bits / 8 for layer, bits in zip(layers, typical_bits, strict=True))
     speed = [compute_scale * 20e9 * 10 ** draw.random() for _ in range(servers)]
     share = [draw.uniform(0.5, 1.5) for _ in range(servers)]
-    largest = OPT_LAYER.parameters * widths[max(chosen)] // 8
+    largest = layers[0].parameters * max(typical_bits) // 8
     storage = [max(int(storage_factor * need * part / sum(share)), largest) for part in share]
     bandwidth = np.array(
         [[draw.uniform(1, 10) * min_mbps * MBPS for _ in range(servers)] for _ in range(servers)]
     )
     return DilemmaInstance(
-        name=name
-        or f"opt-350m-{layers}-layers-{servers}-servers-{min_mbps:g}mbps-{bound}-{mode}-seed-{seed}",
+        name=name,
         problem="dilemma",
         cluster=Cluster(
             device_names=tuple(f"server-{j}" for j in range(servers)),
@@ -86,18 +168,14 @@ def opt(
             latency_s=np.zeros((servers, servers)),
             flops_per_s=np.array(speed),
         ),
-        layers=(OPT_LAYER,) * layers,
-        bit_widths=widths,
-        quantization_error=error,
-        mode=cast("Mode", mode),
+        layers=layers,
         tokens=128,
-        max_error=max_error,
-        error_budget=budget,
         description=(
-            f"{layers} decoder layers of OPT-350m on {servers} servers, links of {min_mbps:g} to {10 * min_mbps:g} Mbps, "
-            f"storage {storage_factor:g} x need, synthetic errors, seed {seed}"
+            f"{description}; {servers} servers, links of {min_mbps:g} to {10 * min_mbps:g} Mbps, "
+            f"storage {storage_factor:g} x need"
         ),
         reference="DILEMMA, Results",
+        **model,
     )
 
 

@@ -223,7 +223,8 @@ class Decomposition:
         space, size = self.space.astype(np.float64), self.size.astype(np.float64)
         price_s, error_price_s = np.zeros(self.servers), 0.0
         best_s, best = -np.inf, (price_s, error_price_s)
-        weight, stalled = 1.0, 0
+        direction, error_direction = np.zeros(self.servers), 0.0
+        weight, stalled = 0.5, 0
         for _ in range(steps):
             if stop() or weight < 1e-3:
                 break
@@ -239,14 +240,14 @@ class Decomposition:
             stalled = 0 if bound_s > best_s + 1e-5 * abs(best_s) else stalled + 1
             if bound_s > best_s:
                 best_s, best = bound_s, (price_s, error_price_s)
-            if stalled >= 20:
-                weight, stalled = weight * 0.6, 0
-                price_s, error_price_s = best
-            excess = ((path * size[:, None, :]).sum(axis=(0, 2)) - space) / np.maximum(space, 1)
-            excess = np.where((price_s > 0) | (excess > 0), excess, 0.0)
-            error_excess = self._error_excess(path)
-            if error_price_s == 0 and error_excess < 0:
-                error_excess = 0.0
+            if stalled >= 25:
+                weight, stalled = weight * 0.65, 0
+                (price_s, error_price_s), direction, error_direction = best, np.zeros(self.servers), 0.0
+            used = (path * size[:, None, :]).sum(axis=(0, 2))
+            direction = (used - space) / np.maximum(space, 1) + DEFLECTION * direction
+            error_direction = self._error_excess(path) + DEFLECTION * error_direction
+            excess = np.where((price_s > 0) | (direction > 0), direction, 0.0)
+            error_excess = error_direction if error_price_s > 0 or error_direction > 0 else 0.0
             length = float(excess @ excess) + error_excess**2
             if length == 0:
                 break
