@@ -90,6 +90,8 @@ def draw_widths(console: Console, instance: DilemmaInstance, placement: tuple[tu
             sender, width = placement[first - 1]
             hop_s = float(costs.transfer_s(first - 1)[width, sender, server])
             message = f"{instance.layers[first - 1].output_elements:g} numbers of {widths[width]} bits in {duration(hop_s)}"
+            if instance.printed and width != placement[first][1]:
+                message += ", not counted between different widths"
             console.print(f"{'':{longest}}   [cyan]↓[/cyan] [dim]{message}[/dim]", soft_wrap=True)
         compute_s = sum(float(costs.compute_s[layer, server, placement[layer][1]]) for layer in run)
         bits = " ".join(str(widths[placement[layer][1]]) for layer in run)

@@ -21,8 +21,6 @@ import numpy as np
 from placewise.models.dilemma.cost import delay_costs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from placewise.models.dilemma import DilemmaInstance
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
 
 #: Storage levels per server in the tables.
 LARGEST_UNITS = 256
-#: The share of the step before in a direction.
-DEFLECTION = 0.8
 
 
 class Prices(NamedTuple):
@@ -109,7 +105,7 @@ class Decomposition:
         self.size = self.storage // self.grain
         self.space = self.capacity // self.grain
         self.levels = int(self.space.max()) + 1
-        self._error = costs.error.astype(np.float64)
+        self.error = costs.error.astype(np.float64)
 
     def no_prices(self) -> Prices:
         """Return prices of 0: a path that only its runs' storage bounds."""
@@ -123,8 +119,8 @@ class Decomposition:
         """Return the bound's tables at given prices, the path and the knapsacks that attain it as 0/1 arrays."""
         prices_s, error_price_s = prices.choice_s, prices.error_s
         knapsack_s, packed = self._knapsacks(prices_s)
-        priced_s = self.compute_s + error_price_s * self._error[:, None, :] - prices_s
-        stay_s, move_s, first_s, path = self._path(priced_s)
+        priced_s = self.compute_s + error_price_s * self.error[:, None, :] - prices_s
+        stay_s, move_s, first_s, path = self.path(priced_s)
         bound_s = first_s + float(knapsack_s[0, np.arange(self.servers), self.space].sum())
         if self.budget is not None:
             bound_s -= error_price_s * self.budget
@@ -163,7 +159,14 @@ class Decomposition:
                     left -= int(self.size[layer, width])
         return table, packed
 
-    def _path(self, priced_s: Floats) -> tuple[Floats, Floats, float, Floats]:
+    def path(self, priced_s: Floats) -> tuple[Floats, Floats, float, Floats]:
+        """Return ``stay_s`` and ``move_s`` of `Tables`, the least cost of all layers, and a path as a 0/1 array.
+
+        Parameters
+        ----------
+        priced_s : ndarray, shape (L, M, B)
+            Cost of a layer on a server with a width, prices included; transfers are added.
+        """
         shape = (self.count, self.servers)
         stay_s = np.full((*shape, self.levels), np.inf)
         move_s = np.full((*shape, self.widths), np.inf)
@@ -215,101 +218,8 @@ class Decomposition:
             away_s = np.where(same | np.isinf(away_s), away_s, 0.0)
         return away_s + entered_s
 
-    def climb_storage(self, upper_s: float, stop: Callable[[], bool], steps: int = 600) -> Prices:
-        """Return prices per unit of storage and of error, by subgradient steps in these few dimensions.
-
-        They start the climb over all prices near the bound of the linear relaxation.
-        """
-        space, size = self.space.astype(np.float64), self.size.astype(np.float64)
-        price_s, error_price_s = np.zeros(self.servers), 0.0
-        best_s, best = -np.inf, (price_s, error_price_s)
-        direction, error_direction = np.zeros(self.servers), 0.0
-        weight, stalled = 0.5, 0
-        for _ in range(steps):
-            if stop() or weight < 1e-3:
-                break
-            priced_s = (
-                self.compute_s
-                + error_price_s * self._error[:, None, :]
-                + price_s[None, :, None] * size[:, None, :]
-            )
-            _, _, first_s, path = self._path(priced_s)
-            bound_s = first_s - float(price_s @ space) - error_price_s * (self.budget or 0)
-            if not np.isfinite(bound_s):
-                break
-            stalled = 0 if bound_s > best_s + 1e-5 * abs(best_s) else stalled + 1
-            if bound_s > best_s:
-                best_s, best = bound_s, (price_s, error_price_s)
-            if stalled >= 25:
-                weight, stalled = weight * 0.65, 0
-                (price_s, error_price_s), direction, error_direction = best, np.zeros(self.servers), 0.0
-            used = (path * size[:, None, :]).sum(axis=(0, 2))
-            direction = (used - space) / np.maximum(space, 1) + DEFLECTION * direction
-            error_direction = self._error_excess(path) + DEFLECTION * error_direction
-            excess = np.where((price_s > 0) | (direction > 0), direction, 0.0)
-            error_excess = error_direction if error_price_s > 0 or error_direction > 0 else 0.0
-            length = float(excess @ excess) + error_excess**2
-            if length == 0:
-                break
-            target_s = upper_s if np.isfinite(upper_s) else best_s * 1.05
-            step = weight * max(target_s - bound_s, 1e-6 * abs(target_s)) / length
-            price_s = np.maximum(price_s + step * excess / np.maximum(space, 1), 0.0)
-            error_price_s = max(error_price_s + step * error_excess / max(self.budget or 1, 1), 0.0)
-        price_s, error_price_s = best
-        return Prices(
-            -price_s[None, :, None] * np.broadcast_to(size[:, None, :], self.compute_s.shape), error_price_s
-        )
-
-    def _error_excess(self, path: Floats) -> float:
+    def error_excess(self, path: Floats) -> float:
         """Return by what share of the budget a path's errors exceed it."""
         if self.budget is None:
             return 0.0
-        return (float((path.sum(axis=1) * self._error).sum()) - self.budget) / max(self.budget, 1)
-
-    def climb(
-        self, start: Prices, upper_s: float, stop: Callable[[], bool], steps: int = 1000
-    ) -> tuple[Tables, Prices]:
-        """Raise the bound by deflected subgradient steps towards an upper bound.
-
-        Parameters
-        ----------
-        start : Prices
-            Where to begin.
-        upper_s : float
-            Delay of a known placement, or infinity.
-        stop : callable
-            Whether the time is over.
-        steps : int
-            At most so many.
-
-        Returns
-        -------
-        Tables, Prices
-            The best bound's.
-        """
-        prices = best_prices = start
-        best, path, packed = self.solve(prices)
-        direction, error_direction = np.zeros_like(prices.choice_s), 0.0
-        weight, stalled = 0.1, 0
-        for _ in range(steps):
-            if stop() or not np.isfinite(best.bound_s) or best.bound_s >= upper_s or weight < 1e-3:
-                break
-            direction = packed - path + DEFLECTION * direction
-            # A whole budget of errors counts like four layers.
-            error_direction = 4 * self._error_excess(path) + DEFLECTION * error_direction
-            length = float((direction**2).sum()) + error_direction**2
-            if length < 1e-12:
-                break
-            target_s = upper_s if np.isfinite(upper_s) else best.bound_s * 1.05
-            step = weight * max(target_s - best.bound_s, 1e-5 * abs(target_s)) / length
-            prices = Prices(
-                prices.choice_s + step * direction,
-                max(prices.error_s + 4 * step * error_direction / max(self.budget or 1, 1), 0.0),
-            )
-            tried, path, packed = self.solve(prices)
-            stalled = 0 if tried.bound_s > best.bound_s + 1e-5 * abs(best.bound_s) else stalled + 1
-            if tried.bound_s > best.bound_s:
-                best, best_prices = tried, prices
-            if stalled >= 30:
-                weight, stalled, prices = weight * 0.7, 0, best_prices
-        return best, best_prices
+        return (float((path.sum(axis=1) * self.error).sum()) - self.budget) / max(self.budget, 1)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from placewise.solvers.algorithms.dilemma_ascent import climb, climb_storage
 from placewise.solvers.algorithms.dilemma_beam import LEAST_GAIN, Beam
 from placewise.solvers.algorithms.dilemma_decomposition import Decomposition
 from placewise.solvers.result import Claim, Progress, Reason
@@ -32,6 +33,8 @@ GROWTH = 4
 LARGEST_WIDTH = 1_000_000
 #: Shares of the time limit: labels alone, and HiGHS if it has no thread of its own.
 LABELS_SHARE, HIGHS_SHARE = 0.08, 0.5
+#: Labels alone in any case: the first placement comes from them.
+LEAST_ALONE_S = 2.0
 
 
 class Search:
@@ -84,13 +87,13 @@ class Search:
             return self.run.elapsed >= limit_s or self.closed
 
         for steps in (100, 600) if self.prices is None else ():
-            prices = self.model.climb_storage(self.upper_s, stop, steps)
-            self._adopt(*self.model.climb(prices, self.upper_s, stop, 0))
+            prices = climb_storage(self.model, self.upper_s, stop, steps)
+            self._adopt(*climb(self.model, prices, self.upper_s, stop, 0))
             if steps == 100:
                 self._pass(stop)
         while not self.closed and not stop() and self.width <= LARGEST_WIDTH:
             assert self.prices is not None
-            self._adopt(*self.model.climb(self.prices, self.upper_s, stop, 400))
+            self._adopt(*climb(self.model, self.prices, self.upper_s, stop, 400))
             if not self.closed:
                 self._pass(stop)
 
@@ -140,7 +143,7 @@ def run(instance: DilemmaInstance, run: Run) -> Claim:
     """Search; optimal once the bound meets the best placement."""
     search = Search(instance, run)
     limit_s = run.parameters.time_limit
-    search.by_labels(LABELS_SHARE * limit_s)
+    search.by_labels(max(LABELS_SHARE * limit_s, LEAST_ALONE_S))
     if not search.closed and run.parameters.threads == 1:
         search.by_highs(min(HIGHS_SHARE * limit_s, run.remaining))
         search.by_labels(limit_s)
