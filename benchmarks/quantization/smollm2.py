@@ -153,8 +153,9 @@ def main() -> int:
     draw = np.random.default_rng(1)
     predicted, by_error, found = [], [], []
     for _ in range(options.mixtures):
-        chosen = draw.integers(0, len(SENSITIVE), size=count)
-        chosen = np.maximum(chosen, draw.integers(0, 4))  # mixtures of all levels
+        # From 3 bits on, a mixture's narrowest width drawn first: small and large increases, all within use.
+        lowest = draw.integers(1, 4)
+        chosen = draw.integers(lowest, len(SENSITIVE), size=count)
         widths = [SENSITIVE[position] for position in chosen]
         found.append(bench.loss(widths, NEAREST) - bench.original)
         predicted.append(float(table[np.arange(count), chosen].sum()))
