@@ -148,6 +148,7 @@ class Problem:
 
 
 _EDGESHARD = "placewise.models.edgeshard"
+_DILEMMA = "placewise.models.dilemma"
 
 PROBLEMS: dict[str, Problem] = {
     "edgeshard-latency": Problem(
@@ -211,29 +212,25 @@ PROBLEMS: dict[str, Problem] = {
             ),
         },
     ),
+    "dilemma": Problem(
+        name="dilemma",
+        title="DILEMMA: placement and bit-width of each layer, for the least delay",
+        unit="s",
+        evaluate=f"{_DILEMMA}.placement:evaluate",
+        placement_to_json=f"{_DILEMMA}.placement:to_json",
+        placement_from_json=f"{_DILEMMA}.placement:from_json",
+        diagnose=f"{_DILEMMA}.diagnosis:diagnose",
+        formulations={
+            "flow": Formulation(
+                build=f"{_DILEMMA}.milp:delay_milp",
+                extract=f"{_DILEMMA}.milp:extract",
+                start=f"{_DILEMMA}.milp:start",
+                tighten=f"{_DILEMMA}.milp:tighten",
+                summary="layered flow over servers and widths; both modes",
+            ),
+        },
+    ),
 }
-
-
-_DILEMMA = "placewise.models.dilemma"
-
-PROBLEMS["dilemma"] = Problem(
-    name="dilemma",
-    title="DILEMMA: placement and bit-width of each layer, for the least delay",
-    unit="s",
-    evaluate=f"{_DILEMMA}.placement:evaluate",
-    placement_to_json=f"{_DILEMMA}.placement:to_json",
-    placement_from_json=f"{_DILEMMA}.placement:from_json",
-    diagnose=f"{_DILEMMA}.diagnosis:diagnose",
-    formulations={
-        "flow": Formulation(
-            build=f"{_DILEMMA}.milp:delay_milp",
-            extract=f"{_DILEMMA}.milp:extract",
-            start=f"{_DILEMMA}.milp:start",
-            tighten=f"{_DILEMMA}.milp:tighten",
-            summary="layered flow over servers and widths; both modes",
-        ),
-    },
-)
 
 
 def problem_of(instance: Instance) -> Problem:

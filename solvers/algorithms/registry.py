@@ -133,41 +133,40 @@ ALGORITHMS: dict[str, dict[str, Algorithm]] = {
             if name != "greedy"
         },
     },
-}
-
-ALGORITHMS["dilemma"] = {
-    "labels": Algorithm(
-        f"{_ALGORITHMS}.dilemma_labels:run",
-        Guarantee.EXACT,
-        "labels bounded by a decomposition into a path and knapsacks, beside HiGHS; both modes",
-        ("numpy", "highspy", "pyomo"),
-    ),
-    "tables": Algorithm(
-        f"{_ALGORITHMS}.dilemma_models:tables",
-        Guarantee.EXACT,
-        "CP-SAT with a table of hops between consecutive layers; both modes",
-        ("ortools",),
-    ),
-    "textbook": Algorithm(
-        f"{_ALGORITHMS}.dilemma_models:textbook",
-        Guarantee.EXACT,
-        "the paper's ILP in PuLP, solved by CBC; both modes",
-        ("pulp",),
-    ),
-    **{
-        name: Algorithm(
-            f"{_ALGORITHMS}.dilemma_heuristics:{name.replace('-', '_')}",
-            f"{_ALGORITHMS}.dilemma_heuristics:guarantee",
-            summary,
-        )
-        for name, summary in {
-            "uniform-width": "one width for all layers, then servers",
-            "greedy-bits": "bits lowered where that saves most computation per error, then servers",
-            "quantize-then-place": "the smallest model that the bounds allow, then servers",
-            "place-then-quantize": "servers and widths in turn, five times",
-        }.items()
+    "dilemma": {
+        "labels": Algorithm(
+            f"{_ALGORITHMS}.dilemma_labels:run",
+            Guarantee.EXACT,
+            "labels bounded by a decomposition into a path and knapsacks, beside HiGHS; both modes",
+            ("numpy", "highspy", "pyomo"),
+        ),
+        "tables": Algorithm(
+            f"{_ALGORITHMS}.dilemma_models:tables",
+            Guarantee.EXACT,
+            "CP-SAT with a table of hops between consecutive layers; both modes",
+            ("ortools",),
+        ),
+        "textbook": Algorithm(
+            f"{_ALGORITHMS}.dilemma_models:textbook",
+            Guarantee.EXACT,
+            "the paper's ILP in PuLP, solved by CBC; both modes",
+            ("pulp",),
+        ),
+        **{
+            name: Algorithm(
+                f"{_ALGORITHMS}.dilemma_heuristics:{name.replace('-', '_')}",
+                f"{_ALGORITHMS}.dilemma_heuristics:guarantee",
+                summary,
+            )
+            for name, summary in {
+                "uniform-width": "one width for all layers, then servers",
+                "greedy-bits": "bits lowered where that saves most computation per error, then servers",
+                "quantize-then-place": "the smallest model that the bounds allow, then servers",
+                "place-then-quantize": "servers and widths in turn, five times",
+            }.items()
+        },
+        "brute-force": _BRUTE_FORCE,
     },
-    "brute-force": _BRUTE_FORCE,
 }
 
 #: Tried in this order: the first that is exact for an instance is the default method.
