@@ -23,6 +23,7 @@ FORMATS: dict[str, str] = {
     "edgeshard-throughput": f"{_FORMATS}.edgeshard",
     "edgeshard-batch": f"{_FORMATS}.edgeshard_batch",
     "dilemma": f"{_FORMATS}.dilemma",
+    "head-migration": f"{_FORMATS}.head_migration",
 }
 
 

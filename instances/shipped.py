@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 DATA = Path(__file__).parent / "data"
-PROBLEM_FOLDERS = ("edgeshard", "dilemma")
+PROBLEM_FOLDERS = ("edgeshard", "dilemma", "head_migration")
 
 
 def shipped_instances() -> dict[str, Path]:

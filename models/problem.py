@@ -149,6 +149,7 @@ class Problem:
 
 _EDGESHARD = "placewise.models.edgeshard"
 _DILEMMA = "placewise.models.dilemma"
+_HEADS = "placewise.models.head_migration"
 
 PROBLEMS: dict[str, Problem] = {
     "edgeshard-latency": Problem(
@@ -227,6 +228,24 @@ PROBLEMS: dict[str, Problem] = {
                 start=f"{_DILEMMA}.milp:start",
                 tighten=f"{_DILEMMA}.milp:tighten",
                 summary="layered flow over servers and widths; both modes",
+            ),
+        },
+    ),
+    "head-migration": Problem(
+        name="head-migration",
+        title="attention heads, projection and network over time, for the least delay with migration",
+        unit="s",
+        evaluate=f"{_HEADS}.placement:evaluate",
+        placement_to_json=f"{_HEADS}.placement:to_json",
+        placement_from_json=f"{_HEADS}.placement:from_json",
+        diagnose=f"{_HEADS}.diagnosis:diagnose",
+        formulations={
+            "counts": Formulation(
+                build=f"{_HEADS}.milp:horizon_milp",
+                extract=f"{_HEADS}.milp:extract",
+                start=f"{_HEADS}.milp:start",
+                tighten=f"{_HEADS}.milp:tighten",
+                summary="equal heads counted per device, moves as transports; any horizon",
             ),
         },
     ),

@@ -32,6 +32,10 @@ FAMILIES: dict[str, dict[str, str]] = {
         "smollm2": f"{_GENERATORS}.dilemma:smollm2",
         "tiny": f"{_GENERATORS}.dilemma:tiny",
     },
+    "head-migration": {
+        "network": f"{_GENERATORS}.head_migration:network",
+        "tiny": f"{_GENERATORS}.head_migration:tiny",
+    },
 }
 
 

@@ -9,6 +9,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import NotApplicableError
+from placewise.models.head_migration.data import Interval
 from placewise.models.problem import Guarantee, problem_of
 from placewise.solvers.result import Claim, Reason
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from placewise.models.dilemma import DilemmaInstance
     from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance
+    from placewise.models.head_migration import HeadMigrationInstance
     from placewise.solvers.run import Run
 
 #: More placements than this are not tiny: a minute or so.
@@ -80,10 +82,21 @@ def _dilemma_placements(instance: DilemmaInstance) -> Iterator[tuple[tuple[int, 
     return product(choices, repeat=len(instance.layers))
 
 
+def _heads_count(instance: HeadMigrationInstance) -> float:
+    return float(instance.cluster.size) ** ((instance.transformer.heads + 2) * instance.intervals)
+
+
+def _heads_placements(instance: HeadMigrationInstance) -> Iterator[tuple[Interval, ...]]:
+    blocks = product(range(instance.cluster.size), repeat=instance.transformer.heads + 2)
+    choices = [Interval(places[:-2], *places[-2:]) for places in blocks]
+    return product(choices, repeat=instance.intervals)
+
+
 #: How many placements a problem's instance has, and all of them.
 SPACES: dict[str, tuple[Callable[[Any], float], Callable[[Any], Iterator[Any]]]] = {
     "edgeshard-latency": (_edgeshard_count, _edgeshard_placements),
     "edgeshard-throughput": (_edgeshard_count, _edgeshard_placements),
     "edgeshard-batch": (_batch_count, _batch_placements),
     "dilemma": (_dilemma_count, _dilemma_placements),
+    "head-migration": (_heads_count, _heads_placements),
 }

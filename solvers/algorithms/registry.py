@@ -167,6 +167,9 @@ ALGORITHMS: dict[str, dict[str, Algorithm]] = {
         },
         "brute-force": _BRUTE_FORCE,
     },
+    "head-migration": {
+        "brute-force": _BRUTE_FORCE,
+    },
 }
 
 #: Tried in this order: the first that is exact for an instance is the default method.
@@ -175,6 +178,7 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "edgeshard-throughput": ("thresholds", "run-length", "stages"),
     "edgeshard-batch": ("batches",),
     "dilemma": ("labels",),
+    "head-migration": ("highs",),
 }
 #: Fast heuristics whose placements refute a false "infeasible".
 PROBES: dict[str, tuple[str, ...]] = {
@@ -182,4 +186,5 @@ PROBES: dict[str, tuple[str, ...]] = {
     "edgeshard-throughput": ("greedy", "cloud-edge-opt"),
     "edgeshard-batch": ("largest-batch", "cloud-edge-opt"),
     "dilemma": ("quantize-then-place", "uniform-width"),
+    "head-migration": (),
 }

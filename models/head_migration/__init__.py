@@ -1,0 +1,29 @@
+"""Head-level placement with migration ("LLM Partitioning for Low-Latency Inference at the Edge"): heads that move.
+
+Sets
+    devices ``j``, intervals ``t``, blocks: H equal heads, the projection, the feed-forward network.
+Data
+    Table I by sequence length; memory ``M_j(t)``, speed ``C_j(t)``, bandwidth ``R_jk(t)``.
+Variables
+    the device of each block in each interval.
+Objective
+    the sum of inference delays (6), weighted by the tokens of an interval, and of migration delays (2), (7).
+Constraints
+    each block on one device; memory of each device in each interval (1); links for messages and moves.
+"""
+
+from placewise.models.head_migration.blocks import HeadTransformer, block_demands
+from placewise.models.head_migration.cost import head_costs
+from placewise.models.head_migration.data import HeadMigrationInstance, Interval
+from placewise.models.head_migration.milp import horizon_milp
+from placewise.models.head_migration.placement import evaluate
+
+__all__ = [
+    "HeadMigrationInstance",
+    "HeadTransformer",
+    "Interval",
+    "block_demands",
+    "evaluate",
+    "head_costs",
+    "horizon_milp",
+]

@@ -1,0 +1,128 @@
+"""Table I: what a head, the projection and the feed-forward network demand at a sequence length."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from placewise.models.errors import InstanceError
+
+KV_CACHES = ("table", "per-head")
+EXECUTIONS = ("full", "cached")
+
+
+@dataclass(frozen=True)
+class HeadTransformer:
+    """One decoder layer whose heads are placed one by one (Section III).
+
+    Parameters
+    ----------
+    heads, embedding_dim : int
+        ``H`` identical heads and ``D``; a head is ``d = D / H`` wide.
+    bytes_per_parameter : int
+        ``b``.
+    prompt_tokens : int
+        ``L0``.
+    ffn_flops_factor : float
+        ``phi``: the feed-forward network takes ``phi L D^2`` FLOP.
+    kv : str
+        A head's K/V cache: ``table``, ``t lambda D b`` as printed, or ``per-head``, ``2 L d b``.
+    execution : str
+        ``full`` recomputes all ``L`` tokens, ``cached`` computes the newest one.
+    parameters_in_memory : bool
+        Whether the weights of the projection (``D^2 b``) and of the feed-forward network (``8 D^2 b``) count.
+
+    Raises
+    ------
+    InstanceError
+        On a value outside its range, naming the path in the instance file.
+    """
+
+    heads: int
+    embedding_dim: int
+    bytes_per_parameter: int = 4
+    prompt_tokens: int = 64
+    ffn_flops_factor: float = 8.0
+    kv: str = "table"
+    execution: str = "full"
+    parameters_in_memory: bool = False
+
+    def __post_init__(self) -> None:
+        for key in ("heads", "embedding_dim", "bytes_per_parameter"):
+            if getattr(self, key) < 1:
+                raise InstanceError(f"transformer.{key}", f"expected at least 1, found {getattr(self, key)}")
+        if self.embedding_dim % self.heads:
+            raise InstanceError(
+                "transformer.embedding_dim",
+                f"expected a multiple of the {self.heads} heads, found {self.embedding_dim}",
+            )
+        if self.prompt_tokens < 0:
+            raise InstanceError("transformer.prompt_tokens", f"expected >= 0, found {self.prompt_tokens}")
+        if not (math.isfinite(self.ffn_flops_factor) and self.ffn_flops_factor >= 0):
+            raise InstanceError(
+                "transformer.ffn_flops_factor", f"expected a number >= 0, found {self.ffn_flops_factor}"
+            )
+        for key, known in (("kv", KV_CACHES), ("execution", EXECUTIONS)):
+            if getattr(self, key) not in known:
+                raise InstanceError(
+                    f"transformer.{key}", f"expected {' or '.join(known)}, found {getattr(self, key)!r}"
+                )
+
+
+@dataclass(frozen=True)
+class BlockDemand:
+    """The demands of one block.
+
+    Parameters
+    ----------
+    memory_bytes : int
+        ``m_i(t)``, exact.
+    flops : float
+        ``b_i(t)``.
+    message_bytes : int
+        What the block sends on: ``w_h`` to the projection, ``w_pf`` to the network, 0 from the network.
+    """
+
+    memory_bytes: int
+    flops: float
+    message_bytes: int
+
+
+def block_demands(transformer: HeadTransformer, length: int) -> tuple[BlockDemand, BlockDemand, BlockDemand]:
+    """Return the demands of a head, the projection and the feed-forward network (Table I).
+
+    Parameters
+    ----------
+    transformer : HeadTransformer
+        The layer.
+    length : int
+        ``L``, tokens so far: prompt and generated ones.
+    """
+    embedding, size = transformer.embedding_dim, transformer.bytes_per_parameter
+    width = embedding // transformer.heads
+    generated = max(length - transformer.prompt_tokens, 0)
+    cache_bytes = generated * embedding * size if transformer.kv == "table" else 2 * length * width * size
+    if transformer.execution == "full":
+        computed = length
+        head_flops = 3 * length * embedding * width + length**2 * width
+    else:
+        computed = 1
+        head_flops = 3 * embedding * width + 2 * length * width
+    weight_bytes = embedding**2 * size if transformer.parameters_in_memory else 0
+    return (
+        BlockDemand(
+            3 * length * width * size + 3 * embedding * width * size + cache_bytes,
+            float(head_flops),
+            computed * width * size,
+        ),
+        BlockDemand(
+            length * embedding * size + weight_bytes,
+            float(computed * embedding**2),
+            computed * embedding * size,
+        ),
+        BlockDemand(
+            4 * length * embedding * size + 8 * weight_bytes,
+            transformer.ffn_flops_factor * computed * embedding**2,
+            0,
+        ),
+    )

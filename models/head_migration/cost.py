@@ -1,0 +1,120 @@
+"""The equations of head-level placement as tables; everything else reads them here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from placewise.models.head_migration.blocks import block_demands
+from placewise.models.units import choose_tick, to_ticks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from placewise.models.head_migration.data import HeadMigrationInstance
+
+    Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class HeadCosts:
+    """All numbers of an instance; times are multiples of a tick, infinite without a link.
+
+    Parameters
+    ----------
+    memory : ndarray of int64, shape (T, 3)
+        Bytes of a head, the projection, the network in each interval (Table I).
+    slope_s, fixed_s : ndarray, shape (T, M, M)
+        ``n`` heads on device j with the projection on q take ``slope[j,q] n + fixed[j,q]`` (3, 5, 6).
+    after_s : ndarray, shape (T, M, M)
+        Projection on q, its message, network on r (4, 5).
+    move_s : ndarray, shape (T, 3, M, M)
+        A head's, the projection's, the network's move from k to j: footprint before, bandwidth now (2).
+    weight : float
+        Of an interval's delay in the objective.
+    tick_s : float
+        A power of two; every sum is exact.
+    """
+
+    memory: NDArray[np.int64]
+    slope_s: Floats
+    fixed_s: Floats
+    after_s: Floats
+    move_s: Floats
+    weight: float
+    tick_s: float
+
+    def heads_s(self, interval: int, counts: NDArray[np.int64], proj: int) -> float:
+        """Return when the last head's output is at the projection (the maximum of 6)."""
+        used = counts > 0
+        time_s = self.slope_s[interval, used, proj] * counts[used] + self.fixed_s[interval, used, proj]
+        return float(time_s.max(initial=0.0))
+
+
+@lru_cache(maxsize=16)
+def head_costs(instance: HeadMigrationInstance) -> HeadCosts:
+    """Return the tables behind Table I and (1)-(7) (kept for instances in use)."""
+    count, size, heads = instance.intervals, instance.cluster.size, instance.transformer.heads
+    demands = [block_demands(instance.transformer, instance.length(t)) for t in range(-1, count)]
+    memory = np.array([[block.memory_bytes for block in blocks] for blocks in demands], dtype=np.int64)
+    now = demands[1:]
+    latency_s = instance.cluster.latency_s
+
+    def transfer_s(message: Floats) -> Floats:
+        """Return times of one message per interval, shape (T, M, M)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            time_s = message[:, None, None] / instance.bandwidth_bytes_per_s + latency_s
+        time_s[instance.bandwidth_bytes_per_s == 0] = np.inf
+        time_s[:, np.arange(size), np.arange(size)] = 0.0
+        return time_s
+
+    def column(part: int, key: str) -> Floats:
+        return np.array([getattr(blocks[part], key) for blocks in now], dtype=np.float64)
+
+    compute_s = [column(part, "flops")[:, None] / instance.flops_per_s for part in range(3)]
+    sent_s = transfer_s(column(0, "message_bytes"))
+    own_s = np.broadcast_to(compute_s[0][:, :, None], sent_s.shape)
+    slope_s, fixed_s = own_s + sent_s, np.zeros_like(sent_s)
+    if instance.overlap:  # the slower of computing and sending paces the heads
+        slope_s, fixed_s = np.maximum(own_s, sent_s), np.minimum(own_s, sent_s)
+    if instance.input_from_controller:
+        fixed_s = fixed_s + transfer_s(column(1, "message_bytes"))[:, instance.controller, :, None]
+    after_s = compute_s[1][:, :, None] + transfer_s(column(1, "message_bytes")) + compute_s[2][:, None, :]
+    move_s = np.stack([transfer_s(memory[:-1, part].astype(np.float64)) for part in range(3)], axis=1)
+    weight = float(instance.tokens_per_interval if instance.policy == "lookahead" else 1)
+    finite = [np.where(np.isfinite(table), table, 0.0) for table in (slope_s, fixed_s, after_s, move_s)]
+    horizon_s = sum(
+        weight * (heads * finite[0][t].max() + finite[1][t].max() + finite[2][t].max())
+        + (heads + 2) * finite[3][t].max()
+        for t in range(count)
+    )
+    reference_s = weight * float(sum(after_s[t].min() + slope_s[t].min() for t in range(count)))
+    tick_s = choose_tick(reference_s, float(horizon_s), entries=(heads + 4) * count)
+    return HeadCosts(
+        memory=memory[1:],
+        slope_s=to_ticks(slope_s, tick_s),
+        fixed_s=to_ticks(fixed_s, tick_s),
+        after_s=to_ticks(after_s, tick_s),
+        move_s=to_ticks(move_s, tick_s),
+        weight=weight,
+        tick_s=tick_s,
+    )
+
+
+def capacities(instance: HeadMigrationInstance, interval: int) -> dict[tuple[int, int], NDArray[np.int64]]:
+    """Return how many heads each device holds beside 0 or 1 projection and 0 or 1 network; -1 if not even those.
+
+    Exact for (1): the byte rows become small whole numbers.
+    """
+    costs, budget = head_costs(instance), instance.memory_bytes[interval]
+    head, proj, ffn = (int(size) for size in costs.memory[interval])
+    table = {}
+    for p in (0, 1):
+        for f in (0, 1):
+            left = budget - p * proj - f * ffn
+            fit = np.full_like(left, instance.transformer.heads) if head == 0 else left // max(head, 1)
+            table[p, f] = np.where(left < 0, -1, np.minimum(fit, instance.transformer.heads))
+    return table

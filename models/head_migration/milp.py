@@ -1,0 +1,283 @@
+"""Head-level placement as a declarative MILP in Pyomo, in milliseconds: equal heads are counted, not told apart.
+
+Heads differ only in where they were, so ``move[t,k,j]`` counts those that go from k to j (k = j: stay). Products of
+the one-hot choices of projection and network are transports with given margins. Memory (1) is stated in heads per
+device, given what else is there: small whole numbers that say exactly what the bytes say.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from placewise.models.head_migration.cost import capacities, head_costs
+from placewise.models.head_migration.data import Interval
+
+if TYPE_CHECKING:
+    from placewise.models.head_migration.cost import HeadCosts
+    from placewise.models.head_migration.data import HeadMigrationInstance
+    from placewise.models.head_migration.placement import Trajectory
+
+MILLISECONDS = 1e3
+PROJ, FFN = 1, 2
+
+
+def horizon_milp(instance: HeadMigrationInstance) -> Any:
+    """Return the model over all intervals; a step is an instance with one.
+
+    Parameters
+    ----------
+    instance : HeadMigrationInstance
+        H heads on M devices, T intervals.
+
+    Returns
+    -------
+    pyomo.environ.ConcreteModel
+        Integers ``count[t,j]``, ``move[t,k,j]``; binaries ``proj[t,j]``, ``ffn[t,j]`` and their products; ``last[t]``,
+        when the last head is through; the objective in milliseconds.
+    """
+    import pyomo.environ as pyo
+
+    costs, heads = head_costs(instance), instance.transformer.heads
+    model = pyo.ConcreteModel(name=instance.name)
+    model.instance = instance
+    model.intervals = pyo.RangeSet(0, instance.intervals - 1)
+    model.devices = pyo.RangeSet(0, instance.cluster.size - 1)
+    model.count = pyo.Var(model.intervals, model.devices, domain=pyo.NonNegativeIntegers, bounds=(0, heads))
+    model.used = pyo.Var(model.intervals, model.devices, domain=pyo.Binary)
+    model.proj = pyo.Var(model.intervals, model.devices, domain=pyo.Binary)
+    model.ffn = pyo.Var(model.intervals, model.devices, domain=pyo.Binary)
+    model.last = pyo.Var(model.intervals, domain=pyo.NonNegativeReals)
+    for part in ("proj", "ffn"):
+        choice = model.component(part)
+        model.add_component(
+            f"one_{part}",
+            pyo.Constraint(
+                model.intervals,
+                rule=lambda m, t, choice=choice: pyo.quicksum(choice[t, j] for j in m.devices) == 1,
+            ),
+        )
+    model.all_heads = pyo.Constraint(
+        model.intervals, rule=lambda m, t: pyo.quicksum(m.count[t, j] for j in m.devices) == heads
+    )
+    model.in_use = pyo.Constraint(
+        model.intervals, model.devices, rule=lambda m, t, j: m.count[t, j] <= heads * m.used[t, j]
+    )
+    _memory(model, instance)
+    _head_delay(model, instance, costs)
+    _following(model, costs)
+    migration = _moves(model, instance, costs)
+    after = pyo.quicksum(
+        float(costs.after_s[t, q, r]) * variable for (t, q, r), variable in model.both.items()
+    )
+    delay = pyo.quicksum(model.last[t] for t in model.intervals) + MILLISECONDS * after
+    model.objective = pyo.Objective(expr=costs.weight * delay + MILLISECONDS * migration)
+    return model
+
+
+def _memory(model: Any, instance: HeadMigrationInstance) -> None:
+    """State (1) as heads that fit beside the projection and the network."""
+    import pyomo.environ as pyo
+
+    model.memory = pyo.ConstraintList()
+    for t in model.intervals:
+        fits = capacities(instance, t)
+        for j in model.devices:
+            proj, ffn, count = model.proj[t, j], model.ffn[t, j], model.count[t, j]
+            alone, with_proj, with_ffn, with_both = (
+                int(fits[key][j]) for key in ((0, 0), (1, 0), (0, 1), (1, 1))
+            )
+            model.memory.add(count <= max(alone, 0))
+            for choice, room in ((proj, with_proj), (ffn, with_ffn)):
+                if room < 0:
+                    model.memory.add(choice <= 0)
+                else:
+                    model.memory.add(count <= alone - (alone - room) * choice)
+            if with_both < 0:
+                model.memory.add(proj + ffn <= 1)
+            else:
+                model.memory.add(count <= alone - (alone - with_both) * (proj + ffn - 1))
+
+
+def _head_delay(model: Any, instance: HeadMigrationInstance, costs: HeadCosts) -> None:
+    """Bound ``last`` by each device's heads (6), for the projection's device, and for any."""
+    import pyomo.environ as pyo
+
+    model.heads_through = pyo.ConstraintList()
+    model.heads_linked = pyo.ConstraintList()
+    for t in model.intervals:
+        room = capacities(instance, t)[0, 0].clip(min=0)
+        for j in model.devices:
+            count, used = model.count[t, j], model.used[t, j]
+            slope, fixed = (MILLISECONDS * table[t, j] for table in (costs.slope_s, costs.fixed_s))
+            linked = [q for q in model.devices if isfinite(slope[q]) and isfinite(fixed[q])]
+            for q in model.devices:
+                if q in linked:
+                    most = float(slope[q]) * int(room[j]) + float(fixed[q])
+                    model.heads_through.add(
+                        float(slope[q]) * count + float(fixed[q]) * used
+                        <= model.last[t] + most * (1 - model.proj[t, q])
+                    )
+                else:  # no message can reach the projection there
+                    model.heads_linked.add(count <= int(room[j]) * (1 - model.proj[t, q]))
+            if linked:
+                least = min(float(slope[q]) for q in linked)
+                model.heads_through.add(least * count <= model.last[t])
+
+
+def _following(model: Any, costs: HeadCosts) -> None:
+    """Tie projection and network of an interval: ``both[t,q,r]`` with their choices as margins."""
+    import pyomo.environ as pyo
+
+    pairs = [
+        (t, q, r)
+        for t in model.intervals
+        for q in model.devices
+        for r in model.devices
+        if isfinite(costs.after_s[t, q, r])
+    ]
+    model.both = pyo.Var(pairs, domain=pyo.Binary)
+    _transport(model, "proj_ffn", model.both, lambda t, q: model.proj[t, q], lambda t, r: model.ffn[t, r])
+
+
+def _moves(model: Any, instance: HeadMigrationInstance, costs: HeadCosts) -> Any:
+    """Add moves between consecutive placements (2), (7); return their time in seconds."""
+    import pyomo.environ as pyo
+
+    initial = instance.initial
+    steps = [t for t in model.intervals if t or initial is not None]
+    counts = None if initial is None else np.bincount(initial.heads, minlength=instance.cluster.size)
+
+    def before(name: str, t: int, k: int) -> Any:
+        if t:
+            return model.component(name)[t - 1, k]
+        assert initial is not None
+        assert counts is not None
+        return (
+            int(counts[k]) if name == "count" else int((initial.proj if name == "proj" else initial.ffn) == k)
+        )
+
+    total: list[Any] = []
+    for part, name in ((0, "count"), (PROJ, "proj"), (FFN, "ffn")):
+        arcs = [
+            (t, k, j)
+            for t in steps
+            for k in model.devices
+            for j in model.devices
+            if isfinite(costs.move_s[t, part, k, j])
+        ]
+        domain = pyo.NonNegativeIntegers if part == 0 else pyo.Binary
+        moves = pyo.Var(arcs, domain=domain, bounds=(0, instance.transformer.heads if part == 0 else 1))
+        model.add_component(f"move_{name}", moves)
+        _transport(
+            model,
+            f"moves_{name}",
+            moves,
+            lambda t, k, name=name: before(name, t, k),
+            lambda t, j, name=name: model.component(name)[t, j],
+        )
+        total += [
+            float(costs.move_s[t, part, k, j]) * variable for (t, k, j), variable in moves.items() if k != j
+        ]
+    return pyo.quicksum(total)
+
+
+def _transport(model: Any, name: str, variables: Any, supply: Any, demand: Any) -> None:
+    """Tie ``variables[t,k,j]`` to what leaves each k and what reaches each j."""
+    import pyomo.environ as pyo
+
+    leaving: dict[Any, list[Any]] = {}
+    reaching: dict[Any, list[Any]] = {}
+    for (t, k, j), variable in variables.items():
+        leaving.setdefault((t, k), []).append(variable)
+        reaching.setdefault((t, j), []).append(variable)
+    times = sorted({t for t, _, _ in variables})
+    for side, rows, margin in (("from", leaving, supply), ("to", reaching, demand)):
+        model.add_component(
+            f"{name}_{side}",
+            pyo.Constraint(
+                times,
+                model.devices,
+                rule=lambda _, t, j, rows=rows, margin=margin: (
+                    pyo.quicksum(rows.get((t, j), [])) == margin(t, j)
+                ),
+            ),
+        )
+
+
+def extract(model: Any) -> Trajectory:
+    """Return the trajectory in a solved model; heads that move are taken in order, the others stay."""
+    instance: HeadMigrationInstance = model.instance
+    before, trajectory = instance.initial, []
+    size = instance.cluster.size
+    for t in model.intervals:
+        counts = np.array([round(model.count[t, j].value or 0.0) for j in model.devices])
+        moves = np.zeros((size, size), dtype=np.int64)
+        for (time, k, j), variable in model.move_count.items():
+            if time == t:
+                moves[k, j] = round(variable.value or 0.0)
+        proj, ffn = (
+            max(model.devices, key=lambda j, choice=choice: choice[t, j].value or 0.0)
+            for choice in (model.proj, model.ffn)
+        )
+        before = follow(before, counts, moves, int(proj), int(ffn))
+        trajectory.append(before)
+    return tuple(trajectory)
+
+
+def follow(before: Interval | None, counts: Any, moves: Any, proj: int, ffn: int) -> Interval:
+    """Return a placement of single heads for counts per device, after moves from the one before."""
+    if before is None:
+        heads = [j for j, count in enumerate(counts) for _ in range(int(count))]
+        return Interval(tuple(heads), proj, ffn)
+    left = np.array(moves)
+    heads = []
+    for k in before.heads:
+        # A head stays while its device keeps any; then it goes wherever one is due.
+        j = k if left[k, k] > 0 else int(left[k].argmax())
+        left[k, j] -= 1
+        heads.append(j)
+    return Interval(tuple(heads), proj, ffn)
+
+
+def start(model: Any, trajectory: Trajectory) -> None:
+    """Set every variable to the value that the trajectory implies, as a warm start."""
+    instance: HeadMigrationInstance = model.instance
+    costs, before = head_costs(instance), instance.initial
+    size = instance.cluster.size
+    for t, now in enumerate(trajectory):
+        counts = np.bincount(now.heads, minlength=size)
+        for j in model.devices:
+            model.count[t, j].set_value(int(counts[j]))
+            model.used[t, j].set_value(int(counts[j] > 0))
+            model.proj[t, j].set_value(int(now.proj == j))
+            model.ffn[t, j].set_value(int(now.ffn == j))
+        model.last[t].set_value(MILLISECONDS * costs.heads_s(t, counts, now.proj))
+        for (time, q, r), variable in model.both.items():
+            if time == t:
+                variable.set_value(int((q, r) == (now.proj, now.ffn)))
+        if before is not None:
+            moved = np.zeros((size, size), dtype=np.int64)
+            np.add.at(moved, (np.array(before.heads), np.array(now.heads)), 1)
+            for name, matrix in (
+                ("count", moved),
+                ("proj", _one(size, before.proj, now.proj)),
+                ("ffn", _one(size, before.ffn, now.ffn)),
+            ):
+                for (time, k, j), variable in model.component(f"move_{name}").items():
+                    if time == t:
+                        variable.set_value(int(matrix[k, j]))
+        before = now
+
+
+def _one(size: int, k: int, j: int) -> Any:
+    matrix = np.zeros((size, size), dtype=np.int64)
+    matrix[k, j] = 1
+    return matrix
+
+
+def tighten(model: Any, trajectory: Trajectory) -> bool:  # noqa: ARG001 - what a formulation has
+    """Return False: memory rows are small whole numbers, which no tolerance blurs."""
+    return False

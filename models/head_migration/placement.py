@@ -1,0 +1,138 @@
+"""What a trajectory of placements means: delay and migration, walked interval by interval, and what it breaks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from placewise.models.errors import InstanceError
+from placewise.models.head_migration.cost import head_costs
+from placewise.models.head_migration.data import HeadMigrationInstance, Interval
+from placewise.models.problem import Evaluation, Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: One `Interval` per interval, T entries.
+Trajectory = tuple[Interval, ...]
+
+
+def evaluate(instance: HeadMigrationInstance, trajectory: Trajectory) -> Evaluation:
+    """Evaluate a trajectory: (2)-(7) under (1), in every interval.
+
+    Parameters
+    ----------
+    instance : HeadMigrationInstance
+        The instance.
+    trajectory : sequence of Interval
+        T placements.
+
+    Returns
+    -------
+    Evaluation
+        Objective in seconds, the terms inference (weighted by tokens under lookahead) and migration, all violations.
+    """
+    malformed = list(_malformed(instance, trajectory))
+    if malformed:
+        return Evaluation(None, {}, tuple(malformed))
+    costs, names = head_costs(instance), instance.cluster.device_names
+    violations: list[Violation] = []
+    inference_s = migration_s = 0.0
+    before = instance.initial
+    for t, now in enumerate(trajectory):
+        counts = np.bincount(now.heads, minlength=instance.cluster.size)
+        violations += _memory_violations(instance, t, now)
+        delay_s = costs.heads_s(t, counts, now.proj) + float(costs.after_s[t, now.proj, now.ffn])
+        if math.isinf(delay_s):
+            message = f"interval {t}: a message has no link to {names[now.proj]} or on to {names[now.ffn]}"
+            violations.append(Violation("link", f"interval {t}", message))
+        inference_s += costs.weight * delay_s
+        if before is not None:
+            moves = [(0, k, j) for k, j in zip(before.heads, now.heads, strict=True)]
+            moves += [(1, before.proj, now.proj), (2, before.ffn, now.ffn)]
+            for part, k, j in moves:
+                move_s = float(costs.move_s[t, part, k, j])
+                if math.isinf(move_s):
+                    link = f"{names[k]} -> {names[j]}"
+                    violations.append(
+                        Violation("migration", link, f"interval {t}: no link {link} for a block that moves")
+                    )
+                migration_s += move_s
+        before = now
+    if math.isinf(inference_s + migration_s):
+        return Evaluation(None, {}, tuple(violations))
+    terms = {"inference": inference_s, "migration": migration_s}
+    return Evaluation(inference_s + migration_s, terms, tuple(violations))
+
+
+def _malformed(instance: HeadMigrationInstance, trajectory: Any) -> Iterator[Violation]:
+    count, size, heads = instance.intervals, instance.cluster.size, instance.transformer.heads
+    if not isinstance(trajectory, Sequence) or len(trajectory) != count:
+        yield Violation("assignment", "intervals", f"expected a placement for each of {count} intervals")
+        return
+    for t, now in enumerate(trajectory):
+        devices = (*now.heads, now.proj, now.ffn) if isinstance(now, Interval) else ()
+        if len(devices) != heads + 2 or not all(0 <= j < size for j in devices):
+            yield Violation(
+                "assignment",
+                f"interval {t}",
+                f"interval {t}: expected devices 0 to {size - 1} for {heads} heads, proj, ffn",
+            )
+
+
+def _memory_violations(instance: HeadMigrationInstance, t: int, now: Interval) -> Iterator[Violation]:
+    """Yield the devices whose blocks need more than (1) allows."""
+    head, proj, ffn = (int(size) for size in head_costs(instance).memory[t])
+    for j, name in enumerate(instance.cluster.device_names):
+        need = head * now.heads.count(j) + proj * (now.proj == j) + ffn * (now.ffn == j)
+        budget = int(instance.memory_bytes[t, j])
+        if need > budget:
+            message = f"interval {t}: {name} needs {need:,} bytes and has {budget:,}: {need - budget:,} too many (1)"
+            yield Violation("memory", name, message)
+
+
+def to_json(instance: HeadMigrationInstance, trajectory: Trajectory) -> dict[str, Any]:
+    """Return a trajectory as the result file states it: device names."""
+    return {"intervals": [interval_json(instance.cluster.device_names, now) for now in trajectory]}
+
+
+def interval_json(names: tuple[str, ...], now: Interval) -> dict[str, Any]:
+    """Return one interval by device names."""
+    return {"heads": [names[j] for j in now.heads], "proj": names[now.proj], "ffn": names[now.ffn]}
+
+
+def from_json(instance: HeadMigrationInstance, document: Any) -> Trajectory:
+    """Read a trajectory back, or say which entry names no device of the instance."""
+    entries = document.get("intervals") if isinstance(document, dict) else None
+    if not isinstance(entries, list) or len(entries) != instance.intervals:
+        raise InstanceError("placement.intervals", f"expected a list of {instance.intervals} placements")
+    return tuple(
+        read_interval(
+            instance.cluster.device_names, instance.transformer.heads, entry, f"placement.intervals[{t}]"
+        )
+        for t, entry in enumerate(entries)
+    )
+
+
+def read_interval(names: tuple[str, ...], heads: int, entry: Any, path: str) -> Interval:
+    """Read one interval, naming the path of what is wrong."""
+    if (
+        not isinstance(entry, dict)
+        or not isinstance(entry.get("heads"), list)
+        or len(entry["heads"]) != heads
+    ):
+        raise InstanceError(f"{path}.heads", f"expected a list with a device for each of {heads} heads")
+    for key, name in [
+        *((f"heads[{i}]", name) for i, name in enumerate(entry["heads"])),
+        *((k, entry.get(k)) for k in ("proj", "ffn")),
+    ]:
+        if name not in names:
+            raise InstanceError(f"{path}.{key}", f"expected a device, found {name!r}")
+    return Interval(
+        tuple(names.index(name) for name in entry["heads"]),
+        names.index(entry["proj"]),
+        names.index(entry["ffn"]),
+    )
