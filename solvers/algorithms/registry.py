@@ -168,6 +168,16 @@ ALGORITHMS: dict[str, dict[str, Algorithm]] = {
         "brute-force": _BRUTE_FORCE,
     },
     "head-migration": {
+        "step": Algorithm(
+            f"{_ALGORITHMS}.heads_step:run",
+            f"{_ALGORITHMS}.heads_step:guarantee",
+            "limits on the heads' time with transports; exact for one interval, else the paper's myopic policy",
+        ),
+        "lookahead": Algorithm(
+            f"{_ALGORITHMS}.heads_lookahead:run",
+            f"{_ALGORITHMS}.heads_lookahead:guarantee",
+            "dynamic programming over head counts, projection and network; few devices and heads",
+        ),
         "brute-force": _BRUTE_FORCE,
     },
 }
@@ -178,7 +188,7 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "edgeshard-throughput": ("thresholds", "run-length", "stages"),
     "edgeshard-batch": ("batches",),
     "dilemma": ("labels",),
-    "head-migration": ("highs",),
+    "head-migration": ("step", "lookahead", "highs"),
 }
 #: Fast heuristics whose placements refute a false "infeasible".
 PROBES: dict[str, tuple[str, ...]] = {
@@ -186,5 +196,5 @@ PROBES: dict[str, tuple[str, ...]] = {
     "edgeshard-throughput": ("greedy", "cloud-edge-opt"),
     "edgeshard-batch": ("largest-batch", "cloud-edge-opt"),
     "dilemma": ("quantize-then-place", "uniform-width"),
-    "head-migration": (),
+    "head-migration": ("step",),
 }

@@ -1,0 +1,148 @@
+"""The step problem exactly: for each place of projection and network, a limit on the heads' time and a transport.
+
+With projection and network fixed, a limit on the time of (6) says how many heads each device may hold; moving them
+there from where they were is a transport. Only limits at which a device may take one head more matter. Pairs are
+tried by a lower bound, limits upwards, until nothing can be better.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from placewise.models.head_migration.cost import capacities, head_costs
+from placewise.models.head_migration.milp import follow
+from placewise.models.problem import Guarantee, problem_of
+from placewise.solvers.algorithms.heads_transport import transport
+from placewise.solvers.result import Claim, Reason
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from placewise.models.head_migration import HeadMigrationInstance, Interval
+    from placewise.solvers.run import Run
+
+
+def guarantee(instance: HeadMigrationInstance) -> Guarantee:
+    """Return EXACT for one interval; step by step is a heuristic over several."""
+    return Guarantee.EXACT if instance.intervals == 1 else Guarantee.HEURISTIC
+
+
+def best_step(instance: HeadMigrationInstance, t: int, before: Interval | None) -> Interval | None:
+    """Return the placement of interval t with the least weighted delay plus migration, None if there is none."""
+    costs, heads, size = head_costs(instance), instance.transformer.heads, instance.cluster.size
+    rooms = capacities(instance, t)
+    fixed_part = costs.weight * costs.after_s[t]
+    counts = np.zeros(size, dtype=np.int64)
+    if before is not None:
+        counts = np.bincount(before.heads, minlength=size)
+        fixed_part = fixed_part + costs.move_s[t, 1, before.proj][:, None] + costs.move_s[t, 2, before.ffn]
+    # Time of n = 1..H heads on j with the projection on q; beyond what fits it is infinite.
+    number = np.arange(1, heads + 1)
+    with np.errstate(invalid="ignore"):
+        times_s = costs.slope_s[t][:, :, None] * number + costs.fixed_s[t][:, :, None]
+    times_s[number > rooms[0, 0][:, None, None] + np.zeros((1, size, 1), dtype=np.int64)] = np.inf
+    least_s = np.array([_least(times_s[:, q], heads) for q in range(size)])
+    bound_s = fixed_part + costs.weight * least_s[:, None]
+    best_s, best = np.inf, None
+    for pair in np.argsort(bound_s, axis=None):
+        q, r = divmod(int(pair), size)
+        if bound_s[q, r] >= best_s:
+            break
+        room = rooms[0, 0].copy()
+        if q == r:
+            room[q] = rooms[1, 1][q]
+        else:
+            room[q], room[r] = rooms[1, 0][q], rooms[0, 1][r]
+        if (room[[q, r]] < 0).any():
+            continue
+        limited_s = np.where(number > np.maximum(room, 0)[:, None], np.inf, times_s[:, q])
+        start_s = _least(limited_s, heads)
+        if not np.isfinite(start_s):
+            continue
+        found = _best_limit(
+            costs.weight,
+            limited_s,
+            start_s,
+            counts,
+            costs.move_s[t, 0],
+            float(fixed_part[q, r]),
+            best_s,
+            before,
+        )
+        if found is not None:
+            best_s, moves = found
+            best = (moves, q, r)
+    if best is None:
+        return None
+    moves, q, r = best
+    return follow(before, moves.sum(axis=0), moves, q, r)
+
+
+def _least(times_s: NDArray[np.float64], heads: int) -> float:
+    """Return the least limit within which all heads fit: the H-th smallest time."""
+    return float(np.partition(times_s, heads - 1, axis=None)[heads - 1])
+
+
+def _best_limit(
+    weight: float,
+    times_s: NDArray[np.float64],
+    start_s: float,
+    counts: NDArray[np.int64],
+    cost_s: NDArray[np.float64],
+    fixed_s: float,
+    best_s: float,
+    before: Interval | None,
+) -> tuple[float, NDArray[np.int64]] | None:
+    """Return the best objective below a known one over limits from the least upwards, with the moves."""
+    limits = np.unique(times_s[np.isfinite(times_s) & (times_s >= start_s)])
+    if before is None:  # nobody was anywhere: the least limit is best
+        room = (times_s <= start_s).sum(axis=1)
+        objective_s = fixed_s + weight * start_s
+        if objective_s >= best_s:
+            return None
+        filled = np.minimum(room, np.maximum(times_s.shape[1] - (np.cumsum(room) - room), 0))
+        return objective_s, np.diag(filled)
+    found = None
+    widest = transport(counts, np.isfinite(times_s).sum(axis=1), cost_s)
+    if widest is None:
+        return None
+    for limit_s in limits:
+        if fixed_s + weight * limit_s + widest[0] >= best_s:
+            break
+        moved = transport(counts, (times_s <= limit_s).sum(axis=1), cost_s)
+        if moved is None:
+            continue
+        # The heads that are there may need less than the limit.
+        objective_s = fixed_s + weight * _through(times_s, moved[1].sum(axis=0)) + moved[0]
+        if objective_s < best_s:
+            best_s, found = objective_s, (objective_s, moved[1])
+        if moved[0] <= widest[0]:
+            break
+    return found
+
+
+def _through(times_s: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
+    used = np.flatnonzero(counts)
+    return float(times_s[used, counts[used] - 1].max(initial=0.0))
+
+
+def run(instance: HeadMigrationInstance, run: Run) -> Claim:
+    """Take the best step in each interval: the paper's myopic policy, exact for one interval."""
+    trajectory: list[Interval] = []
+    before = instance.initial
+    for t in range(instance.intervals):
+        if not run.remaining:
+            return Claim(Reason.LIMIT, message="stopped at the time limit", solve_s=run.elapsed)
+        before = best_step(instance, t, before)
+        if before is None:
+            message = f"interval {t} has no placement after the one before"
+            reason = Reason.INFEASIBLE if instance.intervals == 1 else Reason.FINISHED
+            return Claim(reason, message=message, solve_s=run.elapsed)
+        trajectory.append(before)
+    placement = tuple(trajectory)
+    objective = problem_of(instance).evaluation(instance, placement).objective
+    if instance.intervals == 1:
+        return Claim(Reason.OPTIMAL, placement, objective, objective, solve_s=run.elapsed)
+    return Claim(Reason.FINISHED, placement, objective, solve_s=run.elapsed)
