@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from placewise.models.dilemma import DilemmaInstance
     from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance
     from placewise.models.edgeshard.batches import BatchPlacement
+    from placewise.models.head_migration import HeadMigrationInstance
+    from placewise.models.head_migration.placement import Trajectory
 
 BAR = 24
+#: Intervals shown at most.
+LARGEST_ROWS = 30
 
 
 def draw(console: Console, instance: Any, placement: Any) -> None:
@@ -108,6 +112,29 @@ def draw_widths(console: Console, instance: DilemmaInstance, placement: tuple[tu
         console.print(f"\nquantisation ratio {stored / original:.2%}", soft_wrap=True)
 
 
+def draw_trajectory(console: Console, instance: HeadMigrationInstance, trajectory: Trajectory) -> None:
+    """Draw heads per device over time, a row per interval in which anything moves."""
+    names, shown = instance.cluster.device_names, 0
+    width = max(len(name) for name in names)
+    console.print(f"{'interval':>8}  {'  '.join(f'{name:>{width}}' for name in names)}", soft_wrap=True)
+    for t, now in enumerate(trajectory):
+        if t and now == trajectory[t - 1]:
+            continue
+        if shown == LARGEST_ROWS:
+            console.print(f"{'...':>8}  [dim]and later moves[/dim]", soft_wrap=True)
+            break
+        cells = []
+        for j in range(instance.cluster.size):
+            count = now.heads.count(j)
+            marks = "p" * (now.proj == j) + "f" * (now.ffn == j)
+            cells.append(f"{(str(count) if count else '') + marks or '·':>{width}}")
+        console.print(f"{t:>8}  {'  '.join(cells)}", soft_wrap=True)
+        shown += 1
+    console.print(
+        "\n[dim]heads per device, p projection, f network; rows without moves left out[/dim]", soft_wrap=True
+    )
+
+
 def _span(instance: EdgeShardInstance, first: int, last: int) -> str:
     kinds = [
         (name, len(list(group)))
@@ -122,4 +149,5 @@ PICTURES: dict[str, Callable[..., None]] = {
     "edgeshard-throughput": draw_pipeline,
     "edgeshard-batch": draw_batch,
     "dilemma": draw_widths,
+    "head-migration": draw_trajectory,
 }

@@ -17,6 +17,7 @@ from placewise.instances.formats.common import (
     cluster_document,
     require_shape,
 )
+from placewise.models.cluster import whole_bytes
 from placewise.models.errors import InstanceError
 from placewise.models.head_migration.blocks import HeadTransformer
 from placewise.models.head_migration.data import MAX_INTERVALS, HeadMigrationInstance, Interval
@@ -85,7 +86,9 @@ def build(spec: HeadMigrationSpec) -> HeadMigrationInstance:
         problem=spec.problem,
         cluster=cluster,
         transformer=HeadTransformer(**spec.transformer.model_dump()),
-        memory_bytes=_over_time(memory, (count, size), "memory_bytes"),
+        memory_bytes=whole_bytes(
+            _over_time(memory, (count, size), "memory_bytes"), (count, size), "memory_bytes"
+        ),
         flops_per_s=_over_time(speed, (count, size), "flops_per_s"),
         bandwidth_bytes_per_s=_over_time(links, (count, size, size), "bandwidth_bytes_per_s"),
         controller=0 if spec.controller is None else _device(names, spec.controller, "controller"),

@@ -93,15 +93,15 @@ def delay_tables(instance: DilemmaInstance) -> DelayModel:
         model.add_allowed_assignments(scope, list(dict.fromkeys(rows)))
         terms.append(hop)
     for i in servers:
-        mine = {key: int(costs.storage[key[0], key[2]]) for key in choice if key[1] == i}
+        needs = {key: int(costs.storage[key[0], key[2]]) for key in choice if key[1] == i}
         space = int(costs.capacity[i])
         if instance.printed:
-            model.add_at_most_one([choice[key] for key in mine])
-            for key, need in mine.items():
+            model.add_at_most_one([choice[key] for key in needs])
+            for key, need in needs.items():
                 if need > space:
                     model.add(choice[key] == 0)
         else:
-            model.add(sum(need * choice[key] for key, need in mine.items()) <= space)
+            model.add(sum(need * choice[key] for key, need in needs.items()) <= space)
     if costs.error_budget is not None:
         model.add(
             sum(int(costs.error[layer, b]) * literal for (layer, _, b), literal in choice.items())

@@ -219,10 +219,10 @@ def extract(model: Any) -> Trajectory:
             if time == t:
                 moves[k, j] = round(variable.value or 0.0)
         proj, ffn = (
-            max(model.devices, key=lambda j, choice=choice: choice[t, j].value or 0.0)
+            int(np.argmax([choice[t, j].value or 0.0 for j in model.devices]))
             for choice in (model.proj, model.ffn)
         )
-        before = follow(before, counts, moves, int(proj), int(ffn))
+        before = follow(before, counts, moves, proj, ffn)
         trajectory.append(before)
     return tuple(trajectory)
 

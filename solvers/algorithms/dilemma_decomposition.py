@@ -216,7 +216,8 @@ class Decomposition:
         if self.printed:  # a hop between different widths is free, if there is a link
             same = np.eye(self.widths, dtype=bool)[:, None, :, None]
             away_s = np.where(same | np.isinf(away_s), away_s, 0.0)
-        return away_s + entered_s
+        through_s: Floats = away_s + entered_s
+        return through_s
 
     def error_excess(self, path: Floats) -> float:
         """Return by what share of the budget a path's errors exceed it."""

@@ -98,7 +98,7 @@ def _lowered(instance: DilemmaInstance, weight: NDArray[np.float64]) -> Widths |
     weight = np.where(costs.admissible, weight, np.inf)
     # Of the widths with the least error the lightest.
     least = error == error.min(axis=1, keepdims=True)
-    widths = np.where(least, weight, np.inf).argmin(axis=1)
+    widths: Widths = np.where(least, weight, np.inf).argmin(axis=1)
     if not _keeps(instance, widths):
         return None
     while True:
