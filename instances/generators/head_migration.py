@@ -129,7 +129,7 @@ def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> HeadMigr
         kind = draw.choice(kinds)
     if kind not in kinds:
         raise PlacewiseError(f"kind: expected one of mixed, {', '.join(kinds)}, found {kind!r}")
-    devices, heads, count = draw.choice([(2, 3, 2), (2, 2, 3), (3, 2, 2), (3, 3, 1), (2, 1, 3), (3, 2, 1)])
+    devices, heads, count = draw.choice([(2, 3, 2), (2, 2, 2), (3, 1, 2), (3, 3, 1), (2, 1, 3), (3, 2, 1)])
     transformer = HeadTransformer(
         heads,
         heads * draw.choice([1, 2]),

@@ -88,13 +88,11 @@ def _conserve(instance: DilemmaInstance, model: Any, nodes: list[Any], arcs: lis
     printed = instance.printed
     leaving: dict[Any, list[Any]] = {}
     entering: dict[Any, list[Any]] = {}
-    same: dict[Any, list[Any]] = {}
     other: dict[Any, list[Any]] = {}
     for layer, i, b, j in arcs:
         kinds = [model.flow[layer, i, b, j], *([model.free[layer, i, b, j]] if printed else [])]
         leaving.setdefault((layer, i, b), []).extend(kinds)
         entering.setdefault((layer + 1, j), []).extend(kinds)
-        same.setdefault((layer + 1, j, b), []).append(kinds[0])
         other.setdefault((layer + 1, j, b), []).append(kinds[-1])
     last, assign = model.layers.last(), dict(model.assign.items())
     hosts: dict[Any, list[Any]] = {}
@@ -109,12 +107,7 @@ def _conserve(instance: DilemmaInstance, model: Any, nodes: list[Any], arcs: lis
         rule=lambda _, *host: pyo.quicksum(entering.get(host, [])) == pyo.quicksum(hosts[host]),
     )
     if printed:
-        # (2f): equal widths pay; what flows freely meets another width. A width that the receiver
-        # cannot have leaves nothing of the first kind.
-        model.same_width = pyo.Constraint(
-            list(same),
-            rule=lambda _, *node: pyo.quicksum(same[node]) <= assign.get(node, 0),
-        )
+        # (2f): what flows freely meets another width; paying where widths differ is never better.
         model.other_width = pyo.Constraint(
             list(other),
             rule=lambda _, layer, j, b: (

@@ -1,5 +1,7 @@
 """Each constraint of each model is needed: without it, or turned round, some answer is wrong."""
 
+from functools import cache
+
 import pytest
 
 from placewise.instances import read
@@ -14,8 +16,9 @@ from placewise.solvers.matrix import MatrixRun
 from placewise.solvers.parameters import Parameters
 from placewise.solvers.solve import solve
 
-#: In the model for readers, implied by the others: the flow rows alone force one device per layer.
-REDUNDANT = {("flow", "one_device_per_layer")}
+#: In the model for readers, implied by the others: flow rows alone force one device per layer, and the transport
+#: between the places of projection and network gives each of them one if the other has one.
+REDUNDANT = {("flow", "one_device_per_layer"), ("counts", "one_proj"), ("counts", "one_ffn")}
 
 
 def model_optimum(formulation, instance, mutate):
@@ -31,9 +34,15 @@ def model_optimum(formulation, instance, mutate):
     return load(formulation.extract)(model), matrix.unscaled(float(matrix.cost @ result.values)) / 1e3
 
 
+@cache
+def optimum(instance):
+    """Return what brute force says about a tiny instance, once per process."""
+    return solve(instance, "brute-force", isolate=False)
+
+
 def is_right(instance, answer):
     """Whether an answer is the optimum that brute force finds."""
-    truth = solve(instance, "brute-force", isolate=False)
+    truth = optimum(instance)
     if answer is None or truth.objective is None:
         return answer is None and truth.objective is None
     placement, objective = answer
@@ -55,9 +64,15 @@ def constraint_names(problem, formulation):
     return sorted(names)
 
 
-def instances(problem, count):
+@cache
+def tiny(problem, seed):
+    """Return an instance of each kind in turn, the same object every time."""
     kinds = ("sparse", "tight", "loose", "one-byte", "equal")
-    return [generate(problem, "tiny", seed=seed, kind=kinds[seed % len(kinds)]) for seed in range(count)]
+    return generate(problem, "tiny", seed=seed, kind=kinds[seed % len(kinds)])
+
+
+def instances(problem, count):
+    return (tiny(problem, seed) for seed in range(count))
 
 
 def cases():
