@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import frexp, isfinite
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.dilemma.cost import delay_costs
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from placewise.models.dilemma.placement import Placement
 
 MILLISECONDS = 1e3
+MARGIN = 1e-6
 
 
 def textbook_ilp(  # noqa: PLR0912 - the paper's list of constraints
@@ -77,14 +78,24 @@ def textbook_ilp(  # noqa: PLR0912 - the paper's list of constraints
             problem += pulp.lpSum(x[key] for key, need in needs.items() if need > space) <= 0, f"storage_{i}"
         else:
             problem += (
-                pulp.lpSum(need * x[key] for key, need in needs.items()) <= space,
+                _at_most(pulp, [(need, x[key]) for key, need in needs.items()], space),
                 f"storage_{i}",
             )  # (2e)
     if costs.error_budget is not None:
-        errors = [int(costs.error[layer, b]) * variable for (layer, _, b), variable in x.items()]
-        problem += pulp.lpSum(errors) <= costs.error_budget, "error_budget"  # (2g)
+        errors = [(int(costs.error[layer, b]), variable) for (layer, _, b), variable in x.items()]
+        problem += _at_most(pulp, errors, costs.error_budget), "error_budget"  # (2g)
     problem.setObjective(pulp.lpSum(delay))
     return problem, x
+
+
+def _at_most(pulp: Any, terms: list[tuple[int, Any]], limit: int) -> Any:
+    """Return a knapsack row with coefficients up to 1024: with 1e7 in a row CBC calls feasible instances infeasible.
+
+    PuLP writes 12 digits, so a scaled row gets a margin, which is less than a unit for sizes up to 1e9.
+    """
+    scale = 2.0 ** min(10 - frexp(max(size for size, _ in terms))[1], 0)
+    margin = MARGIN if scale < 1 else 0.0
+    return pulp.lpSum(size * scale * variable for size, variable in terms) <= limit * scale + margin
 
 
 def extract(x: dict[tuple[int, int, int], Any]) -> Placement:
