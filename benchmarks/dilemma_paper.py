@@ -84,16 +84,16 @@ def main() -> int:
     compute = sweep("compute_scale", COMPUTE_SCALES, options)
     if options.output:
         options.output.mkdir(parents=True, exist_ok=True)
-        for number, series, label, log in (
-            (5, links, "slowest link, Mbps", "xy"),
-            (6, compute, "speed of the servers, relative", "xy"),
+        for number, series, label in (
+            (5, links, "slowest link, Mbps"),
+            (6, compute, "speed of the servers, relative"),
         ):
             drawing = pictures.lines(
                 {f"optimum, {options.servers} servers": series},
                 title=f"OPT-350m: delay of {options.runs} draws (Fig. {number})",
                 x_label=label,
                 y_label="mean delay, s",
-                log=log,
+                log="xy",
             )
             pictures.save(drawing, str(options.output / f"dilemma-figure-{number}.svg"))
     loophole(options)

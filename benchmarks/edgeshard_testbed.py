@@ -17,14 +17,14 @@ import numpy as np
 
 from placewise.instances.catalogue import transformer
 from placewise.instances.generators.edgeshard import paper_testbed
-from placewise.models.edgeshard.batches import EdgeShardBatchInstance
+from placewise.instances.generators.edgeshard_batch import with_batches
 from placewise.models.edgeshard.cost import roofline_time_s
 from placewise.models.edgeshard.schedule import simulate
 from placewise.solvers.solve import solve
 
 if TYPE_CHECKING:
     from placewise.models.cluster import Cluster
-    from placewise.models.edgeshard import EdgeShardInstance
+    from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance
     from placewise.models.edgeshard.batches import BatchPlacement
 
 GIB = 2**30
@@ -91,19 +91,8 @@ def setting(
     latency = replace(
         base, cluster=cluster, source=index, compute_time_s=roofline_time_s(base.layers, cluster)
     )
-    layers = tuple(transformer(model).layers(separate_cache=True))
     sizes = tuple(range(1, LARGEST_BATCH + 1))
-    batches = EdgeShardBatchInstance(
-        name=base.name,
-        problem="edgeshard-batch",
-        cluster=cluster,
-        layers=layers,
-        batch_sizes=sizes,
-        compute_time_s=np.stack([roofline_time_s(layers, cluster, size) for size in sizes]),
-        source=index,
-        return_bytes=base.return_bytes,
-    )
-    return Setting(latency, batches)
+    return Setting(latency, with_batches(latency, transformer(model), sizes, name=base.name))
 
 
 def latency_ms(problem: Setting, method: str | None) -> float | None:

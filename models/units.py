@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+#: The unit of the declarative models' objectives, per second.
+MILLISECONDS = 1e3
 #: Ticks in the reference time of an instance, as a power of two: a relative rounding of 2**-41 per entry.
 RESOLUTION_BITS = 40
 #: No placement costs more ticks than this power of two, so that sums fit a solver's 64-bit integers.

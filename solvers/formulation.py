@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.models.lazy import load
 from placewise.models.problem import Formulation, problem_of
+from placewise.models.units import MILLISECONDS
 from placewise.solvers.lowering import lower
 from placewise.solvers.matrix import MatrixResult, MatrixRun
 from placewise.solvers.result import Claim, Reason
@@ -14,9 +15,6 @@ from placewise.solvers.result import Claim, Reason
 if TYPE_CHECKING:
     from placewise.solvers.method import Method
     from placewise.solvers.run import Run
-
-#: The models' objective unit, milliseconds, in the problem's unit, seconds.
-SECONDS = 1e-3
 
 
 def run_formulation(instance: Any, method: Method, run: Run) -> Claim:
@@ -71,7 +69,7 @@ def _solve_once(
         run.report(objective=seconds(float(matrix.cost @ values)), placement=placement_of(values))
 
     def seconds(objective: float) -> float:
-        return matrix.unscaled(objective) * SECONDS
+        return matrix.unscaled(objective) / MILLISECONDS
 
     result: MatrixResult = minimise(
         matrix,

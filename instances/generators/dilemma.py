@@ -8,12 +8,12 @@ from typing import Any, cast
 
 import numpy as np
 
+from placewise.instances.generators.common import MBPS, pick_kind, symmetric
 from placewise.instances.shipped import DATA
 from placewise.models.cluster import Cluster
 from placewise.models.dilemma.data import DilemmaInstance, Mode, QuantizableLayer
 from placewise.models.errors import PlacewiseError
 
-MBPS = 1e6 / 8
 #: A decoder layer of OPT-350m: hidden size 1024, feed-forward 4096, biases and norms included.
 OPT_LAYER = QuantizableLayer("decoder", 25.17e6, 12_596_224, 1024.0)
 #: A block of SmolLM2-135M: width 576, feed-forward 1536, 9 heads, 3 of them for keys and values.
@@ -164,7 +164,7 @@ def _on_servers(
         cluster=Cluster(
             device_names=tuple(f"server-{j}" for j in range(servers)),
             memory_bytes=np.array(storage),
-            bandwidth_bytes_per_s=np.triu(bandwidth, 1) + np.triu(bandwidth, 1).T,
+            bandwidth_bytes_per_s=symmetric(bandwidth),
             latency_s=np.zeros((servers, servers)),
             flops_per_s=np.array(speed),
         ),
@@ -195,12 +195,8 @@ def tiny(*, kind: str = "mixed", mode: str = "", seed: int, name: str | None = N
     name : str, optional
         Name of the instance.
     """
-    kinds = ("tight", "one-byte", "sparse", "equal", "loose")
     draw = random.Random(seed)  # noqa: S311
-    if kind == "mixed":
-        kind = draw.choice(kinds)
-    if kind not in kinds:
-        raise PlacewiseError(f"kind: expected one of mixed, {', '.join(kinds)}, found {kind!r}")
+    kind = pick_kind(draw, kind)
     mode = mode or draw.choice(["corrected", "corrected", "as-printed"])
     count = draw.randint(2, 4)
     size = draw.randint(2, 4) if mode == "corrected" else draw.randint(max(count - 1, 2), 4)

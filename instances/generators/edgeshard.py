@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.instances.catalogue import device_type, transformer
+from placewise.instances.generators.common import MBPS, pick_kind, symmetric
 from placewise.models.cluster import Cluster
 from placewise.models.edgeshard.cost import roofline_time_s
 from placewise.models.edgeshard.data import EdgeShardInstance
@@ -18,7 +19,6 @@ from placewise.models.workload import Layer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MBPS = 1e6 / 8
 LATENCY = "edgeshard-latency"
 #: The testbed of Section V-A: 12 AGX Orin, 2 Orin NX, 1 RTX 3090; the first device is the source.
 TESTBED = (("agx", "jetson-agx-orin-32gb", 12), ("nx", "jetson-orin-nx-16gb", 2), ("rtx3090", "rtx-3090", 1))
@@ -156,7 +156,7 @@ def tight(
         cluster=Cluster(
             device_names=tuple(f"device-{j}" for j in range(devices)),
             memory_bytes=np.array(memory),
-            bandwidth_bytes_per_s=np.triu(bandwidth, 1) + np.triu(bandwidth, 1).T,
+            bandwidth_bytes_per_s=symmetric(bandwidth),
             latency_s=np.zeros((devices, devices)),
         ),
         layers=tuple(Layer(f"layer-{i}", size, 16384.0) for i, size in enumerate(need)),
@@ -185,12 +185,8 @@ def tiny(
     name : str, optional
         Name of the instance.
     """
-    kinds = ("tight", "one-byte", "sparse", "equal", "loose")
     draw = random.Random(seed)  # noqa: S311
-    if kind == "mixed":
-        kind = draw.choice(kinds)
-    if kind not in kinds:
-        raise PlacewiseError(f"kind: expected one of mixed, {', '.join(kinds)}, found {kind!r}")
+    kind = pick_kind(draw, kind)
     size, count = draw.randint(2, 5), draw.randint(2, 6)
     # Memory in units of all magnitudes, so that one byte is sometimes 1 of 10 and sometimes 1 of 1e10.
     unit = draw.choice([1, 1, 1000, 809_533_440])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,10 @@ from placewise.instances.generators import edgeshard
 from placewise.models.edgeshard.batches import EdgeShardBatchInstance
 from placewise.models.edgeshard.cost import roofline_time_s
 from placewise.models.errors import PlacewiseError
+
+if TYPE_CHECKING:
+    from placewise.models.edgeshard.data import EdgeShardInstance
+    from placewise.models.workload import Transformer
 
 BATCH = "edgeshard-batch"
 THROUGHPUT = "edgeshard-throughput"
@@ -52,17 +57,31 @@ def paper_testbed(
         seed=seed,
         sequence_length=sequence_length,
     )
-    layers = tuple(transformer(model).layers(sequence_length=sequence_length, separate_cache=True))
+    return with_batches(
+        base, transformer(model), sizes, sequence_length=sequence_length, name=name or f"{base.name}-batch"
+    )
+
+
+def with_batches(
+    base: EdgeShardInstance,
+    model: Transformer,
+    batch_sizes: tuple[int, ...],
+    *,
+    sequence_length: int = 128,
+    name: str,
+) -> EdgeShardBatchInstance:
+    """Return an instance's cluster and source with the batch size of a model left open, times from peak rates."""
+    layers = tuple(model.layers(sequence_length=sequence_length, separate_cache=True))
     return EdgeShardBatchInstance(
-        name=name or f"{base.name}-batch",
+        name=name,
         problem=BATCH,
         cluster=base.cluster,
         layers=layers,
-        batch_sizes=sizes,
-        compute_time_s=np.stack([roofline_time_s(layers, base.cluster, size) for size in sizes]),
+        batch_sizes=batch_sizes,
+        compute_time_s=np.stack([roofline_time_s(layers, base.cluster, size) for size in batch_sizes]),
         source=base.source,
         return_bytes=base.return_bytes,
-        description=f"{base.description}; batch sizes {batch_sizes}",
+        description=f"{base.description}; batch sizes {','.join(map(str, batch_sizes))}",
         reference="EdgeShard, Sections V-A and VII",
     )
 

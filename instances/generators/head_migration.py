@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from placewise.instances.generators.common import MBPS, pick_kind, symmetric
 from placewise.models.cluster import Cluster
-from placewise.models.errors import PlacewiseError
 from placewise.models.head_migration.blocks import HeadTransformer, block_demands
 from placewise.models.head_migration.data import HeadMigrationInstance, Interval
 
-GBPS = 1e9 / 8
+GBPS = 1e3 * MBPS
 
 
 def network(
@@ -73,7 +73,7 @@ def network(
     links = np.array(
         [[draw.uniform(low_gbps, high_gbps) * GBPS for _ in range(devices)] for _ in range(devices)]
     )
-    links = np.triu(links, 1) + np.triu(links, 1).T
+    links = symmetric(links)
     over_time = np.tile(speed, (intervals, 1))
     for j in range(devices):
         t = 0
@@ -123,12 +123,8 @@ def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> HeadMigr
     name : str, optional
         Name of the instance.
     """
-    kinds = ("tight", "one-byte", "sparse", "equal", "loose")
     draw = random.Random(seed)  # noqa: S311
-    if kind == "mixed":
-        kind = draw.choice(kinds)
-    if kind not in kinds:
-        raise PlacewiseError(f"kind: expected one of mixed, {', '.join(kinds)}, found {kind!r}")
+    kind = pick_kind(draw, kind)
     devices, heads, count = draw.choice([(2, 3, 2), (2, 2, 2), (3, 1, 2), (3, 3, 1), (2, 1, 3), (3, 2, 1)])
     transformer = HeadTransformer(
         heads,

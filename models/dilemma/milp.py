@@ -12,12 +12,11 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.dilemma.cost import delay_costs
+from placewise.models.units import MILLISECONDS
 
 if TYPE_CHECKING:
     from placewise.models.dilemma.data import DilemmaInstance
     from placewise.models.dilemma.placement import Placement
-
-MILLISECONDS = 1e3
 
 
 def delay_milp(instance: DilemmaInstance) -> Any:

@@ -10,12 +10,12 @@ from math import frexp, isfinite
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.dilemma.cost import delay_costs
+from placewise.models.units import MILLISECONDS
 
 if TYPE_CHECKING:
     from placewise.models.dilemma.data import DilemmaInstance
     from placewise.models.dilemma.placement import Placement
 
-MILLISECONDS = 1e3
 MARGIN = 1e-6
 
 

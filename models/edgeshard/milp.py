@@ -11,7 +11,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.edgeshard.cost import time_tables
-from placewise.models.units import common_unit
+from placewise.models.units import MILLISECONDS, common_unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from placewise.models.edgeshard.cost import TimeTables
     from placewise.models.edgeshard.data import EdgeShardInstance
     from placewise.models.edgeshard.placement import Placement
-
-MILLISECONDS = 1e3
 
 
 def latency_milp(instance: EdgeShardInstance) -> Any:

@@ -14,13 +14,13 @@ import numpy as np
 
 from placewise.models.head_migration.cost import capacities, head_costs
 from placewise.models.head_migration.data import Interval
+from placewise.models.units import MILLISECONDS
 
 if TYPE_CHECKING:
     from placewise.models.head_migration.cost import HeadCosts
     from placewise.models.head_migration.data import HeadMigrationInstance
     from placewise.models.head_migration.placement import Trajectory
 
-MILLISECONDS = 1e3
 PROJ, FFN = 1, 2
 
 
@@ -212,17 +212,16 @@ def extract(model: Any) -> Trajectory:
     instance: HeadMigrationInstance = model.instance
     before, trajectory = instance.initial, []
     size = instance.cluster.size
+    moves = np.zeros((instance.intervals, size, size), dtype=np.int64)
+    for key, variable in model.move_count.items():
+        moves[key] = round(variable.value or 0.0)
     for t in model.intervals:
         counts = np.array([round(model.count[t, j].value or 0.0) for j in model.devices])
-        moves = np.zeros((size, size), dtype=np.int64)
-        for (time, k, j), variable in model.move_count.items():
-            if time == t:
-                moves[k, j] = round(variable.value or 0.0)
         proj, ffn = (
             int(np.argmax([choice[t, j].value or 0.0 for j in model.devices]))
             for choice in (model.proj, model.ffn)
         )
-        before = follow(before, counts, moves, proj, ffn)
+        before = follow(before, counts, moves[t], proj, ffn)
         trajectory.append(before)
     return tuple(trajectory)
 
@@ -247,6 +246,9 @@ def start(model: Any, trajectory: Trajectory) -> None:
     instance: HeadMigrationInstance = model.instance
     costs, before = head_costs(instance), instance.initial
     size = instance.cluster.size
+    moved = {
+        name: np.zeros((len(trajectory), size, size), dtype=np.int64) for name in ("count", "proj", "ffn")
+    }
     for t, now in enumerate(trajectory):
         counts = np.bincount(now.heads, minlength=size)
         for j in model.devices:
@@ -255,27 +257,15 @@ def start(model: Any, trajectory: Trajectory) -> None:
             model.proj[t, j].set_value(int(now.proj == j))
             model.ffn[t, j].set_value(int(now.ffn == j))
         model.last[t].set_value(MILLISECONDS * costs.heads_s(t, counts, now.proj))
-        for (time, q, r), variable in model.both.items():
-            if time == t:
-                variable.set_value(int((q, r) == (now.proj, now.ffn)))
         if before is not None:
-            moved = np.zeros((size, size), dtype=np.int64)
-            np.add.at(moved, (np.array(before.heads), np.array(now.heads)), 1)
-            for name, matrix in (
-                ("count", moved),
-                ("proj", _one(size, before.proj, now.proj)),
-                ("ffn", _one(size, before.ffn, now.ffn)),
-            ):
-                for (time, k, j), variable in model.component(f"move_{name}").items():
-                    if time == t:
-                        variable.set_value(int(matrix[k, j]))
+            np.add.at(moved["count"][t], (np.array(before.heads), np.array(now.heads)), 1)
+            moved["proj"][t, before.proj, now.proj] = moved["ffn"][t, before.ffn, now.ffn] = 1
         before = now
-
-
-def _one(size: int, k: int, j: int) -> Any:
-    matrix = np.zeros((size, size), dtype=np.int64)
-    matrix[k, j] = 1
-    return matrix
+    for (t, q, r), variable in model.both.items():
+        variable.set_value(int((q, r) == (trajectory[t].proj, trajectory[t].ffn)))
+    for name, values in moved.items():
+        for key, variable in model.component(f"move_{name}").items():
+            variable.set_value(int(values[key]))
 
 
 def tighten(model: Any, trajectory: Trajectory) -> bool:  # noqa: ARG001 - what a formulation has

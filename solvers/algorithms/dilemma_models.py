@@ -6,7 +6,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from placewise.models.dilemma.cpsat import delay_tables
-from placewise.models.dilemma.textbook import MILLISECONDS, extract, textbook_ilp
+from placewise.models.dilemma.textbook import extract, textbook_ilp
+from placewise.models.units import MILLISECONDS
 from placewise.solvers.algorithms.edgeshard_cpsat import solve_ticks
 from placewise.solvers.backends.cbc import proven_bound, run_cbc
 from placewise.solvers.result import Claim, Reason

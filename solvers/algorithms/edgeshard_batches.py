@@ -47,43 +47,6 @@ def largest_batch(instance: EdgeShardBatchInstance, run: Run) -> Claim:
     return _largest(instance, run, lambda size: _pipeline(instance, size, run))
 
 
-def edge_solo(instance: EdgeShardBatchInstance, run: Run) -> Claim:
-    """Edge-Solo with the largest batch that fits."""
-    return _largest(
-        instance, run, lambda size: edgeshard_baselines.edge_solo(instance.at(size), _part(run, size))
-    )
-
-
-def cloud_edge_even(instance: EdgeShardBatchInstance, run: Run) -> Claim:
-    """Cloud-Edge-Even with the largest batch that fits."""
-    return _largest(
-        instance, run, lambda size: edgeshard_baselines.cloud_edge_even(instance.at(size), _part(run, size))
-    )
-
-
-def cloud_edge_nearest(instance: EdgeShardBatchInstance, run: Run) -> Claim:
-    """Take the split nearest to even with the largest batch that fits."""
-    return _largest(
-        instance,
-        run,
-        lambda size: edgeshard_baselines.cloud_edge_nearest(instance.at(size), _part(run, size)),
-    )
-
-
-def edgeshard_even(instance: EdgeShardBatchInstance, run: Run) -> Claim:
-    """EdgeShard-Even with the largest batch that fits."""
-    return _largest(
-        instance, run, lambda size: edgeshard_baselines.edgeshard_even(instance.at(size), _part(run, size))
-    )
-
-
-def cloud_edge_opt(instance: EdgeShardBatchInstance, run: Run) -> Claim:
-    """Cloud-Edge-Opt with the largest batch that fits."""
-    return _largest(
-        instance, run, lambda size: edgeshard_baselines.cloud_edge_opt(instance.at(size), _part(run, size))
-    )
-
-
 def _largest(instance: EdgeShardBatchInstance, run: Run, solve: Callable[[int], Claim]) -> Claim:
     claim = Claim(Reason.FINISHED)
     for size in reversed(instance.batch_sizes):
@@ -93,6 +56,24 @@ def _largest(instance: EdgeShardBatchInstance, run: Run, solve: Callable[[int], 
                 Reason.FINISHED, (size, claim.placement), claim.objective / size, solve_s=run.elapsed
             )
     return Claim(Reason.FINISHED, message=claim.message, solve_s=run.elapsed)
+
+
+def _with_largest_batch(
+    baseline: Callable[[EdgeShardInstance, Run], Claim],
+) -> Callable[[EdgeShardBatchInstance, Run], Claim]:
+    """Return a baseline of one batch size as one that takes the largest batch that fits."""
+
+    def run(instance: EdgeShardBatchInstance, run: Run) -> Claim:
+        return _largest(instance, run, lambda size: baseline(instance.at(size), _part(run, size)))
+
+    return run
+
+
+edge_solo = _with_largest_batch(edgeshard_baselines.edge_solo)
+cloud_edge_even = _with_largest_batch(edgeshard_baselines.cloud_edge_even)
+cloud_edge_nearest = _with_largest_batch(edgeshard_baselines.cloud_edge_nearest)
+cloud_edge_opt = _with_largest_batch(edgeshard_baselines.cloud_edge_opt)
+edgeshard_even = _with_largest_batch(edgeshard_baselines.edgeshard_even)
 
 
 def _pipeline(instance: EdgeShardBatchInstance, batch_size: int, run: Run) -> Claim:

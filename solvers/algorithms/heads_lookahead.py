@@ -64,6 +64,7 @@ class Horizon:
         #: Heads per device of each state, shape (S, M).
         self.counts = np.diff(edges, axis=1) - 1
         self.index = {row.tobytes(): s for s, row in enumerate(self.counts)}
+        self._tables: dict[int, Floats] = {}
         self.explicit = len(self.counts) <= LARGEST_EXPLICIT
         #: By pair of devices: the states where one more head is on the second and one less on the first.
         self.moved = {(k, j): self._moved(k, j) for k in range(size) for j in range(size) if k != j}
@@ -129,12 +130,16 @@ class Horizon:
                 return values
 
     def _transports(self, t: int) -> Floats:
+        """Return all transports of an interval, which both walks read."""
+        if t in self._tables:
+            return self._tables[t]
         table = np.full((len(self.counts), len(self.counts)), np.inf)
         for s, counts in enumerate(self.counts):
             for e, room in enumerate(self.counts):
                 moved = transport(counts, room, self.costs.move_s[t, 0])
                 if moved is not None:
                     table[s, e] = moved[0]
+        self._tables[t] = table
         return table
 
     def others_moved(self, values: Floats, t: int) -> Floats:

@@ -1,0 +1,34 @@
+"""What the generators share: links, and the kinds of tiny instances."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from placewise.models.errors import PlacewiseError
+
+if TYPE_CHECKING:
+    import random
+
+    from numpy.typing import NDArray
+
+#: Megabits per second, in bytes per second.
+MBPS = 1e6 / 8
+#: Of the tiny instances: what each exercises is said by its generator.
+KINDS = ("tight", "one-byte", "sparse", "equal", "loose")
+
+
+def symmetric(links: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return links that are as fast in both directions: those above the diagonal, mirrored."""
+    upper = np.triu(links, 1)
+    return np.asarray(upper + upper.T, dtype=np.float64)
+
+
+def pick_kind(draw: random.Random, kind: str) -> str:
+    """Return a kind of tiny instance, one of them by chance for ``mixed``, or say which ones there are."""
+    if kind == "mixed":
+        kind = draw.choice(KINDS)
+    if kind not in KINDS:
+        raise PlacewiseError(f"kind: expected one of mixed, {', '.join(KINDS)}, found {kind!r}")
+    return kind
