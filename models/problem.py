@@ -247,6 +247,13 @@ PROBLEMS: dict[str, Problem] = {
                 tighten=f"{_HEADS}.milp:tighten",
                 summary="equal heads counted per device, moves as transports; any horizon",
             ),
+            "textbook": Formulation(
+                build=f"{_HEADS}.textbook:block_milp",
+                extract=f"{_HEADS}.textbook:extract",
+                start=f"{_HEADS}.textbook:start",
+                tighten=f"{_HEADS}.milp:tighten",
+                summary="the paper's statement, one variable per block and device, each product linearised",
+            ),
         },
     ),
 }

@@ -30,6 +30,7 @@ class TransformerSpec(Part):
     """The layer and how it is read."""
 
     heads: Annotated[int, Field(ge=1, le=4096)]
+    kv_heads: Annotated[int, Field(ge=1, le=4096)] | None = None
     embedding_dim: Positive
     bytes_per_parameter: Annotated[int, Field(ge=1, le=16)] = 4
     prompt_tokens: Annotated[int, Field(ge=0, le=2**24)] = 64
@@ -113,10 +114,9 @@ def _initial(spec: HeadMigrationSpec, names: tuple[str, ...]) -> tuple[Interval 
     stated = spec.initial_placement
     if stated is None:
         return None, None
-    if len(stated.heads) != spec.transformer.heads:
-        raise InstanceError(
-            "initial_placement.heads", f"expected {spec.transformer.heads} devices, found {len(stated.heads)}"
-        )
+    units = spec.transformer.kv_heads or spec.transformer.heads
+    if len(stated.heads) != units:
+        raise InstanceError("initial_placement.heads", f"expected {units} devices, found {len(stated.heads)}")
     heads = tuple(
         _device(names, name, f"initial_placement.heads[{i}]") for i, name in enumerate(stated.heads)
     )

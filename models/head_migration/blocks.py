@@ -19,6 +19,9 @@ class HeadTransformer:
     ----------
     heads, embedding_dim : int
         ``H`` identical heads and ``D``; a head is ``d = D / H`` wide.
+    kv_heads : int or None
+        Groups of heads that share keys and values (grouped-query attention, not in the paper); a group is then what
+        is placed. None: each head has its own.
     bytes_per_parameter : int
         ``b``.
     prompt_tokens : int
@@ -46,6 +49,7 @@ class HeadTransformer:
     kv: str = "table"
     execution: str = "full"
     parameters_in_memory: bool = False
+    kv_heads: int | None = None
 
     def __post_init__(self) -> None:
         for key in ("heads", "embedding_dim", "bytes_per_parameter"):
@@ -55,6 +59,10 @@ class HeadTransformer:
             raise InstanceError(
                 "transformer.embedding_dim",
                 f"expected a multiple of the {self.heads} heads, found {self.embedding_dim}",
+            )
+        if self.kv_heads is not None and (self.kv_heads < 1 or self.heads % self.kv_heads):
+            raise InstanceError(
+                "transformer.kv_heads", f"expected a divisor of the {self.heads} heads, found {self.kv_heads}"
             )
         if self.prompt_tokens < 0:
             raise InstanceError("transformer.prompt_tokens", f"expected >= 0, found {self.prompt_tokens}")
@@ -67,6 +75,11 @@ class HeadTransformer:
                 raise InstanceError(
                     f"transformer.{key}", f"expected {' or '.join(known)}, found {getattr(self, key)!r}"
                 )
+
+    @property
+    def units(self) -> int:
+        """How many equal heads, or groups of heads, are placed."""
+        return self.heads if self.kv_heads is None else self.kv_heads
 
 
 @dataclass(frozen=True)
@@ -89,7 +102,7 @@ class BlockDemand:
 
 
 def block_demands(transformer: HeadTransformer, length: int) -> tuple[BlockDemand, BlockDemand, BlockDemand]:
-    """Return the demands of a head, the projection and the feed-forward network (Table I).
+    """Return the demands of a head (or group of heads), the projection and the feed-forward network (Table I).
 
     Parameters
     ----------
@@ -100,20 +113,21 @@ def block_demands(transformer: HeadTransformer, length: int) -> tuple[BlockDeman
     """
     embedding, size = transformer.embedding_dim, transformer.bytes_per_parameter
     width = embedding // transformer.heads
+    group = transformer.heads // transformer.units  # queries per key and value, 1 in the paper
     generated = max(length - transformer.prompt_tokens, 0)
     cache_bytes = generated * embedding * size if transformer.kv == "table" else 2 * length * width * size
     if transformer.execution == "full":
         computed = length
-        head_flops = 3 * length * embedding * width + length**2 * width
+        head_flops = (group + 2) * length * embedding * width + group * length**2 * width
     else:
         computed = 1
-        head_flops = 3 * embedding * width + 2 * length * width
+        head_flops = (group + 2) * embedding * width + 2 * group * length * width
     weight_bytes = embedding**2 * size if transformer.parameters_in_memory else 0
     return (
         BlockDemand(
-            3 * length * width * size + 3 * embedding * width * size + cache_bytes,
+            (group + 2) * (length + embedding) * width * size + cache_bytes,
             float(head_flops),
-            computed * width * size,
+            computed * group * width * size,
         ),
         BlockDemand(
             length * embedding * size + weight_bytes,

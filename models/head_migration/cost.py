@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
+#: Kinds of blocks, in the order of the tables.
+HEAD, PROJ, FFN = range(3)
+
+
+def parts(instance: HeadMigrationInstance) -> tuple[int, ...]:
+    """Return the kind of each block: the heads, then projection and network."""
+    return (HEAD,) * instance.transformer.units + (PROJ, FFN)
+
+
 @dataclass(frozen=True, eq=False)
 class HeadCosts:
     """All numbers of an instance; times are multiples of a tick, infinite without a link.
@@ -29,6 +38,10 @@ class HeadCosts:
         Bytes of a head, the projection, the network in each interval (Table I).
     slope_s, fixed_s : ndarray, shape (T, M, M)
         ``n`` heads on device j with the projection on q take ``slope[j,q] n + fixed[j,q]`` (3, 5, 6).
+    compute_s : ndarray, shape (T, 3, M)
+        A head, the projection, the network on a device (5).
+    message_s : ndarray, shape (T, 2, M, M)
+        From a head to the projection (3), from there to the network (4).
     after_s : ndarray, shape (T, M, M)
         Projection on q, its message, network on r (4, 5).
     move_s : ndarray, shape (T, 3, M, M)
@@ -42,6 +55,8 @@ class HeadCosts:
     memory: NDArray[np.int64]
     slope_s: Floats
     fixed_s: Floats
+    compute_s: Floats
+    message_s: Floats
     after_s: Floats
     move_s: Floats
     weight: float
@@ -57,7 +72,7 @@ class HeadCosts:
 @lru_cache(maxsize=16)
 def head_costs(instance: HeadMigrationInstance) -> HeadCosts:
     """Return the tables behind Table I and (1)-(7) (kept for instances in use)."""
-    count, size, heads = instance.intervals, instance.cluster.size, instance.transformer.heads
+    count, size, heads = instance.intervals, instance.cluster.size, instance.transformer.units
     demands = [block_demands(instance.transformer, instance.length(t)) for t in range(-1, count)]
     memory = np.array([[block.memory_bytes for block in blocks] for blocks in demands], dtype=np.int64)
     now = demands[1:]
@@ -77,12 +92,13 @@ def head_costs(instance: HeadMigrationInstance) -> HeadCosts:
     compute_s = [column(part, "flops")[:, None] / instance.flops_per_s for part in range(3)]
     sent_s = transfer_s(column(0, "message_bytes"))
     own_s = np.broadcast_to(compute_s[0][:, :, None], sent_s.shape)
+    onward_s = transfer_s(column(1, "message_bytes"))
     slope_s, fixed_s = own_s + sent_s, np.zeros_like(sent_s)
     if instance.overlap:  # the slower of computing and sending paces the heads
         slope_s, fixed_s = np.maximum(own_s, sent_s), np.minimum(own_s, sent_s)
     if instance.input_from_controller:
-        fixed_s = fixed_s + transfer_s(column(1, "message_bytes"))[:, instance.controller, :, None]
-    after_s = compute_s[1][:, :, None] + transfer_s(column(1, "message_bytes")) + compute_s[2][:, None, :]
+        fixed_s = fixed_s + onward_s[:, instance.controller, :, None]
+    after_s = compute_s[1][:, :, None] + onward_s + compute_s[2][:, None, :]
     move_s = np.stack([transfer_s(memory[:-1, part].astype(np.float64)) for part in range(3)], axis=1)
     weight = float(instance.tokens_per_interval if instance.policy == "lookahead" else 1)
     finite = [np.where(np.isfinite(table), table, 0.0) for table in (slope_s, fixed_s, after_s, move_s)]
@@ -97,6 +113,8 @@ def head_costs(instance: HeadMigrationInstance) -> HeadCosts:
         memory=memory[1:],
         slope_s=to_ticks(slope_s, tick_s),
         fixed_s=to_ticks(fixed_s, tick_s),
+        compute_s=to_ticks(np.stack(compute_s, axis=1), tick_s),
+        message_s=to_ticks(np.stack([sent_s, onward_s], axis=1), tick_s),
         after_s=to_ticks(after_s, tick_s),
         move_s=to_ticks(move_s, tick_s),
         weight=weight,
@@ -115,6 +133,6 @@ def capacities(instance: HeadMigrationInstance, interval: int) -> dict[tuple[int
     for p in (0, 1):
         for f in (0, 1):
             left = budget - p * proj - f * ffn
-            fit = np.full_like(left, instance.transformer.heads) if head == 0 else left // max(head, 1)
-            table[p, f] = np.where(left < 0, -1, np.minimum(fit, instance.transformer.heads))
+            fit = np.full_like(left, instance.transformer.units) if head == 0 else left // max(head, 1)
+            table[p, f] = np.where(left < 0, -1, np.minimum(fit, instance.transformer.units))
     return table

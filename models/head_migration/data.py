@@ -116,9 +116,9 @@ class HeadMigrationInstance:
             raise InstanceError("policy", f"expected lookahead or myopic, found {self.policy!r}")
         if self.initial is not None:
             devices = (*self.initial.heads, self.initial.proj, self.initial.ffn)
-            if len(self.initial.heads) != self.transformer.heads or not all(0 <= j < size for j in devices):
+            if len(self.initial.heads) != self.transformer.units or not all(0 <= j < size for j in devices):
                 raise InstanceError(
-                    "initial_placement", f"expected devices of {self.transformer.heads} heads, proj and ffn"
+                    "initial_placement", f"expected devices of {self.transformer.units} heads, proj and ffn"
                 )
 
     @property

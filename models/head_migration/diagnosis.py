@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def diagnose(instance: HeadMigrationInstance) -> str | None:
     """Return why no trajectory can exist, or None where no simple reason shows it; every reason is a proof."""
-    costs, heads = head_costs(instance), instance.transformer.heads
+    costs, heads = head_costs(instance), instance.transformer.units
     for t in range(instance.intervals):
         budget = instance.memory_bytes[t]
         for part, block in enumerate(("a head", "the projection", "the network")):

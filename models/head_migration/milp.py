@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from placewise.models.head_migration.cost import capacities, head_costs
+from placewise.models.head_migration.cost import FFN, HEAD, PROJ, capacities, head_costs
 from placewise.models.head_migration.data import Interval
 from placewise.models.units import MILLISECONDS
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from placewise.models.head_migration.cost import HeadCosts
     from placewise.models.head_migration.data import HeadMigrationInstance
     from placewise.models.head_migration.placement import Trajectory
-
-PROJ, FFN = 1, 2
 
 
 def horizon_milp(instance: HeadMigrationInstance) -> Any:
@@ -40,7 +38,7 @@ def horizon_milp(instance: HeadMigrationInstance) -> Any:
     """
     import pyomo.environ as pyo
 
-    costs, heads = head_costs(instance), instance.transformer.heads
+    costs, heads = head_costs(instance), instance.transformer.units
     model = pyo.ConcreteModel(name=instance.name)
     model.instance = instance
     model.intervals = pyo.RangeSet(0, instance.intervals - 1)
@@ -65,8 +63,8 @@ def horizon_milp(instance: HeadMigrationInstance) -> Any:
     model.in_use = pyo.Constraint(
         model.intervals, model.devices, rule=lambda m, t, j: m.count[t, j] <= heads * m.used[t, j]
     )
-    _memory(model, instance)
-    _head_delay(model, instance, costs)
+    memory_rows(model, instance)
+    head_delay_rows(model, instance, costs)
     _following(model, costs)
     migration = _moves(model, instance, costs)
     after = pyo.quicksum(
@@ -77,7 +75,7 @@ def horizon_milp(instance: HeadMigrationInstance) -> Any:
     return model
 
 
-def _memory(model: Any, instance: HeadMigrationInstance) -> None:
+def memory_rows(model: Any, instance: HeadMigrationInstance) -> None:
     """State (1) as heads that fit beside the projection and the network."""
     import pyomo.environ as pyo
 
@@ -101,7 +99,7 @@ def _memory(model: Any, instance: HeadMigrationInstance) -> None:
                 model.memory.add(count <= alone - (alone - with_both) * (proj + ffn - 1))
 
 
-def _head_delay(model: Any, instance: HeadMigrationInstance, costs: HeadCosts) -> None:
+def head_delay_rows(model: Any, instance: HeadMigrationInstance, costs: HeadCosts) -> None:
     """Bound ``last`` by each device's heads (6), for the projection's device, and for any."""
     import pyomo.environ as pyo
 
@@ -160,7 +158,7 @@ def _moves(model: Any, instance: HeadMigrationInstance, costs: HeadCosts) -> Any
         )
 
     total: list[Any] = []
-    for part, name in ((0, "count"), (PROJ, "proj"), (FFN, "ffn")):
+    for part, name in ((HEAD, "count"), (PROJ, "proj"), (FFN, "ffn")):
         arcs = [
             (t, k, j)
             for t in steps
@@ -168,8 +166,8 @@ def _moves(model: Any, instance: HeadMigrationInstance, costs: HeadCosts) -> Any
             for j in model.devices
             if isfinite(costs.move_s[t, part, k, j])
         ]
-        domain = pyo.NonNegativeIntegers if part == 0 else pyo.Binary
-        moves = pyo.Var(arcs, domain=domain, bounds=(0, instance.transformer.heads if part == 0 else 1))
+        domain = pyo.NonNegativeIntegers if part == HEAD else pyo.Binary
+        moves = pyo.Var(arcs, domain=domain, bounds=(0, instance.transformer.units if part == HEAD else 1))
         model.add_component(f"move_{name}", moves)
         _transport(
             model,

@@ -69,7 +69,7 @@ def evaluate(instance: HeadMigrationInstance, trajectory: Trajectory) -> Evaluat
 
 
 def _malformed(instance: HeadMigrationInstance, trajectory: Any) -> Iterator[Violation]:
-    count, size, heads = instance.intervals, instance.cluster.size, instance.transformer.heads
+    count, size, heads = instance.intervals, instance.cluster.size, instance.transformer.units
     if not isinstance(trajectory, Sequence) or len(trajectory) != count:
         yield Violation("assignment", "intervals", f"expected a placement for each of {count} intervals")
         return
@@ -111,7 +111,7 @@ def from_json(instance: HeadMigrationInstance, document: Any) -> Trajectory:
         raise InstanceError("placement.intervals", f"expected a list of {instance.intervals} placements")
     return tuple(
         read_interval(
-            instance.cluster.device_names, instance.transformer.heads, entry, f"placement.intervals[{t}]"
+            instance.cluster.device_names, instance.transformer.units, entry, f"placement.intervals[{t}]"
         )
         for t, entry in enumerate(entries)
     )

@@ -83,11 +83,11 @@ def _dilemma_placements(instance: DilemmaInstance) -> Iterator[tuple[tuple[int, 
 
 
 def _heads_count(instance: HeadMigrationInstance) -> float:
-    return float(instance.cluster.size) ** ((instance.transformer.heads + 2) * instance.intervals)
+    return float(instance.cluster.size) ** ((instance.transformer.units + 2) * instance.intervals)
 
 
 def _heads_placements(instance: HeadMigrationInstance) -> Iterator[tuple[Interval, ...]]:
-    blocks = product(range(instance.cluster.size), repeat=instance.transformer.heads + 2)
+    blocks = product(range(instance.cluster.size), repeat=instance.transformer.units + 2)
     choices = [Interval(places[:-2], *places[-2:]) for places in blocks]
     return product(choices, repeat=instance.intervals)
 

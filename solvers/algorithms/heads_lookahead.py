@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-#: Head counts times places of projection and network, at most.
-LARGEST_STATES = 3_000_000
+#: Head counts times places of projection and network, at most; HiGHS on the counts is faster beyond.
+LARGEST_STATES = 300_000
 #: Values kept over the horizon, at most: 2 GB.
 LARGEST_VALUES = 250_000_000
 #: Head counts up to which all transports are computed.
@@ -39,7 +39,7 @@ LARGEST_EXPLICIT = 64
 
 def guarantee(instance: HeadMigrationInstance) -> Guarantee:
     """Return EXACT (the optimum, or its gap) where the states can be listed; raise `NotApplicableError` elsewhere."""
-    size, heads = instance.cluster.size, instance.transformer.heads
+    size, heads = instance.cluster.size, instance.transformer.units
     states = comb(heads + size - 1, size - 1) * size**2
     if states > LARGEST_STATES or states * instance.intervals > LARGEST_VALUES:
         raise NotApplicableError(f"lookahead takes up to {LARGEST_STATES:,} states; there are {states:,}")
@@ -51,7 +51,7 @@ class Horizon:
 
     def __init__(self, instance: HeadMigrationInstance) -> None:
         self.instance, self.costs = instance, head_costs(instance)
-        size, heads = instance.cluster.size, instance.transformer.heads
+        size, heads = instance.cluster.size, instance.transformer.units
         self.size = size
         bars = np.array(list(combinations(range(heads + size - 1), size - 1)), dtype=np.int64)
         edges = np.hstack(

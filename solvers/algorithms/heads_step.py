@@ -7,14 +7,16 @@ tried by a lower bound, limits upwards, until nothing can be better.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from placewise.models.head_migration.cost import capacities, head_costs
 from placewise.models.head_migration.milp import follow
-from placewise.models.problem import Guarantee, problem_of
+from placewise.models.problem import Guarantee
 from placewise.solvers.algorithms.heads_transport import transport
+from placewise.solvers.algorithms.heads_walk import walk
 from placewise.solvers.result import Claim, Reason
 
 if TYPE_CHECKING:
@@ -29,11 +31,17 @@ def guarantee(instance: HeadMigrationInstance) -> Guarantee:
     return Guarantee.EXACT if instance.intervals == 1 else Guarantee.HEURISTIC
 
 
-def best_step(instance: HeadMigrationInstance, t: int, before: Interval | None) -> Interval | None:
-    """Return the placement of interval t with the least weighted delay plus migration, None if there is none."""
-    costs, heads, size = head_costs(instance), instance.transformer.heads, instance.cluster.size
+def best_step(
+    instance: HeadMigrationInstance, t: int, before: Interval | None, window: int = 1
+) -> Interval | None:
+    """Return the placement of interval t with the least weighted delay plus migration, None if there is none.
+
+    With a window, the delay counts that often: as if it lasted so many intervals, and the move happened once.
+    """
+    costs, heads, size = head_costs(instance), instance.transformer.units, instance.cluster.size
     rooms = capacities(instance, t)
-    fixed_part = costs.weight * costs.after_s[t]
+    weight = window * costs.weight
+    fixed_part = weight * costs.after_s[t]
     counts = np.zeros(size, dtype=np.int64)
     if before is not None:
         counts = np.bincount(before.heads, minlength=size)
@@ -44,7 +52,7 @@ def best_step(instance: HeadMigrationInstance, t: int, before: Interval | None) 
         times_s = costs.slope_s[t][:, :, None] * number + costs.fixed_s[t][:, :, None]
     times_s[number > rooms[0, 0][:, None, None] + np.zeros((1, size, 1), dtype=np.int64)] = np.inf
     least_s = np.array([_least(times_s[:, q], heads) for q in range(size)])
-    bound_s = fixed_part + costs.weight * least_s[:, None]
+    bound_s = fixed_part + weight * least_s[:, None]
     best_s, best = np.inf, None
     for pair in np.argsort(bound_s, axis=None):
         q, r = divmod(int(pair), size)
@@ -62,7 +70,7 @@ def best_step(instance: HeadMigrationInstance, t: int, before: Interval | None) 
         if not np.isfinite(start_s):
             continue
         found = _best_limit(
-            costs.weight,
+            weight,
             limited_s,
             start_s,
             counts,
@@ -130,19 +138,9 @@ def _through(times_s: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
 
 def run(instance: HeadMigrationInstance, run: Run) -> Claim:
     """Take the best step in each interval: the paper's myopic policy, exact for one interval."""
-    trajectory: list[Interval] = []
-    before = instance.initial
-    for t in range(instance.intervals):
-        if not run.remaining:
-            return Claim(Reason.LIMIT, message="stopped at the time limit", solve_s=run.elapsed)
-        before = best_step(instance, t, before)
-        if before is None:
-            message = f"interval {t} has no placement after the one before"
-            reason = Reason.INFEASIBLE if instance.intervals == 1 else Reason.FINISHED
-            return Claim(reason, message=message, solve_s=run.elapsed)
-        trajectory.append(before)
-    placement = tuple(trajectory)
-    objective = problem_of(instance).evaluation(instance, placement).objective
-    if instance.intervals == 1:
-        return Claim(Reason.OPTIMAL, placement, objective, objective, solve_s=run.elapsed)
-    return Claim(Reason.FINISHED, placement, objective, solve_s=run.elapsed)
+    claim = walk(instance, run, best_step)
+    if instance.intervals > 1 or claim.reason is Reason.LIMIT:
+        return claim
+    if claim.placement is None:
+        return replace(claim, reason=Reason.INFEASIBLE)
+    return replace(claim, reason=Reason.OPTIMAL, dual_bound=claim.objective)

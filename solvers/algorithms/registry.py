@@ -178,6 +178,46 @@ ALGORITHMS: dict[str, dict[str, Algorithm]] = {
             f"{_ALGORITHMS}.heads_lookahead:guarantee",
             "dynamic programming over head counts, projection and network; few devices and heads",
         ),
+        "counts-cp": Algorithm(
+            f"{_ALGORITHMS}.heads_cpsat:counts",
+            Guarantee.EXACT,
+            "CP-SAT on head counts, delays enforced by where projection and network are",
+            ("ortools",),
+        ),
+        **{
+            name: Algorithm(
+                f"{_ALGORITHMS}.heads_baselines:{name.replace('-', '_')}", Guarantee.HEURISTIC, summary
+            )
+            for name, summary in {
+                "receding": "exact steps whose moves are spread over a window; the best of six windows",
+                "greedy-delay": "network, projection, then each head where delay and its move grow least",
+            }.items()
+        },
+        "resource-aware": Algorithm(
+            f"{_ALGORITHMS}.heads_resource_aware:literal",
+            Guarantee.HEURISTIC,
+            "the paper's Algorithm 1, each block scored alone",
+        ),
+        "resource-aware-residual": Algorithm(
+            f"{_ALGORITHMS}.heads_resource_aware:residual",
+            Guarantee.HEURISTIC,
+            "the paper's Algorithm 1 with a score that counts what is placed, and moves",
+        ),
+        **{
+            name: Algorithm(
+                f"{_ALGORITHMS}.heads_baselines:{name.replace('-', '_')}",
+                Guarantee.UNSAFE,
+                f"the paper's baseline: {summary}",
+            )
+            for name, summary in {
+                "greedy": "the first device that fits, in every interval",
+                "round-robin": "blocks in turn",
+                "static": "the first placement of resource-aware, kept",
+                "dynamic": "the layer as one block, placed anew in every interval",
+                "edgeshard-like": "the layer on the fastest device, kept",
+                "galaxy-like": "two stages of two devices, kept",
+            }.items()
+        },
         "brute-force": _BRUTE_FORCE,
     },
 }
@@ -196,5 +236,5 @@ PROBES: dict[str, tuple[str, ...]] = {
     "edgeshard-throughput": ("greedy", "cloud-edge-opt"),
     "edgeshard-batch": ("largest-batch", "cloud-edge-opt"),
     "dilemma": ("quantize-then-place", "uniform-width"),
-    "head-migration": ("step",),
+    "head-migration": ("step", "receding"),
 }
