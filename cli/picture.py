@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from placewise.models.dilemma import DilemmaInstance
     from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance
     from placewise.models.edgeshard.batches import BatchPlacement
-    from placewise.models.head_migration import HeadMigrationInstance
+    from placewise.models.head_migration import DecoderInstance, HeadMigrationInstance
+    from placewise.models.head_migration.decoder import DecoderTrajectory
     from placewise.models.head_migration.placement import Trajectory
 
 BAR = 24
@@ -135,6 +136,13 @@ def draw_trajectory(console: Console, instance: HeadMigrationInstance, trajector
     )
 
 
+def draw_decoder(console: Console, instance: DecoderInstance, trajectory: DecoderTrajectory) -> None:
+    """Draw each layer over time."""
+    for number in range(instance.layers):
+        console.print(f"layer {number}", soft_wrap=True)
+        draw_trajectory(console, instance.layer, tuple(now[number] for now in trajectory))
+
+
 def _span(instance: EdgeShardInstance, first: int, last: int) -> str:
     kinds = [
         (name, len(list(group)))
@@ -150,4 +158,5 @@ PICTURES: dict[str, Callable[..., None]] = {
     "edgeshard-batch": draw_batch,
     "dilemma": draw_widths,
     "head-migration": draw_trajectory,
+    "head-migration-decoder": draw_decoder,
 }

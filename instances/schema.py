@@ -24,6 +24,7 @@ FORMATS: dict[str, str] = {
     "edgeshard-batch": f"{_FORMATS}.edgeshard_batch",
     "dilemma": f"{_FORMATS}.dilemma",
     "head-migration": f"{_FORMATS}.head_migration",
+    "head-migration-decoder": f"{_FORMATS}.head_migration_decoder",
 }
 
 

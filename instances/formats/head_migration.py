@@ -49,10 +49,9 @@ class InitialSpec(Part):
     sequence_length: Annotated[int, Field(ge=0, le=2**24)] | None = None
 
 
-class HeadMigrationSpec(Head):
-    """A file of ``head-migration``; arrays are M, or T x M, and M x M, or T x M x M."""
+class LayerOverTimeSpec(Head):
+    """A layer and devices over time; arrays are M, or T x M, and M x M, or T x M x M."""
 
-    problem: Literal["head-migration"]
     transformer: TransformerSpec
     intervals: Annotated[int, Field(ge=1, le=MAX_INTERVALS)]
     tokens_per_interval: Annotated[int, Field(ge=1, le=2**20)] = 1
@@ -63,6 +62,12 @@ class HeadMigrationSpec(Head):
     memory_bytes: list[Bytes] | list[list[Bytes]] | None = None
     flops_per_s: list[Amount] | list[list[Amount]] | None = None
     bandwidth_bytes_per_s: list[list[Amount | None]] | list[list[list[Amount | None]]] | None = None
+
+
+class HeadMigrationSpec(LayerOverTimeSpec):
+    """A file of ``head-migration``."""
+
+    problem: Literal["head-migration"]
     initial_placement: InitialSpec | None = None
 
 
@@ -72,6 +77,18 @@ SPEC = HeadMigrationSpec
 
 def build(spec: HeadMigrationSpec) -> HeadMigrationInstance:
     """Build an instance from a checked file; raise `InstanceError` with the path of what is wrong."""
+    names = cluster_names(spec)
+    initial, length = None, None
+    if spec.initial_placement is not None:
+        initial = read_initial(spec, spec.initial_placement, names, "initial_placement")
+        length = spec.initial_placement.sequence_length
+    return build_layer(spec, initial, length)
+
+
+def build_layer(
+    spec: LayerOverTimeSpec, initial: Interval | None, initial_length: int | None
+) -> HeadMigrationInstance:
+    """Build the layer and the devices over time."""
     cluster = build_cluster(spec.cluster)
     names, size, count = cluster.device_names, cluster.size, spec.intervals
     memory = cluster.memory_bytes if spec.memory_bytes is None else spec.memory_bytes
@@ -81,10 +98,9 @@ def build(spec: HeadMigrationSpec) -> HeadMigrationInstance:
     links = (
         cluster.bandwidth_bytes_per_s if spec.bandwidth_bytes_per_s is None else spec.bandwidth_bytes_per_s
     )
-    initial, length = _initial(spec, names)
     return HeadMigrationInstance(
         name=spec.name,
-        problem=spec.problem,
+        problem="head-migration",
         cluster=cluster,
         transformer=HeadTransformer(**spec.transformer.model_dump()),
         memory_bytes=whole_bytes(
@@ -95,7 +111,7 @@ def build(spec: HeadMigrationSpec) -> HeadMigrationInstance:
         controller=0 if spec.controller is None else _device(names, spec.controller, "controller"),
         tokens_per_interval=spec.tokens_per_interval,
         initial=initial,
-        initial_length=length,
+        initial_length=initial_length,
         policy=spec.policy,
         input_from_controller=spec.input_from_controller,
         overlap=spec.overlap,
@@ -110,18 +126,19 @@ def _device(names: tuple[str, ...], name: str, path: str) -> int:
     return names.index(name)
 
 
-def _initial(spec: HeadMigrationSpec, names: tuple[str, ...]) -> tuple[Interval | None, int | None]:
-    stated = spec.initial_placement
-    if stated is None:
-        return None, None
+def cluster_names(spec: LayerOverTimeSpec) -> tuple[str, ...]:
+    """Return the devices' names."""
+    return build_cluster(spec.cluster).device_names
+
+
+def read_initial(spec: LayerOverTimeSpec, stated: InitialSpec, names: tuple[str, ...], path: str) -> Interval:
+    """Return the stated placement of one layer."""
     units = spec.transformer.kv_heads or spec.transformer.heads
     if len(stated.heads) != units:
-        raise InstanceError("initial_placement.heads", f"expected {units} devices, found {len(stated.heads)}")
-    heads = tuple(
-        _device(names, name, f"initial_placement.heads[{i}]") for i, name in enumerate(stated.heads)
-    )
-    proj, ffn = (_device(names, getattr(stated, key), f"initial_placement.{key}") for key in ("proj", "ffn"))
-    return Interval(heads, proj, ffn), stated.sequence_length
+        raise InstanceError(f"{path}.heads", f"expected {units} devices, found {len(stated.heads)}")
+    heads = tuple(_device(names, name, f"{path}.heads[{i}]") for i, name in enumerate(stated.heads))
+    proj, ffn = (_device(names, getattr(stated, key), f"{path}.{key}") for key in ("proj", "ffn"))
+    return Interval(heads, proj, ffn)
 
 
 def _over_time(values: Any, shape: tuple[int, ...], path: str) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -36,6 +36,10 @@ FAMILIES: dict[str, dict[str, str]] = {
         "network": f"{_GENERATORS}.head_migration:network",
         "tiny": f"{_GENERATORS}.head_migration:tiny",
     },
+    "head-migration-decoder": {
+        "network": f"{_GENERATORS}.head_migration_decoder:network",
+        "tiny": f"{_GENERATORS}.head_migration_decoder:tiny",
+    },
 }
 
 

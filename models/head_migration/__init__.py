@@ -15,15 +15,21 @@ Constraints
 from placewise.models.head_migration.blocks import HeadTransformer, block_demands
 from placewise.models.head_migration.cost import head_costs
 from placewise.models.head_migration.data import HeadMigrationInstance, Interval
+from placewise.models.head_migration.decoder import DecoderInstance
+from placewise.models.head_migration.decoder import evaluate as evaluate_decoder
+from placewise.models.head_migration.decoder_milp import decoder_milp
 from placewise.models.head_migration.milp import horizon_milp
 from placewise.models.head_migration.placement import evaluate
 
 __all__ = [
+    "DecoderInstance",
     "HeadMigrationInstance",
     "HeadTransformer",
     "Interval",
     "block_demands",
+    "decoder_milp",
     "evaluate",
+    "evaluate_decoder",
     "head_costs",
     "horizon_milp",
 ]

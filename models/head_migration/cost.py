@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
+#: More heads than any decoder has on a device.
+MAX_HEADS = 2**30
 #: Kinds of blocks, in the order of the tables.
 HEAD, PROJ, FFN = range(3)
 
@@ -62,10 +64,17 @@ class HeadCosts:
     weight: float
     tick_s: float
 
-    def heads_s(self, interval: int, counts: NDArray[np.int64], proj: int) -> float:
-        """Return when the last head's output is at the projection (the maximum of 6)."""
+    def heads_s(
+        self, interval: int, counts: NDArray[np.int64], proj: int, source: int | None = None
+    ) -> float:
+        """Return when the last head's output is at the projection (the maximum of 6).
+
+        With a source, each device with heads first receives their input from it, as large as the projection's output.
+        """
         used = counts > 0
         time_s = self.slope_s[interval, used, proj] * counts[used] + self.fixed_s[interval, used, proj]
+        if source is not None:
+            time_s = time_s + self.message_s[interval, 1, source, used]
         return float(time_s.max(initial=0.0))
 
 
@@ -122,17 +131,20 @@ def head_costs(instance: HeadMigrationInstance) -> HeadCosts:
     )
 
 
-def capacities(instance: HeadMigrationInstance, interval: int) -> dict[tuple[int, int], NDArray[np.int64]]:
-    """Return how many heads each device holds beside 0 or 1 projection and 0 or 1 network; -1 if not even those.
+def heads_beside(
+    instance: HeadMigrationInstance, interval: int, projections: int, networks: int
+) -> NDArray[np.int64]:
+    """Return how many heads each device holds beside so many projections and networks; -1 if not even those.
 
-    Exact for (1): the byte rows become small whole numbers.
+    Exact for (1): bytes become small whole numbers, of which no solver's tolerance makes anything else.
     """
-    costs, budget = head_costs(instance), instance.memory_bytes[interval]
-    head, proj, ffn = (int(size) for size in costs.memory[interval])
-    table = {}
-    for p in (0, 1):
-        for f in (0, 1):
-            left = budget - p * proj - f * ffn
-            fit = np.full_like(left, instance.transformer.units) if head == 0 else left // max(head, 1)
-            table[p, f] = np.where(left < 0, -1, np.minimum(fit, instance.transformer.units))
-    return table
+    head, proj, ffn = (int(size) for size in head_costs(instance).memory[interval])
+    left = instance.memory_bytes[interval] - projections * proj - networks * ffn
+    fit = np.full_like(left, MAX_HEADS) if head == 0 else np.minimum(left // max(head, 1), MAX_HEADS)
+    return np.where(left < 0, -1, fit)
+
+
+def capacities(instance: HeadMigrationInstance, interval: int) -> dict[tuple[int, int], NDArray[np.int64]]:
+    """Return `heads_beside` for 0 or 1 projection and 0 or 1 network, at most H."""
+    heads = instance.transformer.units
+    return {(p, f): np.minimum(heads_beside(instance, interval, p, f), heads) for p in (0, 1) for f in (0, 1)}

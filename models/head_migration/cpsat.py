@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from placewise.models.head_migration.cost import FFN, HEAD, PROJ, capacities, head_costs
-from placewise.models.head_migration.milp import follow
+from placewise.models.head_migration.milp_values import follow
 
 if TYPE_CHECKING:
     from collections.abc import Callable

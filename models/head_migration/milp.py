@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from placewise.models.head_migration.cost import FFN, HEAD, PROJ, capacities, head_costs
-from placewise.models.head_migration.data import Interval
 from placewise.models.units import MILLISECONDS
 
 if TYPE_CHECKING:
     from placewise.models.head_migration.cost import HeadCosts
-    from placewise.models.head_migration.data import HeadMigrationInstance
-    from placewise.models.head_migration.placement import Trajectory
+    from placewise.models.head_migration.data import HeadMigrationInstance, Interval
 
 
 def horizon_milp(instance: HeadMigrationInstance) -> Any:
@@ -38,9 +36,33 @@ def horizon_milp(instance: HeadMigrationInstance) -> Any:
     """
     import pyomo.environ as pyo
 
-    costs, heads = head_costs(instance), instance.transformer.units
     model = pyo.ConcreteModel(name=instance.name)
     model.instance = instance
+    objective = add_layer(model, instance, instance.initial)
+    memory_rows(model, instance)
+    model.objective = pyo.Objective(expr=objective)
+    return model
+
+
+def add_layer(
+    model: Any, instance: HeadMigrationInstance, initial: Interval | None, feeder: Any = None
+) -> Any:
+    """Add one layer to a model or block, all but memory; return its part of the objective in milliseconds.
+
+    Parameters
+    ----------
+    model : pyomo.environ.ConcreteModel or Block
+        What is added to.
+    instance : HeadMigrationInstance
+        The layer; its own initial placement is not read.
+    initial : Interval or None
+        The placement before the first interval.
+    feeder : pyomo.environ.Block, optional
+        The layer before, whose network feeds the heads.
+    """
+    import pyomo.environ as pyo
+
+    costs, heads = head_costs(instance), instance.transformer.units
     model.intervals = pyo.RangeSet(0, instance.intervals - 1)
     model.devices = pyo.RangeSet(0, instance.cluster.size - 1)
     model.count = pyo.Var(model.intervals, model.devices, domain=pyo.NonNegativeIntegers, bounds=(0, heads))
@@ -63,16 +85,34 @@ def horizon_milp(instance: HeadMigrationInstance) -> Any:
     model.in_use = pyo.Constraint(
         model.intervals, model.devices, rule=lambda m, t, j: m.count[t, j] <= heads * m.used[t, j]
     )
-    memory_rows(model, instance)
+    if feeder is not None:
+        _input_rows(model, costs, feeder)
     head_delay_rows(model, instance, costs)
     _following(model, costs)
-    migration = _moves(model, instance, costs)
+    migration = _moves(model, instance, costs, initial)
     after = pyo.quicksum(
         float(costs.after_s[t, q, r]) * variable for (t, q, r), variable in model.both.items()
     )
     delay = pyo.quicksum(model.last[t] for t in model.intervals) + MILLISECONDS * after
-    model.objective = pyo.Objective(expr=costs.weight * delay + MILLISECONDS * migration)
-    return model
+    return costs.weight * delay + MILLISECONDS * migration
+
+
+def _input_rows(model: Any, costs: HeadCosts, feeder: Any) -> None:
+    """Let each device with heads wait for the input from the network of the layer before."""
+    import pyomo.environ as pyo
+
+    model.fed = pyo.Var(model.intervals, model.devices, domain=pyo.NonNegativeReals)
+    model.input = pyo.ConstraintList()
+    for t in model.intervals:
+        sent = MILLISECONDS * costs.message_s[t, 1]
+        for j in model.devices:
+            linked = [r for r in model.devices if isfinite(sent[r, j])]
+            longest = _longest(sent[:, j])
+            arriving = pyo.quicksum(float(sent[r, j]) * feeder.ffn[t, r] for r in linked)
+            model.input.add(arriving <= model.fed[t, j] + longest * (1 - model.used[t, j]))
+            for r in model.devices:
+                if r not in linked:
+                    model.input.add(model.used[t, j] + feeder.ffn[t, r] <= 1)
 
 
 def memory_rows(model: Any, instance: HeadMigrationInstance) -> None:
@@ -114,8 +154,12 @@ def head_delay_rows(model: Any, instance: HeadMigrationInstance, costs: HeadCost
             for q in model.devices:
                 if q in linked:
                     most = float(slope[q]) * int(room[j]) + float(fixed[q])
+                    waiting = 0
+                    if model.component("fed") is not None:
+                        waiting = model.fed[t, j]
+                        most += _longest(MILLISECONDS * costs.message_s[t, 1, :, j])
                     model.heads_through.add(
-                        float(slope[q]) * count + float(fixed[q]) * used
+                        float(slope[q]) * count + float(fixed[q]) * used + waiting
                         <= model.last[t] + most * (1 - model.proj[t, q])
                     )
                 else:  # no message can reach the projection there
@@ -140,11 +184,14 @@ def _following(model: Any, costs: HeadCosts) -> None:
     _transport(model, "proj_ffn", model.both, lambda t, q: model.proj[t, q], lambda t, r: model.ffn[t, r])
 
 
-def _moves(model: Any, instance: HeadMigrationInstance, costs: HeadCosts) -> Any:
+def _longest(times: Any) -> float:
+    return max(float(time) for time in times if isfinite(time))
+
+
+def _moves(model: Any, instance: HeadMigrationInstance, costs: HeadCosts, initial: Interval | None) -> Any:
     """Add moves between consecutive placements (2), (7); return their time in seconds."""
     import pyomo.environ as pyo
 
-    initial = instance.initial
     steps = [t for t in model.intervals if t or initial is not None]
     counts = None if initial is None else np.bincount(initial.heads, minlength=instance.cluster.size)
 
@@ -203,69 +250,3 @@ def _transport(model: Any, name: str, variables: Any, supply: Any, demand: Any) 
                 ),
             ),
         )
-
-
-def extract(model: Any) -> Trajectory:
-    """Return the trajectory in a solved model; heads that move are taken in order, the others stay."""
-    instance: HeadMigrationInstance = model.instance
-    before, trajectory = instance.initial, []
-    size = instance.cluster.size
-    moves = np.zeros((instance.intervals, size, size), dtype=np.int64)
-    for key, variable in model.move_count.items():
-        moves[key] = round(variable.value or 0.0)
-    for t in model.intervals:
-        counts = np.array([round(model.count[t, j].value or 0.0) for j in model.devices])
-        proj, ffn = (
-            int(np.argmax([choice[t, j].value or 0.0 for j in model.devices]))
-            for choice in (model.proj, model.ffn)
-        )
-        before = follow(before, counts, moves[t], proj, ffn)
-        trajectory.append(before)
-    return tuple(trajectory)
-
-
-def follow(before: Interval | None, counts: Any, moves: Any, proj: int, ffn: int) -> Interval:
-    """Return a placement of single heads for counts per device, after moves from the one before."""
-    if before is None:
-        heads = [j for j, count in enumerate(counts) for _ in range(int(count))]
-        return Interval(tuple(heads), proj, ffn)
-    left = np.array(moves)
-    heads = []
-    for k in before.heads:
-        # A head stays while its device keeps any; then it goes wherever one is due.
-        j = k if left[k, k] > 0 else int(left[k].argmax())
-        left[k, j] -= 1
-        heads.append(j)
-    return Interval(tuple(heads), proj, ffn)
-
-
-def start(model: Any, trajectory: Trajectory) -> None:
-    """Set every variable to the value that the trajectory implies, as a warm start."""
-    instance: HeadMigrationInstance = model.instance
-    costs, before = head_costs(instance), instance.initial
-    size = instance.cluster.size
-    moved = {
-        name: np.zeros((len(trajectory), size, size), dtype=np.int64) for name in ("count", "proj", "ffn")
-    }
-    for t, now in enumerate(trajectory):
-        counts = np.bincount(now.heads, minlength=size)
-        for j in model.devices:
-            model.count[t, j].set_value(int(counts[j]))
-            model.used[t, j].set_value(int(counts[j] > 0))
-            model.proj[t, j].set_value(int(now.proj == j))
-            model.ffn[t, j].set_value(int(now.ffn == j))
-        model.last[t].set_value(MILLISECONDS * costs.heads_s(t, counts, now.proj))
-        if before is not None:
-            np.add.at(moved["count"][t], (np.array(before.heads), np.array(now.heads)), 1)
-            moved["proj"][t, before.proj, now.proj] = moved["ffn"][t, before.ffn, now.ffn] = 1
-        before = now
-    for (t, q, r), variable in model.both.items():
-        variable.set_value(int((q, r) == (trajectory[t].proj, trajectory[t].ffn)))
-    for name, values in moved.items():
-        for key, variable in model.component(f"move_{name}").items():
-            variable.set_value(int(values[key]))
-
-
-def tighten(model: Any, trajectory: Trajectory) -> bool:  # noqa: ARG001 - what a formulation has
-    """Return False: memory rows are small whole numbers, which no tolerance blurs."""
-    return False

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from placewise.models.errors import InstanceError
-from placewise.models.head_migration.cost import head_costs
+from placewise.models.head_migration.cost import FFN, HEAD, PROJ, head_costs
 from placewise.models.head_migration.data import HeadMigrationInstance, Interval
 from placewise.models.problem import Evaluation, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
 #: One `Interval` per interval, T entries.
 Trajectory = tuple[Interval, ...]
@@ -38,21 +41,73 @@ def evaluate(instance: HeadMigrationInstance, trajectory: Trajectory) -> Evaluat
     malformed = list(_malformed(instance, trajectory))
     if malformed:
         return Evaluation(None, {}, tuple(malformed))
+    walked = list(walk(instance, trajectory, instance.initial))
+    violations = tuple(violation for step in walked for violation in step.violations)
+    terms = {
+        "inference": head_costs(instance).weight * sum(step.inference_s for step in walked),
+        "migration": sum(step.migration_s for step in walked),
+    }
+    total_s = sum(terms.values())
+    if math.isinf(total_s):
+        return Evaluation(None, {}, violations)
+    return Evaluation(total_s, terms, violations)
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What one interval of a trajectory costs.
+
+    Parameters
+    ----------
+    inference_s, migration_s : float
+        ``D_T(t)`` (6) and ``D_mig(t)`` (7); infinite where a link is missing.
+    memory_bytes : ndarray of int64, shape (M,)
+        What the blocks need on each device.
+    violations : tuple of Violation
+        What the interval breaks.
+    """
+
+    inference_s: float
+    migration_s: float
+    memory_bytes: NDArray[np.int64]
+    violations: tuple[Violation, ...]
+
+
+def walk(
+    instance: HeadMigrationInstance,
+    trajectory: Sequence[Interval],
+    before: Interval | None,
+    sources: Sequence[int | None] = (),
+) -> Iterator[Step]:
+    """Yield what each interval of a well-formed trajectory costs.
+
+    Parameters
+    ----------
+    instance : HeadMigrationInstance
+        The instance; its own initial placement is not read.
+    trajectory : sequence of Interval
+        T placements.
+    before : Interval or None
+        The placement before the first.
+    sources : sequence of int or None, optional
+        Per interval the device that feeds the heads, None where nobody is waited for.
+    """
     costs, names = head_costs(instance), instance.cluster.device_names
-    violations: list[Violation] = []
-    inference_s = migration_s = 0.0
-    before = instance.initial
     for t, now in enumerate(trajectory):
         counts = np.bincount(now.heads, minlength=instance.cluster.size)
-        violations += _memory_violations(instance, t, now)
-        delay_s = costs.heads_s(t, counts, now.proj) + float(costs.after_s[t, now.proj, now.ffn])
-        if math.isinf(delay_s):
+        need = costs.memory[t, HEAD] * counts
+        need[now.proj] += costs.memory[t, PROJ]
+        need[now.ffn] += costs.memory[t, FFN]
+        violations = list(excess_memory(instance, t, need))
+        source = sources[t] if sources else None
+        inference_s = costs.heads_s(t, counts, now.proj, source) + float(costs.after_s[t, now.proj, now.ffn])
+        if math.isinf(inference_s):
             message = f"interval {t}: a message has no link to {names[now.proj]} or on to {names[now.ffn]}"
             violations.append(Violation("link", f"interval {t}", message))
-        inference_s += costs.weight * delay_s
+        migration_s = 0.0
         if before is not None:
-            moves = [(0, k, j) for k, j in zip(before.heads, now.heads, strict=True)]
-            moves += [(1, before.proj, now.proj), (2, before.ffn, now.ffn)]
+            moves = [(HEAD, k, j) for k, j in zip(before.heads, now.heads, strict=True)]
+            moves += [(PROJ, before.proj, now.proj), (FFN, before.ffn, now.ffn)]
             for part, k, j in moves:
                 move_s = float(costs.move_s[t, part, k, j])
                 if math.isinf(move_s):
@@ -61,11 +116,15 @@ def evaluate(instance: HeadMigrationInstance, trajectory: Trajectory) -> Evaluat
                         Violation("migration", link, f"interval {t}: no link {link} for a block that moves")
                     )
                 migration_s += move_s
+        yield Step(inference_s, migration_s, need, tuple(violations))
         before = now
-    if math.isinf(inference_s + migration_s):
-        return Evaluation(None, {}, tuple(violations))
-    terms = {"inference": inference_s, "migration": migration_s}
-    return Evaluation(inference_s + migration_s, terms, tuple(violations))
+
+
+def is_interval(instance: HeadMigrationInstance, now: Any) -> bool:
+    """Whether something is an `Interval` with a device of the instance for each block."""
+    devices = (*now.heads, now.proj, now.ffn) if isinstance(now, Interval) else ()
+    expected = instance.transformer.units + 2
+    return len(devices) == expected and all(0 <= j < instance.cluster.size for j in devices)
 
 
 def _malformed(instance: HeadMigrationInstance, trajectory: Any) -> Iterator[Violation]:
@@ -74,8 +133,7 @@ def _malformed(instance: HeadMigrationInstance, trajectory: Any) -> Iterator[Vio
         yield Violation("assignment", "intervals", f"expected a placement for each of {count} intervals")
         return
     for t, now in enumerate(trajectory):
-        devices = (*now.heads, now.proj, now.ffn) if isinstance(now, Interval) else ()
-        if len(devices) != heads + 2 or not all(0 <= j < size for j in devices):
+        if not is_interval(instance, now):
             yield Violation(
                 "assignment",
                 f"interval {t}",
@@ -83,12 +141,10 @@ def _malformed(instance: HeadMigrationInstance, trajectory: Any) -> Iterator[Vio
             )
 
 
-def _memory_violations(instance: HeadMigrationInstance, t: int, now: Interval) -> Iterator[Violation]:
+def excess_memory(instance: HeadMigrationInstance, t: int, needs: NDArray[np.int64]) -> Iterator[Violation]:
     """Yield the devices whose blocks need more than (1) allows."""
-    head, proj, ffn = (int(size) for size in head_costs(instance).memory[t])
     for j, name in enumerate(instance.cluster.device_names):
-        need = head * now.heads.count(j) + proj * (now.proj == j) + ffn * (now.ffn == j)
-        budget = int(instance.memory_bytes[t, j])
+        need, budget = int(needs[j]), int(instance.memory_bytes[t, j])
         if need > budget:
             message = f"interval {t}: {name} needs {need:,} bytes and has {budget:,}: {need - budget:,} too many (1)"
             yield Violation("memory", name, message)

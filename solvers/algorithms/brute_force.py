@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from placewise.models.dilemma import DilemmaInstance
     from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance
-    from placewise.models.head_migration import HeadMigrationInstance
+    from placewise.models.head_migration import DecoderInstance, HeadMigrationInstance
     from placewise.solvers.run import Run
 
 #: More placements than this are not tiny: a minute or so.
@@ -92,6 +92,16 @@ def _heads_placements(instance: HeadMigrationInstance) -> Iterator[tuple[Interva
     return product(choices, repeat=instance.intervals)
 
 
+def _decoder_count(instance: DecoderInstance) -> float:
+    return _heads_count(instance.layer) ** instance.layers
+
+
+def _decoder_placements(instance: DecoderInstance) -> Iterator[tuple[tuple[Interval, ...], ...]]:
+    blocks = product(range(instance.cluster.size), repeat=instance.layer.transformer.units + 2)
+    choices = [Interval(places[:-2], *places[-2:]) for places in blocks]
+    return product(list(product(choices, repeat=instance.layers)), repeat=instance.intervals)
+
+
 #: How many placements a problem's instance has, and all of them.
 SPACES: dict[str, tuple[Callable[[Any], float], Callable[[Any], Iterator[Any]]]] = {
     "edgeshard-latency": (_edgeshard_count, _edgeshard_placements),
@@ -99,4 +109,5 @@ SPACES: dict[str, tuple[Callable[[Any], float], Callable[[Any], Iterator[Any]]]]
     "edgeshard-batch": (_batch_count, _batch_placements),
     "dilemma": (_dilemma_count, _dilemma_placements),
     "head-migration": (_heads_count, _heads_placements),
+    "head-migration-decoder": (_decoder_count, _decoder_placements),
 }

@@ -2,7 +2,7 @@
 
 With projection and network fixed, a limit on the time of (6) says how many heads each device may hold; moving them
 there from where they were is a transport. Only limits at which a device may take one head more matter. Pairs are
-tried by a lower bound, limits upwards, until nothing can be better.
+tried by a lower bound, limits downwards, until nothing can be better.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.models.head_migration.cost import capacities, head_costs
-from placewise.models.head_migration.milp import follow
+from placewise.models.head_migration.milp_values import follow
 from placewise.models.problem import Guarantee
-from placewise.solvers.algorithms.heads_transport import transport
+from placewise.solvers.algorithms.heads_transport import Transport
 from placewise.solvers.algorithms.heads_walk import walk
 from placewise.solvers.result import Claim, Reason
 
@@ -103,8 +103,7 @@ def _best_limit(
     best_s: float,
     before: Interval | None,
 ) -> tuple[float, NDArray[np.int64]] | None:
-    """Return the best objective below a known one over limits from the least upwards, with the moves."""
-    limits = np.unique(times_s[np.isfinite(times_s) & (times_s >= start_s)])
+    """Return the best objective below a known one over limits from the widest downwards, with the moves."""
     if before is None:  # nobody was anywhere: the least limit is best
         room = (times_s <= start_s).sum(axis=1)
         objective_s = fixed_s + weight * start_s
@@ -113,21 +112,15 @@ def _best_limit(
         filled = np.minimum(room, np.maximum(times_s.shape[1] - (np.cumsum(room) - room), 0))
         return objective_s, np.diag(filled)
     found = None
-    widest = transport(counts, np.isfinite(times_s).sum(axis=1), cost_s)
-    if widest is None:
-        return None
-    for limit_s in limits:
-        if fixed_s + weight * limit_s + widest[0] >= best_s:
-            break
-        moved = transport(counts, (times_s <= limit_s).sum(axis=1), cost_s)
-        if moved is None:
-            continue
-        # The heads that are there may need less than the limit.
-        objective_s = fixed_s + weight * _through(times_s, moved[1].sum(axis=0)) + moved[0]
+    moves = Transport(counts, cost_s)
+    room = np.isfinite(times_s).sum(axis=1)
+    # What takes as long as the last placement moves no less: only shorter times can be better.
+    while moves.shrink(room) and fixed_s + weight * start_s + moves.total_s < best_s:
+        through_s = _through(times_s, moves.here)
+        objective_s = fixed_s + weight * through_s + moves.total_s
         if objective_s < best_s:
-            best_s, found = objective_s, (objective_s, moved[1])
-        if moved[0] <= widest[0]:
-            break
+            best_s, found = objective_s, (objective_s, moves.flow.copy())
+        room = (times_s < through_s).sum(axis=1)
     return found
 
 

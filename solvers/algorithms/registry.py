@@ -178,6 +178,12 @@ ALGORITHMS: dict[str, dict[str, Algorithm]] = {
             f"{_ALGORITHMS}.heads_lookahead:guarantee",
             "dynamic programming over head counts, projection and network; few devices and heads",
         ),
+        "horizon": Algorithm(
+            f"{_ALGORITHMS}.heads_horizon:run",
+            Guarantee.EXACT,
+            "steps and chunks of the horizon, HiGHS on what it can take at once; any size, with a gap",
+            ("numpy", "highspy", "pyomo"),
+        ),
         "counts-cp": Algorithm(
             f"{_ALGORITHMS}.heads_cpsat:counts",
             Guarantee.EXACT,
@@ -220,6 +226,14 @@ ALGORITHMS: dict[str, dict[str, Algorithm]] = {
         },
         "brute-force": _BRUTE_FORCE,
     },
+    "head-migration-decoder": {
+        "layer-by-layer": Algorithm(
+            f"{_ALGORITHMS}.heads_decoder:run",
+            Guarantee.HEURISTIC,
+            "the exact step of each layer in turn, in the memory that the layers before it leave",
+        ),
+        "brute-force": _BRUTE_FORCE,
+    },
 }
 
 #: Tried in this order: the first that is exact for an instance is the default method.
@@ -228,7 +242,8 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "edgeshard-throughput": ("thresholds", "run-length", "stages"),
     "edgeshard-batch": ("batches",),
     "dilemma": ("labels",),
-    "head-migration": ("step", "lookahead", "highs"),
+    "head-migration": ("step", "lookahead", "horizon"),
+    "head-migration-decoder": ("highs",),
 }
 #: Fast heuristics whose placements refute a false "infeasible".
 PROBES: dict[str, tuple[str, ...]] = {
@@ -237,4 +252,5 @@ PROBES: dict[str, tuple[str, ...]] = {
     "edgeshard-batch": ("largest-batch", "cloud-edge-opt"),
     "dilemma": ("quantize-then-place", "uniform-width"),
     "head-migration": ("step", "receding"),
+    "head-migration-decoder": ("layer-by-layer",),
 }

@@ -1,0 +1,173 @@
+"""Several decoder layers, which the paper leaves open (Section VI): each layer's heads are fed by the network before.
+
+All layers share the devices' memory, and run one after the other for each token. What one layer's network sends to a
+device with heads of the next is as large as the projection's output, once per device. With one layer this is
+`HeadMigrationInstance`, whose tables serve every layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from placewise.models.errors import InstanceError
+from placewise.models.head_migration.cost import head_costs
+from placewise.models.head_migration.diagnosis import diagnose as diagnose_layer
+from placewise.models.head_migration.placement import (
+    excess_memory,
+    interval_json,
+    is_interval,
+    read_interval,
+    walk,
+)
+from placewise.models.problem import Evaluation, Violation
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from placewise.models.cluster import Cluster
+    from placewise.models.head_migration.data import HeadMigrationInstance, Interval
+
+#: Per interval an `Interval` per layer.
+DecoderTrajectory = tuple[tuple["Interval", ...], ...]
+MAX_LAYERS = 256
+
+
+@dataclass(frozen=True, eq=False)
+class DecoderInstance:
+    """One instance of head-level placement of a decoder with several layers.
+
+    Parameters
+    ----------
+    name, problem : str
+        Its name, and ``head-migration-decoder``.
+    layer : HeadMigrationInstance
+        Devices over time and one layer, without a placement before the first interval.
+    initial : tuple of Interval or None
+        The placement of each layer before the first interval.
+    layers : int
+        How many equal layers there are.
+
+    Raises
+    ------
+    InstanceError
+        On a value outside its range, naming the path in the instance file.
+    """
+
+    name: str
+    problem: str
+    layer: HeadMigrationInstance
+    layers: int
+    initial: tuple[Interval, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.layers <= MAX_LAYERS:
+            raise InstanceError("layers", f"expected 1 to {MAX_LAYERS}, found {self.layers}")
+        if self.layer.initial is not None:
+            raise InstanceError("initial_placement", "expected one placement per layer")
+        if self.initial is not None and (
+            len(self.initial) != self.layers or not all(is_interval(self.layer, now) for now in self.initial)
+        ):
+            raise InstanceError("initial_placement", f"expected placements of {self.layers} layers")
+
+    @property
+    def cluster(self) -> Cluster:
+        """The devices."""
+        return self.layer.cluster
+
+    @property
+    def intervals(self) -> int:
+        """``T``."""
+        return self.layer.intervals
+
+    @property
+    def description(self) -> str:
+        """For people."""
+        return self.layer.description
+
+    @property
+    def reference(self) -> str:
+        """For people."""
+        return self.layer.reference
+
+
+def evaluate(instance: DecoderInstance, trajectory: Any) -> Evaluation:
+    """Evaluate a trajectory: (2)-(7) in every layer, (1) over all of them.
+
+    Parameters
+    ----------
+    instance : DecoderInstance
+        The instance.
+    trajectory : sequence of sequences of Interval
+        T times a placement of each layer.
+
+    Returns
+    -------
+    Evaluation
+        Objective in seconds, the terms inference (weighted by tokens under lookahead) and migration, all violations.
+    """
+    layer = instance.layer
+    if not isinstance(trajectory, Sequence) or len(trajectory) != instance.intervals:
+        message = f"expected placements for each of {instance.intervals} intervals"
+        return Evaluation(None, {}, (Violation("assignment", "intervals", message),))
+    for t, now in enumerate(trajectory):
+        right = isinstance(now, Sequence) and len(now) == instance.layers
+        if not right or not all(is_interval(layer, part) for part in now):
+            message = f"interval {t}: expected placements of {instance.layers} layers"
+            return Evaluation(None, {}, (Violation("assignment", f"interval {t}", message),))
+    violations: list[Violation] = []
+    inference_s = migration_s = 0.0
+    need: NDArray[np.int64] = np.zeros((instance.intervals, instance.cluster.size), dtype=np.int64)
+    for number in range(instance.layers):
+        before = None if instance.initial is None else instance.initial[number]
+        sources = [now[number - 1].ffn if number else None for now in trajectory]
+        for t, step in enumerate(walk(layer, [now[number] for now in trajectory], before, sources)):
+            inference_s += step.inference_s
+            migration_s += step.migration_s
+            need[t] += step.memory_bytes
+            violations += [
+                Violation(v.constraint, v.where, f"layer {number}, {v.message}")
+                for v in step.violations
+                if v.constraint != "memory"
+            ]
+    for t in range(instance.intervals):
+        violations += excess_memory(layer, t, need[t])
+    terms = {"inference": head_costs(layer).weight * inference_s, "migration": migration_s}
+    total_s = sum(terms.values())
+    if not np.isfinite(total_s):
+        return Evaluation(None, {}, tuple(violations))
+    return Evaluation(total_s, terms, tuple(violations))
+
+
+def diagnose(instance: DecoderInstance) -> str | None:
+    """Return why no trajectory can exist, where one layer alone shows it."""
+    return diagnose_layer(instance.layer)
+
+
+def to_json(instance: DecoderInstance, trajectory: DecoderTrajectory) -> dict[str, Any]:
+    """Return a trajectory as the result file states it: device names."""
+    names = instance.cluster.device_names
+    return {"intervals": [{"layers": [interval_json(names, part) for part in now]} for now in trajectory]}
+
+
+def from_json(instance: DecoderInstance, document: Any) -> DecoderTrajectory:
+    """Read a trajectory back, or say which entry names no device of the instance."""
+    entries = document.get("intervals") if isinstance(document, dict) else None
+    if not isinstance(entries, list) or len(entries) != instance.intervals:
+        raise InstanceError("placement.intervals", f"expected a list of {instance.intervals} placements")
+    names, units = instance.cluster.device_names, instance.layer.transformer.units
+    trajectory = []
+    for t, entry in enumerate(entries):
+        path, parts = (
+            f"placement.intervals[{t}].layers",
+            entry.get("layers") if isinstance(entry, dict) else None,
+        )
+        if not isinstance(parts, list) or len(parts) != instance.layers:
+            raise InstanceError(path, f"expected a list of {instance.layers} layers")
+        trajectory.append(
+            tuple(read_interval(names, units, part, f"{path}[{n}]") for n, part in enumerate(parts))
+        )
+    return tuple(trajectory)

@@ -1,0 +1,92 @@
+"""A decoder of several layers as a declarative MILP in Pyomo: a block per layer, memory over all of them.
+
+How many heads a device holds beside so many projections and networks is a small whole number, chosen by one-hot
+variables: no byte stands in a row.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from placewise.models.head_migration.cost import heads_beside
+from placewise.models.head_migration.milp import add_layer
+from placewise.models.head_migration.milp_values import extract_layer, start_layer
+
+if TYPE_CHECKING:
+    from placewise.models.head_migration.decoder import DecoderInstance, DecoderTrajectory
+
+
+def decoder_milp(instance: DecoderInstance) -> Any:
+    """Return the model over all layers and intervals.
+
+    Parameters
+    ----------
+    instance : DecoderInstance
+        H heads in each of L layers on M devices, T intervals.
+
+    Returns
+    -------
+    pyomo.environ.ConcreteModel
+        Blocks ``layer[l]`` as in `horizon_milp`; binaries ``holds[t,j,p,f]``: device j has p projections and f
+        networks; the objective in milliseconds.
+    """
+    import pyomo.environ as pyo
+
+    layer, number = instance.layer, range(instance.layers)
+    model = pyo.ConcreteModel(name=instance.name)
+    model.instance = instance
+    model.layer = pyo.Block(number)
+    terms = []
+    for n in number:
+        before = None if instance.initial is None else instance.initial[n]
+        terms.append(add_layer(model.layer[n], layer, before, model.layer[n - 1] if n else None))
+    model.intervals = pyo.RangeSet(0, instance.intervals - 1)
+    model.devices = pyo.RangeSet(0, instance.cluster.size - 1)
+    most = instance.layers
+    pairs = list(product(range(most + 1), repeat=2))
+    model.holds = pyo.Var(model.intervals, model.devices, pairs, domain=pyo.Binary)
+    model.memory, model.one_holding = pyo.ConstraintList(), pyo.ConstraintList()
+    model.projections, model.networks = pyo.ConstraintList(), pyo.ConstraintList()
+    for t, j in product(model.intervals, model.devices):
+        rooms = {pair: int(heads_beside(layer, t, *pair)[j]) for pair in pairs}
+        chosen = {pair: model.holds[t, j, pair] for pair in pairs}
+        for pair, room in rooms.items():
+            if room < 0:
+                chosen[pair].fix(0)
+        model.one_holding.add(pyo.quicksum(chosen.values()) <= 1)
+        for rows, name, side in ((model.projections, "proj", 0), (model.networks, "ffn", 1)):
+            there = pyo.quicksum(model.layer[n].component(name)[t, j] for n in number)
+            rows.add(there == pyo.quicksum(pair[side] * variable for pair, variable in chosen.items()))
+        heads = pyo.quicksum(model.layer[n].count[t, j] for n in number)
+        limit = min(instance.layers * layer.transformer.units, max(rooms.values()))
+        model.memory.add(
+            heads <= pyo.quicksum(min(rooms[pair], limit) * chosen[pair] for pair in pairs if rooms[pair] > 0)
+        )
+    model.objective = pyo.Objective(expr=pyo.quicksum(terms))
+    return model
+
+
+def extract(model: Any) -> DecoderTrajectory:
+    """Return the trajectory in a solved model."""
+    instance: DecoderInstance = model.instance
+    layers = [
+        extract_layer(
+            model.layer[n], instance.layer, None if instance.initial is None else instance.initial[n]
+        )
+        for n in range(instance.layers)
+    ]
+    return tuple(zip(*layers, strict=True))
+
+
+def start(model: Any, trajectory: DecoderTrajectory) -> None:
+    """Set every variable to the value that the trajectory implies, as a warm start."""
+    instance: DecoderInstance = model.instance
+    for n in range(instance.layers):
+        before = None if instance.initial is None else instance.initial[n]
+        sources = [now[n - 1].ffn for now in trajectory] if n else ()
+        start_layer(model.layer[n], instance.layer, before, tuple(now[n] for now in trajectory), sources)
+    for (t, j, p, f), variable in model.holds.items():
+        there = [sum(getattr(part, kind) == j for part in trajectory[t]) for kind in ("proj", "ffn")]
+        if not variable.fixed:
+            variable.set_value(int(there == [p, f]))
