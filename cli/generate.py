@@ -39,6 +39,9 @@ def run(options: argparse.Namespace) -> int:
     for option in options.option:
         if "=" not in option:
             raise PlacewiseError(f"expected KEY=VALUE, found {option!r}")
+    for key in ("name", "seed"):
+        if any(option.startswith(f"{key}=") for option in options.option):
+            raise PlacewiseError(f"{key}: expected as --{key}")
     settings = dict(option.split("=", 1) for option in options.option)
     instance = generate(problem, options.family, seed=options.seed, name=options.name, **settings)
     if options.output:

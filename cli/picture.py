@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 BAR = 24
 #: Intervals shown at most.
 LARGEST_ROWS = 30
+HEADS_LEGEND = "\n[dim]heads per device, p projection, f network; rows without moves left out[/dim]"
 
 
 def draw(console: Console, instance: Any, placement: Any) -> None:
@@ -115,6 +116,11 @@ def draw_widths(console: Console, instance: DilemmaInstance, placement: tuple[tu
 
 def draw_trajectory(console: Console, instance: HeadMigrationInstance, trajectory: Trajectory) -> None:
     """Draw heads per device over time, a row per interval in which anything moves."""
+    _draw_layer(console, instance, trajectory)
+    console.print(HEADS_LEGEND, soft_wrap=True)
+
+
+def _draw_layer(console: Console, instance: HeadMigrationInstance, trajectory: Trajectory) -> None:
     names, shown = instance.cluster.device_names, 0
     width = max(len(name) for name in names)
     console.print(f"{'interval':>8}  {'  '.join(f'{name:>{width}}' for name in names)}", soft_wrap=True)
@@ -131,16 +137,14 @@ def draw_trajectory(console: Console, instance: HeadMigrationInstance, trajector
             cells.append(f"{(str(count) if count else '') + marks or '·':>{width}}")
         console.print(f"{t:>8}  {'  '.join(cells)}", soft_wrap=True)
         shown += 1
-    console.print(
-        "\n[dim]heads per device, p projection, f network; rows without moves left out[/dim]", soft_wrap=True
-    )
 
 
 def draw_decoder(console: Console, instance: DecoderInstance, trajectory: DecoderTrajectory) -> None:
     """Draw each layer over time."""
     for number in range(instance.layers):
         console.print(f"layer {number}", soft_wrap=True)
-        draw_trajectory(console, instance.layer, tuple(now[number] for now in trajectory))
+        _draw_layer(console, instance.layer, tuple(now[number] for now in trajectory))
+    console.print(HEADS_LEGEND, soft_wrap=True)
 
 
 def _span(instance: EdgeShardInstance, first: int, last: int) -> str:

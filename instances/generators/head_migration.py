@@ -29,6 +29,7 @@ def network(
     ffn_flops_factor: float = 8.0,
     kv: str = "table",
     execution: str = "full",
+    kv_heads: int = 0,
     seed: int,
     name: str | None = None,
 ) -> HeadMigrationInstance:
@@ -50,8 +51,8 @@ def network(
         Share of intervals in which a device has lost 60 % of its speed; such losses last five intervals.
     background : float
         Up to this share of a device's speed is lost to other work, anew in each interval.
-    ffn_flops_factor, kv, execution
-        Of the transformer.
+    ffn_flops_factor, kv, execution, kv_heads
+        Of the transformer; 0 ``kv_heads`` = each head has its own keys and values.
     seed : int
         All choices follow from it; speeds are 5 to 50 GFLOP/s.
     name : str, optional
@@ -59,11 +60,16 @@ def network(
     """
     draw = random.Random(seed)  # noqa: S311 - not for secrets
     transformer = HeadTransformer(
-        heads, embedding_dim, ffn_flops_factor=ffn_flops_factor, kv=kv, execution=execution
+        heads,
+        embedding_dim,
+        ffn_flops_factor=ffn_flops_factor,
+        kv=kv,
+        execution=execution,
+        kv_heads=kv_heads or None,
     )
     if memory_factor:
         head, proj, ffn = block_demands(transformer, transformer.prompt_tokens + intervals)
-        need = heads * head.memory_bytes + proj.memory_bytes + ffn.memory_bytes
+        need = transformer.units * head.memory_bytes + proj.memory_bytes + ffn.memory_bytes
         share = [draw.uniform(0.5, 1.5) for _ in range(devices)]
         memory = [round(memory_factor * need * part / sum(share)) for part in share]
         memory[memory.index(max(memory))] = max(*memory, ffn.memory_bytes)

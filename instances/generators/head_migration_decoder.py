@@ -65,7 +65,9 @@ def network(
 
 
 def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> DecoderInstance:
-    """Return a random instance that brute force solves: 2 devices, 1 head, 1 or 2 layers and intervals, or 2 heads.
+    """Return a random instance that brute force solves: 2 devices, 1 or 2 heads, 1 to 3 layers, 1 or 2 intervals.
+
+    In every third a head is a group of two that share keys and values.
 
     Parameters
     ----------
@@ -79,7 +81,13 @@ def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> DecoderI
     draw = random.Random(f"decoder-{seed}")  # noqa: S311 - not for secrets
     one = head_migration.tiny(kind=kind, seed=seed)
     heads, layers, count = draw.choice([(1, 2, 1), (1, 2, 2), (2, 2, 1), (1, 3, 1), (2, 1, 2)])
-    transformer = replace(one.transformer, heads=heads, embedding_dim=heads * draw.choice([1, 2]))
+    group = draw.choice([1, 1, 2])
+    transformer = replace(
+        one.transformer,
+        heads=heads * group,
+        embedding_dim=heads * group * draw.choice([1, 2]),
+        kv_heads=None if group == 1 else heads,
+    )
     devices = np.arange(2)
 
     def over_time(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]

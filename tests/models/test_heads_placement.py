@@ -10,11 +10,13 @@ from placewise.instances.files import from_document
 from placewise.models.cluster import Cluster
 from placewise.models.errors import InstanceError
 from placewise.models.head_migration import (
+    DecoderInstance,
     HeadMigrationInstance,
     HeadTransformer,
     Interval,
     block_demands,
     evaluate,
+    evaluate_decoder,
 )
 from placewise.models.problem import PROBLEMS
 from placewise.solvers import solve
@@ -184,3 +186,46 @@ def test_simple_reasons_for_infeasibility(two):
         else:
             assert reason in found
         assert solve(small, isolate=False).status is Status.INFEASIBLE
+
+
+def test_groups_share_keys_and_values(layer):
+    """A group of two heads needs (2 + 2)(L + D) d b and its cache; groups of one are heads."""
+    grouped = dataclasses.replace(layer, kv_heads=1)
+    unit = block_demands(grouped, 2)[0]
+    assert grouped.units == 1
+    assert (unit.memory_bytes, unit.flops, unit.message_bytes) == (4 * 4 + 2, 4 * 2 * 2 + 2 * 4, 4)
+    assert block_demands(dataclasses.replace(layer, kv_heads=2), 2) == block_demands(layer, 2)
+    with pytest.raises(InstanceError, match="divisor of the 2 heads"):
+        dataclasses.replace(layer, kv_heads=3)
+
+
+def test_two_layers_by_hand(two):
+    """The second layer waits for the first one's network: 4 bytes in 2 s to each device with heads."""
+    decoder = DecoderInstance("d", "head-migration-decoder", two, 2)
+    assert evaluate_decoder(decoder, ((ALL_ON_A, ALL_ON_A),)).violations[0].constraint == "memory"
+    assert evaluate_decoder(decoder, ((ALL_ON_A, ALL_ON_B),)).objective == 7.0 + 2.0 + 14.0
+    spread = Interval((0, 1), 1, 1)
+    apart = evaluate_decoder(decoder, ((Interval((0, 1), 0, 0), spread),))
+    assert apart.objective == 8.0 + max(2 + 1, 2 + 4) + 6.0
+
+
+def test_one_layer_is_the_layer(two):
+    """A decoder of one layer costs what the layer costs, also with a placement before."""
+    moved = dataclasses.replace(two, initial=ALL_ON_B)
+    decoder = DecoderInstance("d", "head-migration-decoder", two, 1, (ALL_ON_B,))
+    for now in (ALL_ON_A, ALL_ON_B, SPLIT):
+        whole = evaluate_decoder(decoder, ((now,),))
+        assert whole == evaluate(moved, (now,)) or (whole.objective == evaluate(moved, (now,)).objective)
+
+
+def test_decoder_placements_name_what_is_wrong(two):
+    """Shapes, and a result file's entries."""
+    decoder = DecoderInstance("d", "head-migration-decoder", two, 2)
+    problem = PROBLEMS["head-migration-decoder"]
+    for wrong in (None, (), ((ALL_ON_A,),), ((ALL_ON_A, 3),), ((ALL_ON_A, Interval((0, 7), 0, 0)),)):
+        assert evaluate_decoder(decoder, wrong).violations[0].constraint == "assignment"
+    document = problem.placement_json(decoder, ((ALL_ON_A, ALL_ON_B),))
+    assert problem.read_placement(decoder, document) == ((ALL_ON_A, ALL_ON_B),)
+    document["intervals"][0]["layers"][1]["proj"] = "c"
+    with pytest.raises(InstanceError, match=r"placement\.intervals\[0\]\.layers\[1\]\.proj"):
+        problem.read_placement(decoder, document)
