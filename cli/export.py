@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from placewise.cli import output
 from placewise.instances import read
-from placewise.instances.files import write_text
 from placewise.models.errors import PlacewiseError
-from placewise.models.lazy import load
 from placewise.models.problem import problem_of
+from placewise.solvers.formulation import write_model
 
 if TYPE_CHECKING:
     import argparse
@@ -34,9 +31,5 @@ def run(options: argparse.Namespace) -> int:
     name = options.formulation or next(iter(formulations))
     if name not in formulations:
         raise PlacewiseError(f"--formulation: expected one of {', '.join(formulations)}, found {name!r}")
-    model = load(formulations[name].build)(instance)
-    with tempfile.TemporaryDirectory(prefix="placewise-") as folder:
-        file = Path(folder) / f"model.{options.to}"
-        model.write(str(file), io_options={"symbolic_solver_labels": True})
-        write_text(options.output, file.read_text(encoding="utf-8"))
+    write_model(instance, name, options.to, options.output)
     return output.SOLVED

@@ -8,14 +8,25 @@ import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from placewise.cli import check, compare, export, generate, instances, methods, simulate, solve
+from placewise.cli import (
+    bench,
+    check,
+    compare,
+    export,
+    generate,
+    instances,
+    methods,
+    report,
+    simulate,
+    solve,
+)
 from placewise.cli.output import INTERRUPTED, MISUSE
 from placewise.models.errors import PlacewiseError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (solve, compare, check, simulate, methods, instances, generate, export)
+COMMANDS = (solve, compare, check, simulate, bench, report, methods, instances, generate, export)
 
 
 def parser() -> argparse.ArgumentParser:

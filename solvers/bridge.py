@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from placewise.models.errors import NotApplicableError
 from placewise.solvers.registry import comparison_methods, find_method
@@ -16,6 +16,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from placewise.solvers.method import Method
+
+
+class Answer(Protocol):
+    """What a contradiction is found in: a verified result, or the record of one."""
+
+    @property
+    def method(self) -> str: ...  # noqa: D102
+    @property
+    def status(self) -> Status | None: ...  # noqa: D102
+    @property
+    def objective(self) -> float | None: ...  # noqa: D102
+    @property
+    def dual_bound(self) -> float | None: ...  # noqa: D102
+    @property
+    def conflicts(self) -> tuple[Conflict, ...]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -58,7 +73,7 @@ class GapReport:
         """
         bound = self.best_bound
         return {
-            r.method: None if bound is None or r.objective is None else _excess(r.objective, bound)
+            r.method: None if bound is None or r.objective is None else excess(r.objective, bound)
             for r in self.results
         }
 
@@ -143,7 +158,7 @@ def _why_not(method: Method, instance: Any) -> str | None:
     return None
 
 
-def find_conflicts(results: Iterable[VerifiedResult]) -> list[Conflict]:
+def find_conflicts(results: Iterable[Answer]) -> list[Conflict]:
     """Return what cannot be true together: within each result, and between any two."""
     results = list(results)
     conflicts = [conflict for result in results for conflict in result.conflicts]
@@ -166,12 +181,13 @@ def find_conflicts(results: Iterable[VerifiedResult]) -> list[Conflict]:
     return conflicts
 
 
-def _excess(objective: float, bound: float) -> float:
+def excess(objective: float, bound: float) -> float:
+    """Return by how much an objective exceeds a bound, relative to the bound, at least 0."""
     if objective <= bound:
         return 0.0
     return (objective - bound) / abs(bound) if bound else math.inf
 
 
-def _objective(result: VerifiedResult) -> float:
+def _objective(result: Answer) -> float:
     assert result.objective is not None
     return result.objective

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from placewise.instances.files import write_text
 from placewise.models.lazy import load
 from placewise.models.problem import Formulation, problem_of
 from placewise.models.units import MILLISECONDS
@@ -51,6 +54,15 @@ def run_formulation(instance: Any, method: Method, run: Run) -> Claim:
         build_s=build_s,
         solve_s=solve_s,
     )
+
+
+def write_model(instance: Any, formulation: str, kind: str, target: str | Path) -> None:
+    """Write a declarative model as ``mps`` or ``lp``: objective in milliseconds, names of the model."""
+    model = load(problem_of(instance).formulations[formulation].build)(instance)
+    with tempfile.TemporaryDirectory(prefix="placewise-") as folder:
+        file = Path(folder) / f"model.{kind}"
+        model.write(str(file), io_options={"symbolic_solver_labels": True})
+        write_text(target, file.read_text(encoding="utf-8"))
 
 
 def _solve_once(

@@ -1,0 +1,1 @@
+"""The benchmark harness: suites as frozen specifications, resumable runs, records with provenance."""

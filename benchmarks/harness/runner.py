@@ -1,0 +1,174 @@
+"""Running a suite: what is done stays done, one worker process per run, contradictions with what reproduces them."""
+
+from __future__ import annotations
+
+import json
+import re
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from placewise.benchmarks.harness.records import (
+    Record,
+    RecordFile,
+    grouped,
+    read_records,
+    record_of,
+    skipped_record,
+)
+from placewise.benchmarks.harness.suites import RunSpec, SuiteSpec, expand
+from placewise.instances.files import read_text, write, write_text
+from placewise.models.errors import PlacewiseError
+from placewise.models.problem import problem_named
+from placewise.solvers.bridge import find_conflicts
+from placewise.solvers.formulation import write_model
+from placewise.solvers.registry import find_method
+from placewise.solvers.solve import solve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from placewise.solvers.result import Conflict
+
+    #: ``(runs, suite's name) -> records``, in any order.
+    Engine: TypeAlias = Callable[[list[RunSpec], str], Iterator[dict[str, Any]]]
+
+
+def perform_run(run: RunSpec, suite: str) -> dict[str, Any]:
+    """Perform one run in a worker process of its own and return its record; errors are records too."""
+    instance = run.load()
+    began = perf_counter()
+    try:
+        result = solve(
+            instance,
+            run.method,
+            time_limit=run.time_limit,
+            relative_gap=run.relative_gap,
+            threads=run.threads,
+            seed=run.seed,
+            memory_limit_bytes=run.memory_limit_bytes,
+        )
+    except PlacewiseError as refusal:  # does not apply, or is not installed
+        return skipped_record(run, suite, instance, " ".join(str(refusal).split()))
+    return record_of(run, suite, instance, result, perf_counter() - began)
+
+
+def in_threads(jobs: int) -> Engine:
+    """Return an engine that keeps so many worker processes busy on this machine."""
+
+    def engine(runs: list[RunSpec], suite: str) -> Iterator[dict[str, Any]]:
+        if jobs == 1:  # Ctrl-C then reaches the run itself
+            yield from (perform_run(run, suite) for run in runs)
+            return
+        with ThreadPoolExecutor(jobs) as pool:
+            waiting, running = iter(runs), set[Future[dict[str, Any]]]()
+            try:
+                while True:
+                    for run in waiting:
+                        running.add(pool.submit(perform_run, run, suite))
+                        if len(running) == jobs:
+                            break
+                    if not running:
+                        return
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in done)
+            finally:
+                for future in running:
+                    future.cancel()
+
+    return engine
+
+
+def run_suite(
+    suite: SuiteSpec,
+    folder: Path,
+    engine: Engine,
+    *,
+    started: Callable[[int, int], None] | None = None,
+    finished: Callable[[dict[str, Any]], None] | None = None,
+) -> list[Record]:
+    """Perform the runs of a suite that a folder does not hold yet; return all records.
+
+    Parameters
+    ----------
+    suite : SuiteSpec
+        As `read_suite` returns it.
+    folder : Path
+        Where records are; it keeps the suite's specification, and takes no other suite.
+    engine : callable
+        Takes the runs, yields their records.
+    started, finished : callable, optional
+        Told how many runs there are and are done, and given each record.
+    """
+    runs = expand(suite)
+    with RecordFile(folder) as file:
+        _freeze(runs, suite.name, folder / "suite.json")
+        left = [run for run in runs if run.key not in file.done]
+        if started:
+            started(len(runs), len(runs) - len(left))
+        for record in engine(left, suite.name):
+            file.append(record)
+            if finished:
+                finished(record)
+    records = read_records(folder)
+    write_conflicts(records, folder / "conflicts")
+    return records
+
+
+def _freeze(runs: list[RunSpec], name: str, path: Path) -> None:
+    """Keep the suite's runs beside the records, or check that they are the same ones."""
+    document = {"suite": name, "runs": {run.key: asdict(run) for run in runs}}
+    if path.exists():
+        kept = json.loads(read_text(path))
+        if kept != json.loads(json.dumps(document)):
+            raise PlacewiseError(f"{path}: holds another suite, or other limits; expected a new folder")
+        return
+    write_text(path, json.dumps(document, indent=1) + "\n")
+
+
+def all_conflicts(records: Iterable[Record]) -> list[tuple[Record, Conflict]]:
+    """Return what cannot be true together, within and between runs on one instance, with a record of it."""
+    found = []
+    known = [record for record in records if record.status is not None]
+    for _, same in grouped(known, "instance_sha256"):
+        found += [(same[0], conflict) for conflict in find_conflicts(same)]
+    return found
+
+
+def write_conflicts(records: list[Record], folder: Path) -> None:
+    """Write for each contradiction the instance, both results, and the model as MPS: what reproduces it."""
+    for number, (record, conflict) in enumerate(all_conflicts(records), 1):
+        place = folder / f"{number}-{conflict.kind}"
+        place.mkdir(parents=True, exist_ok=True)
+        run = RunSpec(**record.document["run"])
+        instance = run.load()
+        write(instance, place / "instance.json")
+        for method in conflict.methods:
+            said = next((r for r in records if (r.instance, r.method) == (record.instance, method)), None)
+            if said is not None:
+                write_text(
+                    place / f"result-{file_name(method)}.json",
+                    json.dumps(said.document | {"format": "placewise-result/1"}, indent=1),
+                )
+        _write_mps(instance, conflict.methods, place)
+        write_text(
+            place / "reproduce.txt",
+            f"{conflict.kind}: {conflict.message}\n\n"
+            f"placewise compare instance.json --methods {','.join(conflict.methods)} --seed {run.seed} "
+            f"--time-limit {run.time_limit:g}\n",
+        )
+
+
+def _write_mps(instance: Any, methods: tuple[str, ...], place: Path) -> None:
+    """Write the declarative model of each method, the problem's first one for methods without."""
+    formulations = problem_named(instance.problem).formulations
+    stated = {find_method(instance.problem, method).formulation for method in methods}
+    for name in sorted({name or next(iter(formulations)) for name in stated}):
+        write_model(instance, name, "mps", place / f"model-{name}.mps")
+
+
+def file_name(text: str) -> str:
+    """Return a text as part of a file name: nothing in it leads elsewhere."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text)[:80]

@@ -1,0 +1,293 @@
+"""The report as one HTML page that needs no network: conflicts first, then tables, profiles and pictures."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from html import escape
+from io import BytesIO
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from placewise.benchmarks.harness.records import Record, grouped, read_records
+from placewise.benchmarks.harness.runner import all_conflicts
+from placewise.benchmarks.harness.suites import load_instance
+from placewise.benchmarks.pictures import figure
+from placewise.benchmarks.report import charts, tables
+from placewise.benchmarks.report.placements import draw_pipeline, draw_placement
+from placewise.instances.files import write_text
+from placewise.models.errors import PlacewiseError
+from placewise.models.problem import problem_named
+from placewise.solvers.result import Status
+
+if TYPE_CHECKING:
+    from placewise.benchmarks.report.tables import Row
+
+#: Placements and timelines drawn per problem, and instances with bounds over time.
+MOST_PICTURES = 6
+
+
+@dataclass
+class Page:
+    """HTML as it grows; every text that goes in is escaped here."""
+
+    parts: list[str] = field(default_factory=list)
+
+    def heading(self, level: int, text: str) -> None:
+        """Add a heading."""
+        self.parts.append(f"<h{level}>{escape(text)}</h{level}>")
+
+    def paragraph(self, text: str, style: str = "") -> None:
+        """Add a paragraph."""
+        self.parts.append(f'<p class="{style}">{escape(text)}</p>')
+
+    def table(self, columns: list[str], lines: list[list[Any]]) -> None:
+        """Add a table; a cell may be (text, style)."""
+        texts = [n for n in range(len(columns)) if all(isinstance(_text(line[n]), str) for line in lines)]
+        head = "".join(_cell("th", name, n in texts) for n, name in enumerate(columns))
+        body = "".join(
+            "<tr>" + "".join(_cell("td", value, n in texts) for n, value in enumerate(line)) + "</tr>"
+            for line in lines
+        )
+        self.parts.append(
+            f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        )
+
+    def figures(self, drawings: list[tuple[Any, str]], *, wide: bool = False) -> None:
+        """Add pictures with captions side by side."""
+        items = "".join(
+            f'<figure class="{"wide" if wide else ""}"><img alt="{escape(caption)}" src="{_embedded(drawing)}">'
+            f"<figcaption>{escape(caption)}</figcaption></figure>"
+            for drawing, caption in drawings
+        )
+        self.parts.append(f'<div class="figures">{items}</div>')
+
+    def html(self, title: str) -> str:
+        """Return the whole page."""
+        style = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+        return (
+            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            '<link rel="icon" href="data:,">'
+            f"<title>{escape(title)}</title><style>{style}</style></head><body>\n"
+            + "\n".join(self.parts)
+            + "\n</body></html>\n"
+        )
+
+
+def _text(value: Any) -> Any:
+    return value[0] if isinstance(value, tuple) else value
+
+
+def _cell(tag: str, value: Any, text: bool) -> str:
+    content, style = value if isinstance(value, tuple) else (value, "")
+    if content is None:
+        content = "-"
+    elif isinstance(content, float):
+        content = f"{content:.4g}"
+    classes = " ".join(filter(None, (style, "text" if text else "")))
+    return f'<{tag} class="{classes}">{escape(str(content))}</{tag}>'
+
+
+def _embedded(drawing: Any) -> str:
+    """Return a figure as a picture inside the page."""
+    from matplotlib import rc_context
+
+    content = BytesIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "placewise", "font.family": "sans-serif"}):
+        drawing.savefig(content, format="svg", metadata={"Date": None})
+    return f"data:image/svg+xml;base64,{base64.b64encode(content.getvalue()).decode()}"
+
+
+def percent(gap: float | None) -> float | None:
+    """Return a gap in percent."""
+    return None if gap is None else 100 * gap
+
+
+def write_report(folder: Path, target: Path | None = None) -> tuple[Path, list[str]]:
+    """Write ``report.html`` and the tables of a folder of records; return the page and the other files.
+
+    Raises
+    ------
+    PlacewiseError
+        Without records, or without Matplotlib.
+    """
+    figure(1, 1)  # says what is missing before any work
+    records = read_records(folder)
+    if not records:
+        raise PlacewiseError(f"{folder}: expected at least one finished run")
+    page = Page()
+    rows = tables.rows_of(records)
+    _head(page, records, rows)
+    _conflicts(page, records)
+    for problem, _ in grouped([row.record for row in rows], "problem"):
+        _problem(page, problem, [row for row in rows if row.record.problem == problem])
+    _overhead(page, rows)
+    _skipped(page, [record for record in records if record.status is None])
+    path = target or folder / "report.html"
+    write_text(path, page.html(f"placewise: {records[0].document['suite']}"))
+    return path, tables.write_tables(rows, folder)
+
+
+def _head(page: Page, records: list[Record], rows: list[Row]) -> None:
+    first = records[0].document
+    page.heading(1, f"Suite {first['suite']}")
+    versions: dict[str, str] = {}
+    for record in records:
+        versions |= record.document.get("versions", {})
+    machines = dict.fromkeys(
+        f"{m['processor']}, {m['cores']} cores, {m['system']}"
+        for m in (r.document["machine"] for r in records)
+    )
+    commits = dict.fromkeys(r.document["machine"]["commit"] or "installed" for r in records)
+    proven = sum(row.proven for row in rows)
+    page.paragraph(
+        f"{len(rows)} runs, {proven} with a proof, on {len({row.record.instance_sha256 for row in rows})} instances; "
+        f"{min(r.document['finished'] for r in records)} to {max(r.document['finished'] for r in records)}"
+    )
+    stated = ", ".join(f"{name} {number}" for name, number in sorted(versions.items()))
+    page.paragraph(f"{'; '.join(machines)}. Commit {', '.join(commits)}. {stated}.", "dim")
+
+
+def _conflicts(page: Page, records: list[Record]) -> None:
+    page.heading(2, "Conflicts")
+    found = all_conflicts(records)
+    if not found:
+        page.paragraph("None: no two methods contradict each other, and no claim was refuted.", "clean")
+        return
+    page.parts.append('<div class="conflicts">')
+    page.paragraph(f"{len(found)} statements cannot be true together; conflicts/ has what reproduces each.")
+    page.table(
+        ["", "kind", "instance", "methods", "what"],
+        [
+            [number, conflict.kind, record.instance, ", ".join(conflict.methods), conflict.message]
+            for number, (record, conflict) in enumerate(found, 1)
+        ],
+    )
+    page.parts.append("</div>")
+
+
+def _problem(page: Page, problem: str, rows: list[Row]) -> None:
+    page.heading(2, problem)
+    page.paragraph(problem_named(problem).title, "dim")
+    page.table(
+        ["method", "runs", "proven", "with placement", "errors", "median gap, %", "worst gap, %", "time, s"],
+        [
+            [
+                s.method,
+                s.runs,
+                s.proven,
+                s.placed,
+                s.errors,
+                percent(s.median_gap),
+                percent(s.worst_gap),
+                s.mean_s,
+            ]
+            for s in tables.summaries(rows)
+        ],
+    )
+    page.paragraph(
+        f"Gap: excess over the best bound that any method proved. Time: geometric mean, shifted by {tables.SHIFT_S:g} s, "
+        "to state and solve; runs without a proof count with the time they took.",
+        "dim",
+    )
+    drawings = []
+    if steps := tables.profile(rows):
+        drawings.append((charts.performance_profile(steps), "Performance profile (Dolan and More)"))
+    if any(row.gap is not None for row in rows):
+        drawings.append((charts.gap_boxes(rows), "Gaps to the best proven bound"))
+    page.figures(drawings)
+    for group in dict.fromkeys(row.record.group for row in rows):
+        _runs(page, group, [row for row in rows if row.record.group == group])
+    _over_time(page, rows)
+    _placements(page, rows)
+
+
+def _runs(page: Page, group: str, rows: list[Row]) -> None:
+    page.heading(3, group)
+    lines: list[list[Any]] = []
+    for row in rows:
+        record = row.record
+        status = record.document["status"]
+        style = "proven" if row.proven else "error" if record.status is Status.ERROR else ""
+        lines.append(
+            [
+                record.instance,
+                record.method,
+                (status, style),
+                (record.objective if record.objective is not None else None, ""),
+                record.dual_bound,
+                percent(row.gap),
+                record.document["seconds"]["build"],
+                record.document["seconds"]["solve"],
+                ("" if row.proven else record.document["message"][:90], "dim"),
+            ]
+        )
+    page.table(
+        ["instance", "method", "status", "value, s", "bound, s", "gap, %", "build, s", "solve, s", "note"],
+        lines,
+    )
+
+
+def _by_instance(rows: list[Row]) -> list[list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.record.instance_sha256, []).append(row)
+    return list(found.values())
+
+
+def _over_time(page: Page, rows: list[Row]) -> None:
+    moving = [[row for row in same if len(row.record.document["trace"]) > 1] for same in _by_instance(rows)]
+    moving = sorted((same for same in moving if same), key=len, reverse=True)[:MOST_PICTURES]
+    if moving:
+        page.heading(3, "Incumbents and bounds over time")
+        page.figures(
+            [
+                (
+                    charts.bounds_over_time(same[:8]),
+                    f"{same[0].record.instance}: incumbent solid, bound dotted",
+                )
+                for same in moving
+            ]
+        )
+
+
+def _placements(page: Page, rows: list[Row]) -> None:
+    """Draw the best placement of the first instances."""
+    problem = problem_named(rows[0].record.problem)
+    graphs, timelines = [], []
+    for same in _by_instance(rows)[:MOST_PICTURES]:
+        placed = [row for row in same if row.record.objective is not None]
+        if not placed:
+            continue
+        best = min(placed, key=lambda row: (row.record.objective or 0.0, not row.proven)).record
+        instance = load_instance(best.document["run"]["instance"])
+        placement = problem.read_placement(instance, best.document["placement"])
+        caption = f"{best.instance}: {best.method}, {best.objective:.4g} s"
+        graphs.append((draw_placement(instance, placement), caption))
+        if (timeline := draw_pipeline(instance, placement)) is not None:
+            timelines.append((timeline, f"{caption}: 4 micro-batches, with and without bubbles"))
+    if graphs:
+        page.heading(3, "Best placements")
+        page.figures(graphs)
+    if timelines:
+        page.figures(timelines[:2], wide=True)
+
+
+def _overhead(page: Page, rows: list[Row]) -> None:
+    extra = [row.record.wall_s - row.record.seconds for row in rows if row.record.wall_s]
+    if extra:
+        page.heading(2, "Overhead of the harness")
+        page.paragraph(
+            f"Beside stating and solving, a run took {1e3 * median(extra):.0f} ms in the median and "
+            f"{1e3 * max(extra):.0f} ms at most: starting a worker process, loading the solver, verifying the answer."
+        )
+
+
+def _skipped(page: Page, records: list[Record]) -> None:
+    if records:
+        page.heading(2, "Not run")
+        page.table(
+            ["instance", "method", "why"], [[r.instance, r.method, r.document["message"]] for r in records]
+        )

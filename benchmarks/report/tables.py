@@ -1,0 +1,192 @@
+"""What records say in numbers: gaps to the best proven bound, means of times, performance profiles, files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from dataclasses import dataclass
+from importlib.util import find_spec
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from placewise.benchmarks.harness.records import Record, grouped
+from placewise.instances.files import write_bytes, write_text
+from placewise.solvers.bridge import excess
+from placewise.solvers.result import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+#: Added to times before their geometric mean is taken, so that milliseconds do not decide: the usual 1 s.
+SHIFT_S = 1.0
+#: Relative gap up to which a run counts as solved.
+SOLVED_GAP = 1e-6
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run beside the best that all runs on its instance know.
+
+    Parameters
+    ----------
+    record : Record
+        The run.
+    best_objective, best_bound : float or None
+        Over all runs on the instance.
+    gap : float or None
+        Excess of its objective over the best proven bound.
+    """
+
+    record: Record
+    best_objective: float | None
+    best_bound: float | None
+
+    @property
+    def gap(self) -> float | None:
+        """Excess over the best proven bound; None without one or the other."""
+        if self.record.objective is None or self.best_bound is None:
+            return None
+        return excess(self.record.objective, self.best_bound)
+
+    @property
+    def proven(self) -> bool:
+        """Whether the run ended with a proof."""
+        return self.record.status in (Status.OPTIMAL, Status.INFEASIBLE)
+
+
+def rows_of(records: Iterable[Record]) -> list[Row]:
+    """Return the runs that were not skipped, each beside the best of its instance."""
+    rows = []
+    for _, same in grouped([r for r in records if r.status is not None], "instance_sha256"):
+        objective = min((r.objective for r in same if r.objective is not None), default=None)
+        bound = max((r.dual_bound for r in same if r.dual_bound is not None), default=None)
+        rows += [Row(record, objective, bound) for record in same]
+    return rows
+
+
+def shifted_geometric_mean(seconds: list[float]) -> float:
+    """Return the geometric mean of times plus `SHIFT_S`, less it."""
+    return math.exp(sum(math.log(time + SHIFT_S) for time in seconds) / len(seconds)) - SHIFT_S
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One method on all instances of a problem."""
+
+    method: str
+    runs: int
+    proven: int
+    placed: int
+    errors: int
+    median_gap: float | None
+    worst_gap: float | None
+    mean_s: float
+
+
+def summaries(rows: list[Row]) -> list[Summary]:
+    """Return a line per method, the most proven and fastest first; runs that prove nothing count with their limit."""
+    found = []
+    for method in dict.fromkeys(row.record.method for row in rows):
+        mine = [row for row in rows if row.record.method == method]
+        gaps = [row.gap for row in mine if row.gap is not None]
+        found.append(
+            Summary(
+                method,
+                len(mine),
+                sum(row.proven for row in mine),
+                sum(row.record.objective is not None for row in mine),
+                sum(row.record.status is Status.ERROR for row in mine),
+                median(gaps) if gaps else None,
+                max(gaps, default=None),
+                shifted_geometric_mean([row.record.seconds for row in mine]),
+            )
+        )
+    return sorted(found, key=lambda line: (-line.proven / line.runs, line.mean_s))
+
+
+def profile(rows: list[Row]) -> dict[str, list[tuple[float, float]]]:
+    """Return Dolan and More's performance profile: by method, steps of (time over the fastest, share solved).
+
+    An instance is solved by a run that proves its answer; instances that nobody solves are left out.
+    """
+    solved: dict[str, dict[str, float]] = {}
+    for row in rows:
+        if row.proven:
+            times = solved.setdefault(row.record.instance_sha256, {})
+            times[row.record.method] = min(row.record.seconds, times.get(row.record.method, math.inf))
+    steps = {}
+    for method in dict.fromkeys(row.record.method for row in rows):
+        ratios = sorted(
+            times[method] / max(min(times.values()), 1e-6) if min(times.values()) > 1e-6 else 1.0
+            for times in solved.values()
+            if method in times
+        )
+        if ratios:
+            steps[method] = [(ratio, (n + 1) / len(solved)) for n, ratio in enumerate(ratios)]
+    return steps
+
+
+COLUMNS = (
+    "key",
+    "group",
+    "problem",
+    "instance",
+    "method",
+    "status",
+    "objective",
+    "dual_bound",
+    "relative_gap",
+    "gap_to_best_bound",
+    "best_objective",
+    "best_bound",
+    "build_s",
+    "solve_s",
+    "wall_s",
+    "message",
+)
+
+
+def table(rows: list[Row]) -> list[dict[str, Any]]:
+    """Return the runs as flat rows."""
+    return [
+        {
+            "key": row.record.key,
+            "group": row.record.group,
+            "problem": row.record.problem,
+            "instance": row.record.instance,
+            "method": row.record.method,
+            "status": row.record.document["status"],
+            "objective": row.record.objective,
+            "dual_bound": row.record.dual_bound,
+            "relative_gap": row.record.relative_gap,
+            "gap_to_best_bound": row.gap,
+            "best_objective": row.best_objective,
+            "best_bound": row.best_bound,
+            "build_s": row.record.document["seconds"]["build"],
+            "solve_s": row.record.document["seconds"]["solve"],
+            "wall_s": row.record.wall_s,
+            "message": row.record.document["message"],
+        }
+        for row in rows
+    ]
+
+
+def write_tables(rows: list[Row], folder: Path) -> list[str]:
+    """Write ``records.csv``, and ``records.parquet`` where pyarrow is installed; return their names."""
+    content, text = table(rows), io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(content)
+    write_text(folder / "records.csv", text.getvalue())
+    if find_spec("pyarrow") is None:
+        return ["records.csv"]
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {name: [line[name] for line in content] for name in COLUMNS}
+    target = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), target)
+    write_bytes(folder / "records.parquet", target.getvalue().to_pybytes())
+    return ["records.csv", "records.parquet"]

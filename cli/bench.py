@@ -1,0 +1,89 @@
+"""run a suite of instances, methods and limits; what is done stays done"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from placewise.benchmarks.harness.on_dask import on_dask
+from placewise.benchmarks.harness.runner import all_conflicts, in_threads, run_suite
+from placewise.benchmarks.harness.suites import expand, read_suite, shipped_suites
+from placewise.cli import output
+from placewise.models.errors import PlacewiseError
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "suite", metavar="SUITE", nargs="?", help=f"{', '.join(shipped_suites())}, or a suite file"
+    )
+    parser.add_argument("--output", metavar="DIR", help="folder of the records (default bench-SUITE)")
+    parser.add_argument(
+        "--methods", metavar="A,B", help="instead of the suite's, e.g. labels,mymodule:myfunction"
+    )
+    parser.add_argument(
+        "--time-limit", type=float, metavar="S", help="seconds per run, instead of the suite's"
+    )
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time (default 1)")
+    parser.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler, or local:N worker processes")
+    parser.add_argument("--list", action="store_true", help="list the runs, or without SUITE the suites")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run what is not done yet; return 1 on any conflict."""
+    if options.suite is None:
+        for name in shipped_suites():
+            suite = read_suite(name)
+            print(f"{name}: {suite.description} ({len(expand(suite))} runs)")
+        return output.SOLVED
+    suite = read_suite(options.suite)
+    changes: dict[str, Any] = {}
+    if options.methods:
+        changes["methods"] = options.methods.split(",")
+    if options.time_limit is not None:
+        if not options.time_limit > 0:
+            raise PlacewiseError(f"--time-limit: expected seconds > 0, found {options.time_limit:g}")
+        changes["time_limit"] = options.time_limit
+    entries = [entry.model_copy(update=changes) for entry in suite.entries]
+    suite = suite.model_copy(update={"entries": entries})
+    if options.list:
+        for spec in expand(suite):
+            print(f"{spec.key}  {spec.group}  {spec.instance}  {spec.method}  {spec.time_limit:g} s")
+        return output.SOLVED
+    if options.jobs < 1:
+        raise PlacewiseError(f"--jobs: expected at least 1, found {options.jobs}")
+    engine = on_dask(options.dask) if options.dask else in_threads(options.jobs)
+    folder = Path(options.output or f"bench-{suite.name}")
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task(suite.name, total=None)
+        records = run_suite(
+            suite,
+            folder,
+            engine,
+            started=lambda total, done: progress.update(task, total=total, completed=done),
+            finished=lambda record: progress.update(
+                task, advance=1, description=f"{record['instance']}  {record['method']}"
+            ),
+        )
+    counts = Counter(record.document["status"] for record in records)
+    conflicts = all_conflicts(records)
+    for record, conflict in conflicts:
+        print(f"conflict, {conflict.kind}, {record.instance}: {conflict.message}", file=sys.stderr)
+    stated = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    print(f"{len(records)} runs in {folder}: {stated}; {len(conflicts)} conflicts")
+    return output.CONFLICT if conflicts else output.SOLVED
