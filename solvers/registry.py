@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.metadata import entry_points
 from typing import Any
 
 from placewise.models.errors import NotApplicableError, PlacewiseError
@@ -9,6 +11,8 @@ from placewise.models.problem import Guarantee, problem_named
 from placewise.solvers.algorithms.registry import ALGORITHMS, DEFAULTS
 from placewise.solvers.method import Backend, Method
 
+#: Group of the entry points by which packages offer heuristics of their own.
+ENTRY_POINTS = "placewise.methods"
 _BACKENDS = "placewise.solvers.backends"
 
 BACKENDS: dict[str, Backend] = {
@@ -53,8 +57,24 @@ BACKENDS: dict[str, Backend] = {
 }
 
 
+@cache
+def user_methods(problem: str) -> dict[str, Method]:
+    """Return what other packages offer: entry points ``PROBLEM.METHOD = module:function`` of `ENTRY_POINTS`."""
+    prefix = f"{problem}."
+    return {
+        point.name.removeprefix(prefix): Method(
+            point.name.removeprefix(prefix),
+            problem,
+            f"{point.value} of an installed package",
+            function=point.value,
+        )
+        for point in entry_points(group=ENTRY_POINTS)
+        if point.name.startswith(prefix)
+    }
+
+
 def methods_of(problem: str) -> dict[str, Method]:
-    """Return all methods of a problem: its algorithms, then back-ends on each formulation.
+    """Return all methods of a problem: other packages', its algorithms, then back-ends on each formulation.
 
     A back-end alone means the problem's first formulation; ``highs/textbook`` names another.
     """
@@ -67,7 +87,7 @@ def methods_of(problem: str) -> dict[str, Method]:
             method = name if position == 0 else f"{name}/{formulation}"
             summary = f"{backend.summary} on the {formulation} MILP: {statement.summary}"
             methods[method] = Method(method, problem, summary, backend=backend, formulation=formulation)
-    return methods
+    return user_methods(problem) | methods
 
 
 def find_method(problem: str, name: str) -> Method:

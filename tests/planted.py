@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -46,3 +47,13 @@ def unknown_device(instance, parameters):
 
 def no_sequence(instance, parameters):
     return 3
+
+
+def kills_caller_once(instance, parameters):
+    """End the process that asked for this, the first time; a marker file remembers."""
+    marker = Path(os.environ["PLANTED_MARKER"])
+    if not marker.exists():
+        marker.touch()
+        os.kill(os.getppid(), 9)
+        time.sleep(3600)
+    return good(instance, parameters)

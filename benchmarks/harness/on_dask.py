@@ -56,11 +56,13 @@ def on_dask(address: str) -> Engine:
                     by_future = {
                         client.submit(perform_run, run, suite, key=f"{suite}-{run.key}"): run for run in runs
                     }
-                    for future in as_completed(by_future):
+                    for future in as_completed(list(by_future)):
+                        run = by_future.pop(future)
                         if future.status == "finished":
                             yield future.result()
                         else:
-                            yield _lost(by_future[future], suite, str(future.exception()))
+                            yield _lost(run, suite, str(future.exception()))
+                        future.release()  # or a worker that dies takes it along, and it is run again
             except OSError as error:
                 raise PlacewiseError(f"--dask {address}: {error}") from None
             finally:

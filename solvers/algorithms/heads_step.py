@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from placewise.models.head_migration.cost import capacities, head_costs
+from placewise.models.head_migration.cost import HEAD, capacities, head_costs
 from placewise.models.head_migration.milp_values import follow
 from placewise.models.problem import Guarantee
 from placewise.solvers.algorithms.heads_transport import Transport
@@ -53,6 +53,8 @@ def best_step(
     times_s[number > rooms[0, 0][:, None, None] + np.zeros((1, size, 1), dtype=np.int64)] = np.inf
     least_s = np.array([_least(times_s[:, q], heads) for q in range(size)])
     bound_s = fixed_part + weight * least_s[:, None]
+    if before is not None:
+        bound_s = bound_s + _forced_moves_s(rooms, counts, costs.move_s[t, HEAD])
     best_s, best = np.inf, None
     for pair in np.argsort(bound_s, axis=None):
         q, r = divmod(int(pair), size)
@@ -63,18 +65,18 @@ def best_step(
             room[q] = rooms[1, 1][q]
         else:
             room[q], room[r] = rooms[1, 0][q], rooms[0, 1][r]
-        if (room[[q, r]] < 0).any():
+        if room[q] < 0 or room[r] < 0 or np.maximum(room, 0).sum() < heads:
             continue
         limited_s = np.where(number > np.maximum(room, 0)[:, None], np.inf, times_s[:, q])
         start_s = _least(limited_s, heads)
-        if not np.isfinite(start_s):
+        if not bound_s[q, r] + weight * (start_s - least_s[q]) < best_s:
             continue
         found = _best_limit(
             weight,
             limited_s,
             start_s,
             counts,
-            costs.move_s[t, 0],
+            costs.move_s[t, HEAD],
             float(fixed_part[q, r]),
             best_s,
             before,
@@ -86,6 +88,24 @@ def best_step(
         return None
     moves, q, r = best
     return follow(before, moves.sum(axis=0), moves, q, r)
+
+
+def _forced_moves_s(
+    rooms: dict[tuple[int, int], NDArray[np.int64]], counts: NDArray[np.int64], cost_s: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return what heads that no longer fit take at least to leave, by places of projection and network."""
+    away_s = np.where(np.eye(len(counts), dtype=bool), np.inf, cost_s).min(axis=1)
+
+    def leaving_s(key: tuple[int, int]) -> NDArray[np.float64]:
+        excess = np.maximum(counts - np.maximum(rooms[key], 0), 0)
+        return np.where(excess > 0, excess * np.where(np.isfinite(away_s), away_s, 0.0), 0.0)
+
+    alone = leaving_s((0, 0))
+    total: NDArray[np.float64] = (
+        alone.sum() + (leaving_s((1, 0)) - alone)[:, None] + (leaving_s((0, 1)) - alone)[None, :]
+    )
+    np.fill_diagonal(total, alone.sum() + leaving_s((1, 1)) - alone)
+    return total
 
 
 def _least(times_s: NDArray[np.float64], heads: int) -> float:

@@ -1,0 +1,51 @@
+"""A wrong solver planted in each problem is caught, whatever it lies about."""
+
+import planted_liars
+import pytest
+
+from placewise.instances.generators import generate
+from placewise.models.problem import PROBLEMS, Guarantee
+from placewise.solvers import compare
+from placewise.solvers.algorithms.registry import ALGORITHMS
+from placewise.solvers.method import Algorithm
+from placewise.solvers.result import Status
+
+CAUGHT = {
+    "worse": {"bound-crossed", "optima-disagree"},
+    "bound_above": {"bound-crossed"},
+    "false_infeasible": {"false-infeasible"},
+    "overloads": {"infeasible-solution"},
+}
+
+
+@pytest.fixture
+def plant(monkeypatch):
+    """Register a liar as an exact method of a problem."""
+
+    def register(problem, lie):
+        liar = Algorithm(f"planted_liars:{lie}", Guarantee.EXACT, "lies")
+        monkeypatch.setitem(ALGORITHMS, problem, ALGORITHMS[problem] | {"liar": liar})
+
+    return register
+
+
+@pytest.mark.parametrize("lie", CAUGHT)
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_a_planted_liar_is_caught(plant, problem, lie):
+    """By comparison with brute force: a conflict that names the liar."""
+    instance = planted_liars.instance_of(problem)
+    assert compare(instance, ["brute-force"], isolate=False).conflicts == ()
+    plant(problem, lie)
+    report = compare(instance, ["brute-force", "liar"], isolate=False)
+    assert {conflict.kind for conflict in report.conflicts} & CAUGHT[lie]
+    assert any("liar" in conflict.methods for conflict in report.conflicts)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_a_false_infeasible_is_caught_alone(plant, problem):
+    """Without another method in the comparison, by the heuristics that probe every such claim."""
+    instance = generate(problem, "tiny", seed=3, kind="loose")
+    plant(problem, "false_infeasible")
+    report = compare(instance, ["liar"], isolate=False)
+    assert [conflict.kind for conflict in report.conflicts] == ["false-infeasible"]
+    assert report.results[0].status is Status.ERROR
