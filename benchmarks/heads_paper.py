@@ -41,7 +41,6 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "tight memory": {"memory_factor": 1.35},
     "cached execution": {"execution": "cached", "kv": "per-head"},
 }
-MEDIUM = {"devices": 25, "heads": 32, "background": 0.5}
 GIGABYTE = 1e9
 
 
@@ -78,7 +77,7 @@ def _excess(method: str, cases: list[Any], optima: list[float | None]) -> Iterab
 
 def medium(tokens: int, output: Path | None) -> None:
     """Print and draw time and memory over the tokens on 25 devices (Figs. 3, 4)."""
-    case = network(MEDIUM["devices"], MEDIUM["heads"], tokens, 1, background=MEDIUM["background"])
+    case = network(25, 32, tokens, 1, background=0.5)
     shown = ("step", "resource-aware", "edgeshard-like", "galaxy-like")
     times: dict[str, dict[float, float]] = {}
     memory: dict[str, dict[float, float]] = {}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -19,9 +17,6 @@ if TYPE_CHECKING:
 
     from placewise.solvers.bridge import GapReport
     from placewise.solvers.result import VerifiedResult
-
-
-PIPE_WIDTH = 160
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,8 +48,7 @@ def run(options: argparse.Namespace) -> int:
 
 def show(report: GapReport) -> None:
     """Print a comparison for people."""
-    # A pipe has no width: lines are as long as they need to be.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    console = output.table_console()
     for conflict in report.conflicts:
         console.print(f"[red]conflict, {conflict.kind}: {escape(conflict.message)}[/red]", soft_wrap=True)
     bound, best = report.best_bound, report.best_objective

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -43,5 +42,5 @@ def run(options: argparse.Namespace) -> int:
         )
     for name, instance in loaded.items():
         table.add_row(name, instance.problem, str(instance.cluster.size), escape(instance.description))
-    Console(highlight=False).print(table)
+    output.table_console().print(table)
     return output.SOLVED

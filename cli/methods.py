@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -32,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         output.print_json(rows)
         return output.SOLVED
-    console = Console(highlight=False)
+    console = output.table_console()
     for problem in problems:
         console.print(
             f"[bold]{problem}[/bold]  {PROBLEMS[problem].title}  (default: {', else '.join(DEFAULTS[problem])})"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SOLVED, CONFLICT, MISUSE, INFEASIBLE, LIMIT = range(5)
 INTERRUPTED = 130
+PIPE_WIDTH = 160
 _EXIT = {
     Status.OPTIMAL: SOLVED,
     Status.FEASIBLE: SOLVED,
@@ -73,6 +74,11 @@ def solve_options(options: argparse.Namespace) -> dict[str, Any]:
         "log": None if log is None else log.absolute(),
         "memory_limit_bytes": None if options.memory_limit is None else int(options.memory_limit * 1e9),
     }
+
+
+def table_console() -> Console:
+    """Return a console for tables: a pipe has no width, so lines are as long as they need to be."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def print_json(document: dict[str, Any]) -> None:

@@ -119,7 +119,10 @@ def extract(model: Any) -> Trajectory:
     """Return the trajectory in a solved model: each block where its variable is largest."""
     trajectory = []
     for t in model.intervals:
-        places = [max(model.devices, key=lambda j, i=i: model.on[t, i, j].value or 0.0) for i in model.blocks]
+        places = []
+        for i in model.blocks:
+            values = [model.on[t, i, j].value or 0.0 for j in model.devices]
+            places.append(values.index(max(values)))
         trajectory.append(Interval(tuple(places[:-2]), places[-2], places[-1]))
     return tuple(trajectory)
 

@@ -137,9 +137,15 @@ def greedy_delay(instance: HeadMigrationInstance, run: Run) -> Claim:
 
 def receding(instance: HeadMigrationInstance, run: Run) -> Claim:
     """Take exact steps whose moves are spread over a window; keep the best window's trajectory."""
-    claims = []
+    claims: list[Claim] = []
     for window in WINDOWS:
-        claims.append(walk(instance, run, lambda *step, window=window: best_step(*step, window)))
+
+        def step(
+            case: HeadMigrationInstance, t: int, before: Interval | None, window: int = window
+        ) -> Interval | None:
+            return best_step(case, t, before, window)
+
+        claims.append(walk(instance, run, step))
         if not run.remaining:
             break
     return min(claims, key=lambda claim: float("inf") if claim.objective is None else claim.objective)

@@ -72,13 +72,15 @@ class Board:
             return np.zeros(len(self.used))
         if kind == HEAD:  # the input must reach it too
             return np.where(np.isfinite(self.fixed_s[:, other]), self.message_s[0][:, other], np.inf)
-        return self.message_s[1][:, other] if kind == PROJ else self.message_s[1][other]
+        sent_s: Floats = self.message_s[1][:, other] if kind == PROJ else self.message_s[1][other]
+        return sent_s
 
     def moves_s(self, block: int) -> Floats:
         """Return what it takes to bring a block to each device, shape (M,)."""
         if self.before is None:
             return np.zeros(len(self.used))
-        return self.move_s[self.kinds[block], self.before[block]]
+        time_s: Floats = self.move_s[self.kinds[block], self.before[block]]
+        return time_s
 
     def fits(self, block: int) -> NDArray[np.bool_]:
         """Return which devices have the memory and the links for a block, shape (M,)."""

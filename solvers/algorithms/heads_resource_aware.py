@@ -35,19 +35,20 @@ INTERVAL_S = 5.0
 
 def literal(instance: HeadMigrationInstance, run: Run) -> Claim:
     """Walk with the score as printed."""
-    return walk(instance, run, lambda *step: ResourceAware(*step, literal_score).place())
+    return walk(instance, run, lambda case, t, before: ResourceAware(case, t, before, literal_score).place())
 
 
 def residual(instance: HeadMigrationInstance, run: Run) -> Claim:
     """Walk with a score that counts what is on a device already, and the move."""
-    return walk(instance, run, lambda *step: ResourceAware(*step, residual_score).place())
+    return walk(instance, run, lambda case, t, before: ResourceAware(case, t, before, residual_score).place())
 
 
 def literal_score(board: Board, block: int) -> Floats:
     """Return ``S(i, j) = max{m_i / M_j, b_i / C_j, comm_ij}`` by device, each block alone, times in seconds."""
     kind = board.kinds[block]
     memory = board.memory[kind] / np.maximum(board.capacity, 1)
-    return np.maximum(memory, np.maximum(board.compute_s[kind], board.messages_s(block)))
+    score: Floats = np.maximum(memory, np.maximum(board.compute_s[kind], board.messages_s(block)))
+    return score
 
 
 def residual_score(board: Board, block: int) -> Floats:
@@ -122,7 +123,8 @@ class ResourceAware:
         """Return which devices take a block beside what they have: memory, links, and time in the interval."""
         kind = self.board.kinds[block]
         in_time = self.board.busy_s + self.board.compute_s[kind] <= INTERVAL_S
-        return self.board.fits(block) & in_time
+        room: NDArray[np.bool_] = self.board.fits(block) & in_time
+        return room
 
     def _resolve(self, block: int, scores: Floats) -> bool:
         """Migrate blocks away from a device so that one more fits: ResolveResourceOverload."""
