@@ -26,7 +26,12 @@ ORACLE = "brute-force"
 BOUND_TOLERANCE = 1e-6
 
 
-def judge(instance: Any, methods: Iterable[str], counts: Counter[tuple[str, str]]) -> list[str]:
+def judge(
+    instance: Any,
+    methods: Iterable[str],
+    counts: Counter[tuple[str, str]],
+    truth: VerifiedResult | None = None,
+) -> list[str]:
     """Solve one instance by the oracle and by each method; return what does not agree.
 
     Parameters
@@ -37,8 +42,10 @@ def judge(instance: Any, methods: Iterable[str], counts: Counter[tuple[str, str]
         Names of methods; heuristics must not beat the optimum, exact ones must meet it exactly.
     counts : Counter
         Is told each method's status.
+    truth : VerifiedResult, optional
+        What the oracle said, if it was asked before.
     """
-    truth = solve(instance, ORACLE, isolate=False, time_limit=600)
+    truth = truth or solve(instance, ORACLE, isolate=False, time_limit=600)
     results, faults = [truth], []
     for method in methods:
         try:

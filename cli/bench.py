@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from placewise.benchmarks.harness.on_dask import on_dask
 from placewise.benchmarks.harness.runner import all_conflicts, in_threads, run_suite
-from placewise.benchmarks.harness.suites import expand, read_suite, shipped_suites
+from placewise.benchmarks.harness.suites import expand, read_suite, shipped_suites, with_methods
 from placewise.cli import output
 from placewise.models.errors import PlacewiseError
 
@@ -45,15 +45,13 @@ def run(options: argparse.Namespace) -> int:
             print(f"{name}: {suite.description} ({len(expand(suite))} runs)")
         return output.SOLVED
     suite = read_suite(options.suite)
-    changes: dict[str, Any] = {}
     if options.methods:
-        changes["methods"] = options.methods.split(",")
+        suite = with_methods(suite, options.methods.split(","))
     if options.time_limit is not None:
         if not options.time_limit > 0:
             raise PlacewiseError(f"--time-limit: expected seconds > 0, found {options.time_limit:g}")
-        changes["time_limit"] = options.time_limit
-    entries = [entry.model_copy(update=changes) for entry in suite.entries]
-    suite = suite.model_copy(update={"entries": entries})
+        entries = [entry.model_copy(update={"time_limit": options.time_limit}) for entry in suite.entries]
+        suite = suite.model_copy(update={"entries": entries})
     if options.list:
         for spec in expand(suite):
             print(f"{spec.key}  {spec.group}  {spec.instance}  {spec.method}  {spec.time_limit:g} s")

@@ -129,29 +129,59 @@ def read_suite(source: str) -> SuiteSpec:
         raise PlacewiseError(f"{source}: {path}: {detail['msg'][:200]}") from None
 
 
+def with_methods(suite: SuiteSpec, names: list[str]) -> SuiteSpec:
+    """Return a suite with other methods; entries whose problem has none of them are left out.
+
+    Raises
+    ------
+    PlacewiseError
+        When no entry is left.
+    """
+    entries = []
+    for entry in suite.entries:
+        problems = {load_instance(source).problem for source in _sources(entry)}
+        known = [name for name in names if all(_is_method(problem, name) for problem in problems)]
+        if known:
+            entries.append(entry.model_copy(update={"methods": known}))
+    if not entries:
+        raise PlacewiseError(f"--methods: no problem of the suite has one of {', '.join(names)}")
+    return suite.model_copy(update={"entries": entries})
+
+
+def _is_method(problem: str, name: str) -> bool:
+    return name in (ALL, BACKEND_METHODS, DEFAULT) or ":" in name or name in methods_of(problem)
+
+
+def _sources(entry: EntrySpec) -> list[Any]:
+    """Return the instances of an entry, one by one."""
+    sources: list[Any] = []
+    for stated in entry.instances:
+        if isinstance(stated, GeneratedSpec):
+            common = stated.model_dump(exclude={"seeds"})
+            sources += [common | {"seed": seed} for seed in stated.seeds]
+        else:
+            sources.append(stated)
+    return sources
+
+
 def expand(suite: SuiteSpec) -> list[RunSpec]:
     """Return the runs of a suite, each once, in order."""
     runs: dict[str, RunSpec] = {}
     for entry in suite.entries:
-        for stated in entry.instances:
-            sources: list[Any] = [stated]
-            if isinstance(stated, GeneratedSpec):
-                common = stated.model_dump(exclude={"seeds"})
-                sources = [common | {"seed": seed} for seed in stated.seeds]
-            for source in sources:
-                for method in _methods(entry.methods, source):
-                    for seed in entry.seeds:
-                        run = RunSpec(
-                            group=entry.group,
-                            instance=source,
-                            method=method,
-                            seed=seed,
-                            time_limit=entry.time_limit or suite.time_limit,
-                            relative_gap=suite.relative_gap,
-                            threads=suite.threads,
-                            memory_limit_bytes=suite.memory_limit_bytes,
-                        )
-                        runs[run.key] = run
+        for source in _sources(entry):
+            for method in _methods(entry.methods, source):
+                for seed in entry.seeds:
+                    run = RunSpec(
+                        group=entry.group,
+                        instance=source,
+                        method=method,
+                        seed=seed,
+                        time_limit=entry.time_limit or suite.time_limit,
+                        relative_gap=suite.relative_gap,
+                        threads=suite.threads,
+                        memory_limit_bytes=suite.memory_limit_bytes,
+                    )
+                    runs[run.key] = run
     return list(runs.values())
 
 

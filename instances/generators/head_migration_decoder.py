@@ -81,7 +81,9 @@ def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> DecoderI
     """
     draw = random.Random(f"decoder-{seed}")  # noqa: S311 - not for secrets
     one = head_migration.tiny(kind=kind, seed=seed)
-    heads, layers, count = draw.choice([(1, 2, 1), (1, 2, 2), (2, 2, 1), (1, 3, 1), (2, 1, 2)])
+    heads, layers, count = draw.choice(
+        [(1, 2, 1), (1, 2, 1), (2, 2, 1), (1, 3, 1), (2, 1, 2), (2, 1, 2), (1, 2, 2)]
+    )
     group = draw.choice([1, 1, 2])
     transformer = replace(
         one.transformer,

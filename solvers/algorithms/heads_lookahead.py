@@ -34,7 +34,7 @@ LARGEST_STATES = 300_000
 #: Values kept over the horizon, at most: 2 GB.
 LARGEST_VALUES = 250_000_000
 #: Head counts up to which all transports are computed.
-LARGEST_EXPLICIT = 64
+LARGEST_EXPLICIT = 130
 
 
 def guarantee(instance: HeadMigrationInstance) -> Guarantee:
@@ -46,6 +46,15 @@ def guarantee(instance: HeadMigrationInstance) -> Guarantee:
     return Guarantee.EXACT
 
 
+def _distributions(heads: int, size: int) -> NDArray[np.int64]:
+    """Return all ways of having heads on devices, shape (S, M)."""
+    bars = np.array(list(combinations(range(heads + size - 1), size - 1)), dtype=np.int64)
+    edges = np.hstack(
+        [np.full((len(bars), 1), -1), bars.reshape(len(bars), -1), np.full((len(bars), 1), heads + size - 1)]
+    )
+    return np.ascontiguousarray(np.diff(edges, axis=1) - 1)
+
+
 class Horizon:
     """All states of an instance, and values of reaching them."""
 
@@ -53,21 +62,30 @@ class Horizon:
         self.instance, self.costs = instance, head_costs(instance)
         size, heads = instance.cluster.size, instance.transformer.units
         self.size = size
-        bars = np.array(list(combinations(range(heads + size - 1), size - 1)), dtype=np.int64)
-        edges = np.hstack(
-            [
-                np.full((len(bars), 1), -1),
-                bars.reshape(len(bars), -1),
-                np.full((len(bars), 1), heads + size - 1),
-            ]
-        )
         #: Heads per device of each state, shape (S, M).
-        self.counts = np.diff(edges, axis=1) - 1
+        self.counts = _distributions(heads, size)
         self.index = {row.tobytes(): s for s, row in enumerate(self.counts)}
         self._tables: dict[int, Floats] = {}
         self.explicit = len(self.counts) <= LARGEST_EXPLICIT
+        #: By number of heads, up to all: states, and which state has one head less on each device.
+        self._levels = self._fewer(heads) if self.explicit else []
         #: By pair of devices: the states where one more head is on the second and one less on the first.
         self.moved = {(k, j): self._moved(k, j) for k in range(size) for j in range(size) if k != j}
+
+    def _fewer(self, heads: int) -> list[tuple[NDArray[np.int64], NDArray[np.intp]]]:
+        levels: list[tuple[NDArray[np.int64], NDArray[np.intp]]] = []
+        index: dict[bytes, int] = {}
+        for number in range(heads + 1):
+            counts = self.counts if number == heads else _distributions(number, self.size)
+            fewer = np.zeros(counts.shape, dtype=np.intp)
+            for s, row in enumerate(counts):
+                for j in np.flatnonzero(row):
+                    below = row.copy()
+                    below[j] -= 1
+                    fewer[s, j] = index[below.tobytes()]
+            index = {row.tobytes(): s for s, row in enumerate(counts)}
+            levels.append((counts, fewer))
+        return levels
 
     def _moved(self, k: int, j: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         origins = np.flatnonzero(self.counts[:, k])
@@ -130,15 +148,26 @@ class Horizon:
                 return values
 
     def _transports(self, t: int) -> Floats:
-        """Return all transports of an interval, which both walks read."""
+        """Return all transports of an interval, shape (S, S), which both walks read.
+
+        The first head of a state must go somewhere; where the others go is the same question with one head less.
+        """
         if t in self._tables:
             return self._tables[t]
-        table = np.full((len(self.counts), len(self.counts)), np.inf)
-        for s, counts in enumerate(self.counts):
-            for e, room in enumerate(self.counts):
-                moved = transport(counts, room, self.costs.move_s[t, 0])
-                if moved is not None:
-                    table[s, e] = moved[0]
+        cost_s = self.costs.move_s[t, 0]
+        table = np.zeros((1, 1))
+        for level in range(1, len(self._levels)):
+            counts, fewer = self._levels[level]
+            owner = (counts > 0).argmax(axis=1)
+            rest = fewer[np.arange(len(counts)), owner]
+            table = np.stack(
+                [
+                    np.where(
+                        counts[:, j] > 0, table[rest][:, fewer[:, j]] + cost_s[owner, j][:, None], np.inf
+                    )
+                    for j in range(self.size)
+                ]
+            ).min(axis=0)
         self._tables[t] = table
         return table
 

@@ -189,6 +189,19 @@ def test_shipped_suites_are_whole():
         assert len({run.key for run in runs}) == len(runs) > 20
 
 
+def test_other_methods_for_a_suite(suite_file, tmp_path, capsys):
+    """Where the problem has them; a name that no problem has is said."""
+    command = ["bench", str(suite_file), "--list", "--methods"]
+    assert main([*command, "greedy-bits,planted:good"]) == 0
+    listed = capsys.readouterr().out
+    assert listed.count("planted:good") == 5
+    assert listed.count("greedy-bits") == 2
+    assert main([*command, "greedy-bits"]) == 0
+    assert "hand-tie" not in capsys.readouterr().out
+    assert main([*command, "no-such"]) == 2
+    assert "no problem of the suite has one of no-such" in capsys.readouterr().err
+
+
 def lie(folder):
     """Give one record a bound above what another method found."""
     documents = [json.loads(line) for line in lines(folder)]
