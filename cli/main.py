@@ -12,6 +12,7 @@ from placewise.cli import (
     bench,
     check,
     compare,
+    convert,
     export,
     generate,
     instances,
@@ -26,7 +27,7 @@ from placewise.models.errors import PlacewiseError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (solve, compare, check, simulate, bench, report, methods, instances, generate, export)
+COMMANDS = (solve, compare, check, simulate, bench, report, methods, instances, generate, convert, export)
 
 
 def parser() -> argparse.ArgumentParser:

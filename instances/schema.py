@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from placewise.instances.strict_json import join
 from placewise.models.errors import InstanceError
@@ -15,6 +15,7 @@ from placewise.models.lazy import load
 if TYPE_CHECKING:
     from placewise.instances.formats.common import Head
 
+_Spec = TypeVar("_Spec", bound=BaseModel)
 _FORMATS = "placewise.instances.formats"
 
 #: Per problem the module that declares (``SPEC``), builds and writes its file.
@@ -49,8 +50,13 @@ def parse(document: Any) -> Head:
     problem = document.get("problem")
     if not isinstance(problem, str) or problem not in FORMATS:
         raise InstanceError("problem", f"expected one of {', '.join(FORMATS)}, found {_short(problem)}")
+    return check(spec_of(problem), document)
+
+
+def check(spec: type[_Spec], document: Any) -> _Spec:
+    """Check a document, or a part of one, against its declaration; raise `InstanceError` with the path."""
     try:
-        return spec_of(problem).model_validate(document)
+        return spec.model_validate(document)
     except ValidationError as error:
         raise _first_error(error) from None
 

@@ -147,6 +147,20 @@ class Problem:
         return reason
 
 
+def _formulation(
+    room: str, build: str, summary: str, *, values: str | None = None, tighten: str | None = None
+) -> Formulation:
+    """Return a formulation whose functions have their usual names, in the model's module or in another."""
+    values = values or build.partition(":")[0]
+    return Formulation(
+        build=f"{room}.{build}",
+        extract=f"{room}.{values}:extract",
+        start=f"{room}.{values}:start",
+        tighten=f"{room}.{tighten or values}:tighten",
+        summary=summary,
+    )
+
+
 _EDGESHARD = "placewise.models.edgeshard"
 _DILEMMA = "placewise.models.dilemma"
 _HEADS = "placewise.models.head_migration"
@@ -161,19 +175,15 @@ PROBLEMS: dict[str, Problem] = {
         placement_from_json=f"{_EDGESHARD}.placement:from_json",
         diagnose=f"{_EDGESHARD}.diagnosis:diagnose",
         formulations={
-            "flow": Formulation(
-                build=f"{_EDGESHARD}.milp:latency_milp",
-                extract=f"{_EDGESHARD}.milp:extract",
-                start=f"{_EDGESHARD}.milp:start",
-                tighten=f"{_EDGESHARD}.milp:tighten",
-                summary="layered flow with memory knapsacks; any layers, revisits allowed",
+            "flow": _formulation(
+                _EDGESHARD,
+                "milp:latency_milp",
+                "layered flow with memory knapsacks; any layers, revisits allowed",
             ),
-            "textbook": Formulation(
-                build=f"{_EDGESHARD}.milp:latency_textbook",
-                extract=f"{_EDGESHARD}.milp:extract",
-                start=f"{_EDGESHARD}.milp:start",
-                tighten=f"{_EDGESHARD}.milp:tighten",
-                summary="the paper's quadratic statement (Eq. 1-5), each product linearised",
+            "textbook": _formulation(
+                _EDGESHARD,
+                "milp:latency_textbook",
+                "the paper's quadratic statement (Eq. 1-5), each product linearised",
             ),
         },
     ),
@@ -186,12 +196,10 @@ PROBLEMS: dict[str, Problem] = {
         placement_from_json=f"{_EDGESHARD}.placement:from_json",
         diagnose=f"{_EDGESHARD}.diagnosis:diagnose",
         formulations={
-            "flow": Formulation(
-                build=f"{_EDGESHARD}.milp:throughput_milp",
-                extract=f"{_EDGESHARD}.milp:extract",
-                start=f"{_EDGESHARD}.milp:start",
-                tighten=f"{_EDGESHARD}.milp:tighten",
-                summary="layered flow, each device entered once, no big-M; any layers",
+            "flow": _formulation(
+                _EDGESHARD,
+                "milp:throughput_milp",
+                "layered flow, each device entered once, no big-M; any layers",
             ),
         },
     ),
@@ -204,12 +212,10 @@ PROBLEMS: dict[str, Problem] = {
         placement_from_json=f"{_EDGESHARD}.batches:from_json",
         diagnose=f"{_EDGESHARD}.batches:diagnose",
         formulations={
-            "flow": Formulation(
-                build=f"{_EDGESHARD}.batch_milp:batch_milp",
-                extract=f"{_EDGESHARD}.batch_milp:extract",
-                start=f"{_EDGESHARD}.batch_milp:start",
-                tighten=f"{_EDGESHARD}.batch_milp:tighten",
-                summary="the pipeline's flow once per batch size, of which one is chosen",
+            "flow": _formulation(
+                _EDGESHARD,
+                "batch_milp:batch_milp",
+                "the pipeline's flow once per batch size, of which one is chosen",
             ),
         },
     ),
@@ -222,12 +228,8 @@ PROBLEMS: dict[str, Problem] = {
         placement_from_json=f"{_DILEMMA}.placement:from_json",
         diagnose=f"{_DILEMMA}.diagnosis:diagnose",
         formulations={
-            "flow": Formulation(
-                build=f"{_DILEMMA}.milp:delay_milp",
-                extract=f"{_DILEMMA}.milp:extract",
-                start=f"{_DILEMMA}.milp:start",
-                tighten=f"{_DILEMMA}.milp:tighten",
-                summary="layered flow over servers and widths; both modes",
+            "flow": _formulation(
+                _DILEMMA, "milp:delay_milp", "layered flow over servers and widths; both modes"
             ),
         },
     ),
@@ -240,19 +242,17 @@ PROBLEMS: dict[str, Problem] = {
         placement_from_json=f"{_HEADS}.placement:from_json",
         diagnose=f"{_HEADS}.diagnosis:diagnose",
         formulations={
-            "counts": Formulation(
-                build=f"{_HEADS}.milp:horizon_milp",
-                extract=f"{_HEADS}.milp_values:extract",
-                start=f"{_HEADS}.milp_values:start",
-                tighten=f"{_HEADS}.milp_values:tighten",
-                summary="equal heads counted per device, moves as transports; any horizon",
+            "counts": _formulation(
+                _HEADS,
+                "milp:horizon_milp",
+                "equal heads counted per device, moves as transports; any horizon",
+                values="milp_values",
             ),
-            "textbook": Formulation(
-                build=f"{_HEADS}.textbook:block_milp",
-                extract=f"{_HEADS}.textbook:extract",
-                start=f"{_HEADS}.textbook:start",
-                tighten=f"{_HEADS}.milp_values:tighten",
-                summary="the paper's statement, one variable per block and device, each product linearised",
+            "textbook": _formulation(
+                _HEADS,
+                "textbook:block_milp",
+                "the paper's statement, one variable per block and device, each product linearised",
+                tighten="milp_values",
             ),
         },
     ),
@@ -265,12 +265,11 @@ PROBLEMS: dict[str, Problem] = {
         placement_from_json=f"{_HEADS}.decoder:from_json",
         diagnose=f"{_HEADS}.decoder:diagnose",
         formulations={
-            "counts": Formulation(
-                build=f"{_HEADS}.decoder_milp:decoder_milp",
-                extract=f"{_HEADS}.decoder_milp:extract",
-                start=f"{_HEADS}.decoder_milp:start",
-                tighten=f"{_HEADS}.milp_values:tighten",
-                summary="the counts model once per layer, memory as heads beside so many projections and networks",
+            "counts": _formulation(
+                _HEADS,
+                "decoder_milp:decoder_milp",
+                "the counts model once per layer, memory as heads beside so many projections and networks",
+                tighten="milp_values",
             ),
         },
     ),

@@ -33,7 +33,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Transformer:
-    """Shape of a decoder-only transformer with gated feed-forward blocks (the Llama family).
+    """Shape of a decoder-only transformer; by default with gated feed-forward blocks (the Llama family).
 
     Parameters
     ----------
@@ -43,6 +43,12 @@ class Transformer:
         Width of the residual stream, of the feed-forward block, and number of tokens.
     decoder_layers, attention_heads, key_value_heads : int
         Counts; fewer key/value than attention heads is grouped-query attention.
+    head_size : int or None
+        Width of a head; None = ``hidden_size / attention_heads``.
+    gated : bool
+        Whether the feed-forward block has three matrices, not two.
+    extra_parameters : int
+        Of a decoder layer beside its matrices and two norms' scales: biases.
     """
 
     name: str
@@ -52,17 +58,27 @@ class Transformer:
     decoder_layers: int
     attention_heads: int
     key_value_heads: int
+    head_size: int | None = None
+    gated: bool = True
+    extra_parameters: int = 0
+
+    @property
+    def width_of_head(self) -> int:
+        """Width of a head's queries, keys and values."""
+        return self.head_size or self.hidden_size // self.attention_heads
 
     @property
     def key_value_size(self) -> int:
         """Width of one token's keys (and of its values) in a layer."""
-        return self.hidden_size // self.attention_heads * self.key_value_heads
+        return self.width_of_head * self.key_value_heads
 
     @property
     def decoder_parameters(self) -> int:
-        """Weights of one decoder layer: attention, gated feed-forward, two norms."""
-        attention = 2 * self.hidden_size * (self.hidden_size + self.key_value_size)
-        return attention + 3 * self.hidden_size * self.intermediate_size + 2 * self.hidden_size
+        """Weights of one decoder layer: attention, feed-forward, two norms, biases."""
+        query_size = self.width_of_head * self.attention_heads
+        attention = 2 * self.hidden_size * (query_size + self.key_value_size)
+        forward = (3 if self.gated else 2) * self.hidden_size * self.intermediate_size
+        return attention + forward + 2 * self.hidden_size + self.extra_parameters
 
     def layers(
         self,
@@ -90,7 +106,7 @@ class Transformer:
         decoder = self.decoder_parameters * size
         cache = 2 * sequence_length * self.key_value_size * size * batch_size
         head = (self.vocabulary_size + 1) * width * size  # with the final norm
-        attention_flops = 4 * sequence_length * width
+        attention_flops = 4 * sequence_length * self.width_of_head * self.attention_heads
         output = width * size * batch_size
         block = Layer(
             name="decoder",

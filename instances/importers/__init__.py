@@ -1,0 +1,1 @@
+"""Other tools' files as instances: models' configurations, profiles, graphs. Nothing is downloaded."""

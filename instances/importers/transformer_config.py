@@ -1,0 +1,98 @@
+"""A transformer's ``config.json`` as published with its weights: Llama, Mistral, Qwen and OPT families."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from placewise.models.errors import InstanceError
+from placewise.models.workload import Transformer
+
+#: Families by ``model_type``, and which of the query, key, value matrices have biases.
+GATED = {"llama": 0, "mistral": 0, "qwen2": 3, "qwen3": 0}
+OPT = "opt"
+BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1}
+MAX_WIDTH = 2**20
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A transformer with the size of its numbers.
+
+    Parameters
+    ----------
+    transformer : Transformer
+        Its shape.
+    bytes_per_parameter : int
+        By the stated type, 2 where none is.
+    """
+
+    transformer: Transformer
+    bytes_per_parameter: int
+
+
+def is_config(document: Any) -> bool:
+    """Whether a document looks like a transformer's configuration."""
+    return isinstance(document, dict) and "model_type" in document
+
+
+def read_config(document: dict[str, Any], name: str) -> PublishedModel:
+    """Return the shape that a configuration states.
+
+    Raises
+    ------
+    InstanceError
+        Naming the key that is missing or wrong, or the family that is not known.
+    """
+    family = document["model_type"]
+    if family not in (*GATED, OPT):
+        known = ", ".join((*GATED, OPT))
+        raise InstanceError("model_type", f"expected one of {known}, found {family!r}")
+    if document.get("num_experts") or document.get("num_local_experts"):
+        raise InstanceError("num_experts", "expected a dense model; experts are not one layer each")
+    hidden = _whole(document, "hidden_size")
+    heads = _whole(document, "num_attention_heads")
+    layers = _whole(document, "num_hidden_layers")
+    vocabulary = _whole(document, "vocab_size")
+    head_size = _whole(document, "head_dim", 0) or None
+    if head_size is None and hidden % heads:
+        raise InstanceError("hidden_size", f"expected a multiple of the {heads} heads, found {hidden}")
+    if family == OPT:
+        forward = _whole(document, "ffn_dim")
+        if document.get("word_embed_proj_dim", hidden) != hidden:
+            raise InstanceError(
+                "word_embed_proj_dim", f"expected the hidden size {hidden}: no layer projects it"
+            )
+        # Biases of four attention matrices, of two feed-forward matrices, of two norms.
+        extra, key_value = 4 * hidden + forward + hidden + 2 * hidden, heads
+    else:
+        forward = _whole(document, "intermediate_size")
+        key_value = _whole(document, "num_key_value_heads", heads)
+        width = head_size or hidden // heads
+        extra = width * (heads + 2 * key_value) if GATED[family] == 3 else 0
+        if family == "qwen3":  # a norm of each head's queries and keys
+            extra = 2 * width
+    if heads % key_value:
+        raise InstanceError(
+            "num_key_value_heads", f"expected a divisor of the {heads} attention heads, found {key_value}"
+        )
+    stated = document.get("torch_dtype", document.get("dtype", "float16"))
+    if stated not in BYTES:
+        raise InstanceError("torch_dtype", f"expected one of {', '.join(BYTES)}, found {stated!r}")
+    return PublishedModel(
+        Transformer(
+            name, hidden, forward, vocabulary, layers, heads, key_value, head_size, family != OPT, extra
+        ),
+        BYTES[stated],
+    )
+
+
+def _whole(document: dict[str, Any], key: str, default: int | None = None) -> int:
+    value = document.get(key, default)
+    if value is None and default is not None:  # stated as null
+        value = default
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_WIDTH:
+        raise InstanceError(key, f"expected a whole number up to {MAX_WIDTH}, found {value!r}")
+    if value == 0 and default != 0:
+        raise InstanceError(key, "expected a whole number of at least 1, found 0")
+    return value

@@ -1,0 +1,160 @@
+"""A published model and a cluster file as an instance of any problem."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from placewise.instances.formats.common import ClusterSpec, build_cluster
+from placewise.instances.schema import check
+from placewise.models.dilemma.data import DilemmaInstance, QuantizableLayer
+from placewise.models.edgeshard.batches import EdgeShardBatchInstance
+from placewise.models.edgeshard.cost import roofline_time_s
+from placewise.models.edgeshard.data import EdgeShardInstance
+from placewise.models.errors import InstanceError, PlacewiseError
+from placewise.models.head_migration import DecoderInstance, HeadMigrationInstance, HeadTransformer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from placewise.instances.importers.transformer_config import PublishedModel
+    from placewise.models.cluster import Cluster
+
+#: Sent back to the source per token: its number.
+TOKEN_BYTES = 4
+BATCH_SIZES = (1, 2, 4, 8, 16, 32)
+BIT_WIDTHS = (4, 6, 8, 16)
+
+
+def read_cluster(document: Any) -> Cluster:
+    """Return the devices and links of a cluster file: what an instance file has under ``cluster``."""
+    if isinstance(document, dict) and "cluster" in document:
+        document = document["cluster"]
+    return build_cluster(check(ClusterSpec, document))
+
+
+def instance_of(model: PublishedModel, cluster: Cluster, problem: str, sequence_length: int) -> Any:
+    """Return the instance of a problem.
+
+    Parameters
+    ----------
+    model : PublishedModel
+        What is placed.
+    cluster : Cluster
+        Where; the first device is the source, or the controller.
+    problem : str
+        Any but those of several decoder layers over time.
+    sequence_length : int
+        Tokens of KV cache per layer.
+    """
+    if problem not in BUILDERS:
+        raise PlacewiseError(f"--problem: expected one of {', '.join(BUILDERS)}, found {problem!r}")
+    return BUILDERS[problem](model, cluster, problem, sequence_length)
+
+
+def _common(model: PublishedModel, cluster: Cluster, problem: str) -> dict[str, Any]:
+    name = f"{model.transformer.name}-{cluster.size}-devices-{problem}"
+    text = f"{model.transformer.name} with {model.bytes_per_parameter} bytes per parameter on {cluster.size} devices"
+    return {"name": name, "problem": problem, "cluster": cluster, "description": text}
+
+
+def _require_rates(cluster: Cluster, *, memory: bool) -> None:
+    for key, values in (
+        ("flops_per_s", cluster.flops_per_s),
+        ("memory_bytes_per_s", cluster.memory_bytes_per_s),
+    ):
+        if (key == "flops_per_s" or memory) and (values is None or np.isnan(values).any()):
+            raise InstanceError(f"devices.{key}", "expected it for every device: times follow from it")
+
+
+def _chain(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> EdgeShardInstance:
+    _require_rates(cluster, memory=True)
+    layers = model.transformer.layers(bytes_per_parameter=model.bytes_per_parameter, sequence_length=length)
+    return EdgeShardInstance(
+        **_common(model, cluster, problem),
+        layers=tuple(layers),
+        compute_time_s=roofline_time_s(tuple(layers), cluster),
+        source=0,
+        return_bytes=TOKEN_BYTES,
+    )
+
+
+def _batch(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> EdgeShardBatchInstance:
+    _require_rates(cluster, memory=True)
+    layers = tuple(
+        model.transformer.layers(
+            bytes_per_parameter=model.bytes_per_parameter, sequence_length=length, separate_cache=True
+        )
+    )
+    return EdgeShardBatchInstance(
+        **_common(model, cluster, problem),
+        layers=layers,
+        batch_sizes=BATCH_SIZES,
+        compute_time_s=np.stack([roofline_time_s(layers, cluster, size) for size in BATCH_SIZES]),
+        source=0,
+        return_bytes=TOKEN_BYTES,
+    )
+
+
+def _widths(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> DilemmaInstance:
+    _require_rates(cluster, memory=False)
+    shape = model.transformer
+    flops = 2.0 * shape.decoder_parameters + 4.0 * length * shape.width_of_head * shape.attention_heads
+    layer = QuantizableLayer(
+        "decoder", flops, shape.decoder_parameters, float(shape.hidden_size), 8 * model.bytes_per_parameter
+    )
+    widths = tuple(width for width in BIT_WIDTHS if width <= 8 * model.bytes_per_parameter)
+    # Rounding to b bits leaves half a unit in the last place; weights are not read, so all layers are alike.
+    error = np.array([[0.5 / 2.0**width for width in widths]] * shape.decoder_layers)
+    servers = replace(cluster, memory_bytes_per_s=None)  # no part of that problem
+    return DilemmaInstance(
+        **_common(model, servers, problem),
+        layers=(layer,) * shape.decoder_layers,
+        bit_widths=widths,
+        quantization_error=error,
+        error_budget=float(shape.decoder_layers * 0.5 / 2.0**8),
+    )
+
+
+def _heads(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> HeadMigrationInstance:
+    _require_rates(cluster, memory=False)
+    shape = model.transformer
+    if shape.head_size not in (None, shape.hidden_size // shape.attention_heads):
+        raise InstanceError(
+            "head_dim", "expected hidden_size / num_attention_heads: the paper's heads share D"
+        )
+    intervals = 10
+    return HeadMigrationInstance(
+        **_common(model, cluster, problem),
+        transformer=HeadTransformer(
+            shape.attention_heads,
+            shape.hidden_size,
+            bytes_per_parameter=model.bytes_per_parameter,
+            prompt_tokens=length,
+            kv="per-head",
+            execution="cached",
+            kv_heads=None if shape.key_value_heads == shape.attention_heads else shape.key_value_heads,
+            parameters_in_memory=True,
+        ),
+        memory_bytes=np.tile(cluster.memory_bytes, (intervals, 1)),
+        flops_per_s=np.tile(np.asarray(cluster.flops_per_s), (intervals, 1)),
+        bandwidth_bytes_per_s=np.tile(cluster.bandwidth_bytes_per_s, (intervals, 1, 1)),
+    )
+
+
+def _decoder(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> DecoderInstance:
+    layer = _heads(model, cluster, "head-migration", length)
+    name = _common(model, cluster, problem)["name"]
+    return DecoderInstance(name, problem, layer, model.transformer.decoder_layers)
+
+
+BUILDERS: dict[str, Callable[[PublishedModel, Cluster, str, int], Any]] = {
+    "edgeshard-latency": _chain,
+    "edgeshard-throughput": _chain,
+    "edgeshard-batch": _batch,
+    "dilemma": _widths,
+    "head-migration": _heads,
+    "head-migration-decoder": _decoder,
+}

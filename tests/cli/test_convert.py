@@ -1,0 +1,134 @@
+"""From a model's config.json and three lines of cluster description to a placement."""
+
+import json
+
+import pytest
+
+from placewise.cli.main import main
+from placewise.instances import read
+from placewise.instances.importers.transformer_config import read_config
+from placewise.instances.importers.with_cluster import BUILDERS
+from placewise.models.errors import InstanceError
+from placewise.solvers import solve
+from placewise.solvers.result import Status
+
+#: As published, what matters of it; parameters as the publishers count them, in millions.
+MODELS = {
+    "llama2-7b": (
+        {"model_type": "llama", "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32}
+        | {
+            "num_attention_heads": 32,
+            "num_key_value_heads": 32,
+            "vocab_size": 32000,
+            "torch_dtype": "float16",
+        },
+        6738,
+    ),
+    "mistral-7b": (
+        {"model_type": "mistral", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32}
+        | {"num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 32000, "head_dim": None},
+        7242,
+    ),
+    "qwen2-7b": (
+        {"model_type": "qwen2", "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28}
+        | {"num_attention_heads": 28, "num_key_value_heads": 4, "vocab_size": 152064},
+        7616,
+    ),
+    "opt-6.7b": (
+        {"model_type": "opt", "hidden_size": 4096, "ffn_dim": 16384, "num_hidden_layers": 32}
+        | {"num_attention_heads": 32, "vocab_size": 50272, "word_embed_proj_dim": 4096},
+        6658 + 50272 * 4096 / 1e6 - 2050 * 4096 / 1e6,  # tied head counted once there, positions not here
+    ),
+}
+CLUSTER = {
+    "devices": [
+        {"name": "laptop", "memory_bytes": 16e9, "flops_per_s": 5e12, "memory_bytes_per_s": 100e9},
+        {"name": "board", "count": 3, "memory_bytes": 8e9, "flops_per_s": 1e12, "memory_bytes_per_s": 50e9},
+    ],
+    "bandwidth_bytes_per_s": 1.25e8,
+}
+
+
+@pytest.fixture
+def files(tmp_path):
+    folder = tmp_path / "mistral-7b"
+    folder.mkdir()
+    config, cluster = folder / "config.json", tmp_path / "cluster.json"
+    config.write_text(json.dumps(MODELS["mistral-7b"][0] | {"rope_theta": 1e4}), encoding="utf-8")
+    cluster.write_text(json.dumps(CLUSTER), encoding="utf-8")
+    return config, cluster
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_parameters_are_those_published(name):
+    """Embedding, decoder layers and head add up to what the publisher counts, to a part in a thousand."""
+    config, millions = MODELS[name]
+    shape = read_config(config, name).transformer
+    embedding = shape.vocabulary_size * shape.hidden_size
+    total = 2 * embedding + shape.decoder_layers * shape.decoder_parameters
+    assert total / 1e6 == pytest.approx(millions, rel=1e-3)
+
+
+@pytest.mark.parametrize("problem", BUILDERS)
+def test_every_problem_from_a_config(files, tmp_path, problem):
+    """The file is read back, and has a placement."""
+    config, cluster = files
+    target = tmp_path / "instance.json"
+    command = [
+        "convert",
+        str(config),
+        "--cluster",
+        str(cluster),
+        "--problem",
+        problem,
+        "--output",
+        str(target),
+    ]
+    assert main([*command, "--sequence-length", "128"]) == 0
+    instance = read(target)
+    assert instance.problem == problem
+    assert instance.name == f"mistral-7b-4-devices-{problem}"
+    if problem != "head-migration-decoder":  # 32 layers x 10 intervals is a large model
+        assert solve(instance, isolate=False, time_limit=20).status in (Status.OPTIMAL, Status.FEASIBLE)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model_type": "mamba"}, "model_type: expected one of llama"),
+        ({"hidden_size": None}, "hidden_size: expected a whole number"),
+        ({"hidden_size": "4096"}, "hidden_size"),
+        ({"num_attention_heads": 0}, "num_attention_heads"),
+        ({"num_key_value_heads": 5}, "num_key_value_heads: expected a divisor"),
+        ({"torch_dtype": "int3"}, "torch_dtype"),
+        ({"num_local_experts": 8}, "expected a dense model"),
+        ({"hidden_size": 4097}, "expected a multiple of the 32 heads"),
+    ],
+)
+def test_what_cannot_be_read_is_said(change, message):
+    """Naming the key."""
+    with pytest.raises(InstanceError, match=message):
+        read_config(MODELS["mistral-7b"][0] | change, "model")
+
+
+def test_bad_files_fail_in_one_line(files, tmp_path, capsys):
+    """Which file, which path in it, and nothing is written."""
+    config, cluster = files
+    target = tmp_path / "out.json"
+    bad = tmp_path / "bad.json"
+    for content, wrong, message in (
+        (CLUSTER | {"colour": 1}, "cluster", "bad.json: colour: unknown key"),
+        (
+            {"devices": [{"name": "a", "memory_bytes": 1}], "bandwidth_bytes_per_s": 1},
+            "cluster",
+            "flops_per_s",
+        ),
+        ([1], "config", "expected a transformer's config.json"),
+    ):
+        bad.write_text(json.dumps(content), encoding="utf-8")
+        source, devices = (config, bad) if wrong == "cluster" else (bad, cluster)
+        assert main(["convert", str(source), "--cluster", str(devices), "--output", str(target)]) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+        assert not target.exists()
