@@ -48,15 +48,19 @@ def require_format(target: str) -> None:
 def save(drawing: Any, target: str) -> None:
     """Write a figure in the format of its suffix, whole or not at all."""
     require_format(target)
+    write_bytes(target, rendered(drawing, Path(target).suffix.removeprefix(".")))
+
+
+def rendered(drawing: Any, kind: str) -> bytes:
+    """Return a figure as the content of a file: the same data give the same bytes."""
     from matplotlib import rc_context
 
     content = BytesIO()
-    # Text stays text and numbers of elements are fixed, so that the same data give the same file.
+    # Text stays text, and numbers of elements are fixed.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "placewise"}):
-        kind = Path(target).suffix.removeprefix(".")
         metadata = {"Date": None} if kind == "svg" else None
         drawing.savefig(content, format=kind, dpi=150, metadata=metadata)
-    write_bytes(target, content.getvalue())
+    return content.getvalue()
 
 
 def gantt(schedules: Sequence[Schedule]) -> Any:

@@ -86,6 +86,7 @@ def lower(model: Any) -> MatrixModel:
     model : pyomo.environ.ConcreteModel
         Linear, with one active objective.
     """
+    _spare_scipy_stats()
     from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
     from scipy.sparse import csr_array, diags_array
 
@@ -112,6 +113,18 @@ def lower(model: Any) -> MatrixModel:
         columns=list(form.columns),
         row_names=[row.constraint.name for row in form.rows],
     )
+
+
+def _spare_scipy_stats() -> None:
+    """Keep Pyomo from importing scipy.stats with scipy.sparse: it takes longer than most models take to solve."""
+    from pyomo.common.dependencies import scipy_available
+
+    def only_sparse(_: Any, available: bool) -> None:
+        if available:
+            import scipy.sparse  # noqa: F401
+
+    if getattr(scipy_available, "_callback", None) is not None:  # not imported yet
+        scipy_available._callback = only_sparse  # noqa: SLF001 - Pyomo has no other way
 
 
 def _power_of_two(largest: NDArray[np.float64], target: float) -> NDArray[np.float64]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, field
 from html import escape
-from io import BytesIO
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from placewise.benchmarks.harness.records import Record, grouped, read_records
 from placewise.benchmarks.harness.runner import all_conflicts
 from placewise.benchmarks.harness.suites import load_instance
-from placewise.benchmarks.pictures import figure
+from placewise.benchmarks.pictures import figure, rendered
 from placewise.benchmarks.report import charts, tables
 from placewise.benchmarks.report.placements import draw_pipeline, draw_placement
 from placewise.instances.files import write_text
@@ -92,12 +91,7 @@ def _cell(tag: str, value: Any, text: bool) -> str:
 
 def _embedded(drawing: Any) -> str:
     """Return a figure as a picture inside the page."""
-    from matplotlib import rc_context
-
-    content = BytesIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "placewise", "font.family": "sans-serif"}):
-        drawing.savefig(content, format="svg", metadata={"Date": None})
-    return f"data:image/svg+xml;base64,{base64.b64encode(content.getvalue()).decode()}"
+    return f"data:image/svg+xml;base64,{base64.b64encode(rendered(drawing, 'svg')).decode()}"
 
 
 def percent(gap: float | None) -> float | None:
@@ -262,7 +256,10 @@ def _placements(page: Page, rows: list[Row]) -> None:
         if not placed:
             continue
         best = min(placed, key=lambda row: (row.record.objective or 0.0, not row.proven)).record
-        instance = load_instance(best.document["run"]["instance"])
+        try:
+            instance = load_instance(best.document["run"]["instance"])
+        except PlacewiseError:  # its file is gone; the numbers stay
+            continue
         placement = problem.read_placement(instance, best.document["placement"])
         caption = f"{best.instance}: {best.method}, {best.objective:.4g} s"
         graphs.append((draw_placement(instance, placement), caption))

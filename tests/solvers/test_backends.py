@@ -1,5 +1,8 @@
 """Back-ends: limits, options and lowering."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -117,3 +120,13 @@ def test_missing_statuses_are_errors():
     from placewise.solvers.backends import highs
 
     assert highs.STATUS.get("kUnknown", Reason.ERROR) is Reason.ERROR
+
+
+def test_lowering_imports_little():
+    """Pyomo would import scipy.stats with scipy.sparse: seconds, where the model takes milliseconds."""
+    script = (
+        "import sys; from placewise.instances import read; from placewise.solvers import solve; "
+        "print(solve(read('hand-split'), 'highs', isolate=False).objective, 'scipy.stats' in sys.modules)"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert shown.stdout.split() == ["7.0", "False"]
