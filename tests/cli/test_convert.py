@@ -6,6 +6,7 @@ import pytest
 
 from placewise.cli.main import main
 from placewise.instances import read
+from placewise.instances.importers import halda
 from placewise.instances.importers.transformer_config import read_config
 from placewise.instances.importers.with_cluster import BUILDERS
 from placewise.models.errors import InstanceError
@@ -132,3 +133,71 @@ def test_bad_files_fail_in_one_line(files, tmp_path, capsys):
         assert message in error
         assert error.count("\n") == 1
         assert not target.exists()
+
+
+PROFILE = {
+    "b": [0, 1000, 1000],
+    "b_i": [0, 16, 16],
+    "b_o": [0, 16, 16],
+    "L": 2,
+    "hk": 2,
+    "ek": 4,
+    "hv": 2,
+    "ev": 4,
+    "n_kv": 10,
+    "e_embed": 8,
+    "V": 16,
+    "quantization": "Q8_0",
+    "f_q": {"prefill": {"b_1": [0, 9, 9]}, "decode": {"b_1": [0, 3000, 5000]}},
+}
+DEVICE = {
+    "name": "mac",
+    "is_head": True,
+    "has_metal": True,
+    "scpu": {"Q8_0": {"b_1": 100.0}},
+    "sgpu_metal": {"Q8_0": {"b_1": 1000.0}},
+    "T_cpu": 10.0,
+    "T_metal": 500.0,
+    "d_avail_ram": 9000,
+    "d_avail_metal": 8000,
+    "t_comm": 0.5,
+}
+
+
+def test_halda_profiles(tmp_path):
+    """Sizes and times by hand: 2 (8 + 8) 10 bytes of cache, the slower of computing and reading, t_comm per hop."""
+    paths = []
+    for name, content in (
+        ("model.json", PROFILE),
+        ("head.json", DEVICE),
+        ("board.json", DEVICE | {"name": "board", "is_head": False, "has_metal": False}),
+    ):
+        paths.append(tmp_path / name)
+        paths[-1].write_text(json.dumps(content), encoding="utf-8")
+    target = tmp_path / "out.json"
+    assert main(["convert", *map(str, paths), "--output", str(target)]) == 0
+    instance = read(target)
+    assert [layer.memory_bytes for layer in instance.layers] == [136, 1320, 1320, 136]
+    assert instance.cluster.memory_bytes.tolist() == [8000, 9000]
+    assert instance.compute_time_s[2].tolist() == [max(5000 / 1000, 1320 / 500), max(5000 / 100, 1320 / 10)]
+    assert instance.cluster.latency_s.tolist() == [[0.0, 0.5], [0.5, 0.0]]
+    assert instance.source == 0
+    result = solve(instance, isolate=False)
+    assert (result.status, set(result.placement)) == (Status.OPTIMAL, {0})
+
+
+@pytest.mark.parametrize(
+    ("model", "device", "message"),
+    [
+        ({"quantization": None}, {}, "choose by --quantization"),
+        ({"b": [1]}, {}, "b: expected a list of 3 numbers"),
+        ({"L": "two"}, {}, "L: expected a number"),
+        ({"f_q": {}}, {}, r"f_q\.decode\.b_1"),
+        ({}, {"d_avail_metal": None}, "d_avail_metal"),
+        ({}, {"sgpu_metal": {"F16": {}}}, r"sgpu_metal\.Q8_0"),
+    ],
+)
+def test_profiles_that_do_not_fit(model, device, message):
+    """Naming the key."""
+    with pytest.raises(InstanceError, match=message):
+        halda.instance_of(PROFILE | model, [DEVICE | device], "edgeshard-latency", name="m")
