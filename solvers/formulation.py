@@ -7,7 +7,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from placewise.instances.files import write_text
 from placewise.models.lazy import load
 from placewise.models.problem import Formulation, problem_of
 from placewise.models.units import MILLISECONDS
@@ -58,6 +57,8 @@ def run_formulation(instance: Any, method: Method, run: Run) -> Claim:
 
 def write_model(instance: Any, formulation: str, kind: str, target: str | Path) -> None:
     """Write a declarative model as ``mps`` or ``lp``: objective in milliseconds, names of the model."""
+    from placewise.instances.files import write_text  # a worker starts without the file formats
+
     model = load(problem_of(instance).formulations[formulation].build)(instance)
     with tempfile.TemporaryDirectory(prefix="placewise-") as folder:
         file = Path(folder) / f"model.{kind}"

@@ -141,3 +141,13 @@ def _alive(pid):
     except FileNotFoundError:
         return False
     return stat.split(")")[1].split()[0] != "Z"
+
+
+def test_a_worker_starts_with_little():
+    """Neither file formats nor solvers are imported before they are needed: every run of a suite starts one."""
+    script = (
+        "import sys, placewise.solvers.worker; "
+        "print(sorted({'pydantic', 'scipy', 'pyomo', 'ortools', 'highspy', 'rich'} & set(sys.modules)))"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
