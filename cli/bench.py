@@ -7,12 +7,6 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from placewise.benchmarks.harness.on_dask import on_dask
-from placewise.benchmarks.harness.runner import all_conflicts, in_threads, run_suite
-from placewise.benchmarks.harness.suites import expand, read_suite, shipped_suites, with_methods
 from placewise.cli import output
 from placewise.models.errors import PlacewiseError
 
@@ -23,7 +17,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "suite", metavar="SUITE", nargs="?", help=f"{', '.join(shipped_suites())}, or a suite file"
+        "suite", metavar="SUITE", nargs="?", help="a shipped suite (without it: list them), or a suite file"
     )
     parser.add_argument("--output", metavar="DIR", help="folder of the records (default bench-SUITE)")
     parser.add_argument(
@@ -39,6 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run what is not done yet; return 1 on any conflict."""
+    # Imported here: no other command needs them to start.
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from placewise.benchmarks.harness.on_dask import on_dask
+    from placewise.benchmarks.harness.runner import all_conflicts, in_threads, run_suite
+    from placewise.benchmarks.harness.suites import expand, read_suite, shipped_suites, with_methods
+
     if options.suite is None:
         for name in shipped_suites():
             suite = read_suite(name)

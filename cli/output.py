@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.status import Status as Spinner
 
 from placewise.instances.files import write_text
+from placewise.instances.strict_json import finite
 from placewise.models.errors import PlacewiseError
 from placewise.solvers.result import Status
 from placewise.solvers.verify import relative_gap
@@ -88,15 +89,7 @@ def print_json(document: dict[str, Any]) -> None:
 
 def json_text(document: dict[str, Any]) -> str:
     """Return a document as text; an infinite gap becomes null."""
-    return json.dumps(_finite(document), indent=1, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and value in (float("inf"), float("-inf")) else value
+    return json.dumps(finite(document), indent=1, allow_nan=False)
 
 
 def save(target: str, document: dict[str, Any]) -> None:

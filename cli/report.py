@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from placewise.benchmarks.harness.records import read_records
-from placewise.benchmarks.harness.runner import all_conflicts
 from placewise.cli import output
 
 if TYPE_CHECKING:
@@ -21,6 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the page; return 1 if it shows a conflict."""
+    from placewise.benchmarks.harness.records import read_records
+    from placewise.benchmarks.harness.runner import all_conflicts
     from placewise.benchmarks.report.page import write_report
 
     folder = Path(options.folder)

@@ -74,3 +74,12 @@ def join(path: str, key: str) -> str:
     """Return the path of a member, in one line whatever the key is."""
     word = key if key.isidentifier() else json.dumps(key[:60])
     return f"{path}.{word}" if path else word
+
+
+def finite(value: Any) -> Any:
+    """Return a document without infinities, which JSON does not have: they become null."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and abs(value) == float("inf") else value

@@ -88,9 +88,7 @@ class GapReport:
             "best_dual_bound": self.best_bound,
             "results": [r.to_json() | {"gap_to_best_bound": gaps[r.method]} for r in self.results],
             "skipped": dict(self.skipped),
-            "conflicts": [
-                {"kind": c.kind, "methods": list(c.methods), "message": c.message} for c in self.conflicts
-            ],
+            "conflicts": [conflict.to_json() for conflict in self.conflicts],
         }
 
 

@@ -90,6 +90,10 @@ class Conflict:
     methods: tuple[str, ...]
     message: str
 
+    def to_json(self) -> dict[str, Any]:
+        """Return it as result documents state it."""
+        return {"kind": self.kind, "methods": list(self.methods), "message": self.message}
+
 
 @dataclass(frozen=True)
 class VerifiedResult:

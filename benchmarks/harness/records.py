@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from placewise.instances import to_document
+from placewise.instances.strict_json import finite
 from placewise.models.errors import PlacewiseError
 from placewise.solvers.result import Conflict, Status, VerifiedResult
 
@@ -106,9 +107,7 @@ def record_of(
         | result.to_json()
         | {
             "format": FORMAT,
-            "conflicts": [
-                {"kind": c.kind, "methods": list(c.methods), "message": c.message} for c in result.conflicts
-            ],
+            "conflicts": [conflict.to_json() for conflict in result.conflicts],
             "trace": trace[::step],
         }
     )
@@ -236,7 +235,7 @@ class RecordFile:
         """Write one record, all of it, to the disk; a run that is there already is not written again."""
         if record["key"] in self.done:
             return
-        self._stream.write(json.dumps(_finite(record), allow_nan=False).encode() + b"\n")
+        self._stream.write(json.dumps(finite(record), allow_nan=False).encode() + b"\n")
         self._stream.flush()
         os.fsync(self._stream.fileno())
         self.done.add(record["key"])
@@ -246,15 +245,6 @@ class RecordFile:
 
     def __exit__(self, *_: object) -> None:
         self._stream.close()
-
-
-def _finite(value: Any) -> Any:
-    """Return a document without infinities, which JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and abs(value) == float("inf") else value
 
 
 def grouped(records: list[Record], attribute: str) -> Iterator[tuple[str, list[Record]]]:

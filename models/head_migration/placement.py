@@ -95,9 +95,7 @@ def walk(
     costs, names = head_costs(instance), instance.cluster.device_names
     for t, now in enumerate(trajectory):
         counts = np.bincount(now.heads, minlength=instance.cluster.size)
-        need = costs.memory[t, HEAD] * counts
-        need[now.proj] += costs.memory[t, PROJ]
-        need[now.ffn] += costs.memory[t, FFN]
+        need = memory_use(instance, t, now)
         violations = list(excess_memory(instance, t, need))
         source = sources[t] if sources else None
         inference_s = costs.heads_s(t, counts, now.proj, source) + float(costs.after_s[t, now.proj, now.ffn])
@@ -139,6 +137,15 @@ def _malformed(instance: HeadMigrationInstance, trajectory: Any) -> Iterator[Vio
                 f"interval {t}",
                 f"interval {t}: expected devices 0 to {size - 1} for {heads} heads, proj, ffn",
             )
+
+
+def memory_use(instance: HeadMigrationInstance, t: int, now: Interval) -> NDArray[np.int64]:
+    """Return what the blocks of a placement need on each device, shape (M,)."""
+    memory = head_costs(instance).memory[t]
+    need: NDArray[np.int64] = memory[HEAD] * np.bincount(now.heads, minlength=instance.cluster.size)
+    need[now.proj] += memory[PROJ]
+    need[now.ffn] += memory[FFN]
+    return need
 
 
 def excess_memory(instance: HeadMigrationInstance, t: int, needs: NDArray[np.int64]) -> Iterator[Violation]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from placewise.models.head_migration import evaluate_decoder
-from placewise.models.head_migration.cost import FFN, HEAD, PROJ, head_costs
+from placewise.models.head_migration.placement import memory_use
 from placewise.solvers.algorithms.heads_horizon import cut
 from placewise.solvers.algorithms.heads_step import best_step
 from placewise.solvers.result import Claim, Reason
@@ -37,7 +37,6 @@ def _interval(
     instance: DecoderInstance, t: int, before: tuple[Interval, ...] | None
 ) -> tuple[Interval, ...] | None:
     """Place all layers in one interval."""
-    memory = head_costs(instance.layer).memory[t]
     layers: list[Interval] = []
     left = instance.layer.memory_bytes[t].copy()
     for number in range(instance.layers):
@@ -49,8 +48,5 @@ def _interval(
         if now is None:
             return None
         layers.append(now)
-        for j in now.heads:
-            left[j] -= memory[HEAD]
-        left[now.proj] -= memory[PROJ]
-        left[now.ffn] -= memory[FFN]
+        left -= memory_use(instance.layer, t, now)
     return tuple(layers)
