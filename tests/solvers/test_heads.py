@@ -135,3 +135,16 @@ def test_walks_bound_what_transports_cost(monkeypatch):
         assert walked.objective is None or walked.objective >= truth.objective
         met += walked.status is Status.OPTIMAL
     assert met > 30
+
+
+def test_all_transports_at_once():
+    """The table over states, head by head, against shortest paths for each pair, with missing links."""
+    for seed in range(12):
+        instance = generate("head-migration", "tiny", seed=seed, kind="sparse")
+        horizon = heads_lookahead.Horizon(instance)
+        cost = horizon.costs.move_s[0, 0]
+        table = horizon._transports(0)
+        for s, before in enumerate(horizon.counts):
+            for e, after in enumerate(horizon.counts):
+                found = transport(before, after, cost)
+                assert table[s, e] == (np.inf if found is None else found[0])
