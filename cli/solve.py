@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from placewise.cli import output
+from placewise.cli.convert import add_cluster_options, converted
 from placewise.cli.picture import draw
 from placewise.instances import read
+from placewise.models.errors import PlacewiseError
 from placewise.models.problem import problem_of
 from placewise.solvers import solve as solve_instance
 from placewise.solvers.result import Status, VerifiedResult
@@ -21,19 +23,22 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "instance", metavar="INSTANCE", help="a path, - for standard input, or a shipped name"
+        "instance",
+        metavar="INSTANCE",
+        help="a path, - for standard input, or a shipped name; with --cluster a model's config.json or GGUF file",
     )
     parser.add_argument("--method", metavar="M", help="see: placewise methods (default: the best exact one)")
     parser.add_argument(
         "--warm-start", metavar="RESULT", help="a result file whose placement the solver starts from"
     )
     parser.add_argument("--output", metavar="F", help="write the result as JSON to a file")
+    add_cluster_options(parser)
     output.add_solve_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Solve, show, and return the exit status."""
-    instance = read(options.instance)
+    instance = _instance(options)
     settings = output.solve_options(options)
     if options.warm_start:
         from placewise.cli.check import read_result
@@ -52,6 +57,18 @@ def run(options: argparse.Namespace) -> int:
     else:
         show(result)
     return output.INTERRUPTED if interrupted else output.exit_status(result)
+
+
+def _instance(options: argparse.Namespace) -> Any:
+    """Return the instance of a file, or of a model on a cluster."""
+    if options.cluster:
+        return converted(options, [options.instance])
+    for option in ("problem", "sequence_length"):
+        if getattr(options, option) is not None:
+            raise PlacewiseError(
+                f"--{option.replace('_', '-')}: expected together with --cluster; an instance states it"
+            )
+    return read(options.instance)
 
 
 def show(result: VerifiedResult) -> None:

@@ -1,6 +1,7 @@
 """Where data comes from: the file format, shipped instances, generators, and a catalogue of devices and models."""
 
 from placewise.instances.files import read, to_document, write
+from placewise.instances.importers.conversion import convert
 from placewise.instances.shipped import shipped_instances
 
-__all__ = ["read", "shipped_instances", "to_document", "write"]
+__all__ = ["convert", "read", "shipped_instances", "to_document", "write"]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import InstanceError
 from placewise.models.workload import Transformer
+
+if TYPE_CHECKING:
+    from placewise.models.workload import Layer
 
 #: Families by ``model_type``, and which of the query, key, value matrices have biases.
 GATED = {"llama": 0, "mistral": 0, "qwen2": 3, "qwen3": 0}
 OPT = "opt"
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1}
 MAX_WIDTH = 2**20
+MAX_LAYERS = 2048
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,36 @@ class PublishedModel:
     transformer : Transformer
         Its shape.
     bytes_per_parameter : int
-        By the stated type, 2 where none is.
+        By the stated type, 2 where none is; of activations and KV cache where `weight_bytes` are known.
+    weight_bytes : tuple of int
+        Stored size of embedding, each decoder layer and output head, where a file tells; else empty.
     """
 
     transformer: Transformer
     bytes_per_parameter: int
+    weight_bytes: tuple[int, ...] = ()
+
+    def layers(self, sequence_length: int, *, separate_cache: bool = False) -> tuple[Layer, ...]:
+        """Return the chain of layers; see `Transformer.layers`."""
+        shape, size = self.transformer, self.bytes_per_parameter
+        layers = shape.layers(
+            bytes_per_parameter=size, sequence_length=sequence_length, separate_cache=separate_cache
+        )
+        if not self.weight_bytes:
+            return tuple(layers)
+        decoder = shape.decoder_parameters * size
+        nominal = [layers[0].memory_bytes, *[decoder] * shape.decoder_layers, layers[-1].memory_bytes]
+        return tuple(
+            replace(
+                layer,
+                memory_bytes=layer.memory_bytes - before + stored,
+                # A token reads one row of the embedding, and all of the others.
+                weight_bytes=layer.weight_bytes
+                if n == 0
+                else float(layer.weight_bytes or 0) - before + stored,
+            )
+            for n, (layer, before, stored) in enumerate(zip(layers, nominal, self.weight_bytes, strict=True))
+        )
 
 
 def is_config(document: Any) -> bool:
@@ -50,15 +79,15 @@ def read_config(document: dict[str, Any], name: str) -> PublishedModel:
         raise InstanceError("model_type", f"expected one of {known}, found {family!r}")
     if document.get("num_experts") or document.get("num_local_experts"):
         raise InstanceError("num_experts", "expected a dense model; experts are not one layer each")
-    hidden = _whole(document, "hidden_size")
-    heads = _whole(document, "num_attention_heads")
-    layers = _whole(document, "num_hidden_layers")
-    vocabulary = _whole(document, "vocab_size")
-    head_size = _whole(document, "head_dim", 0) or None
+    hidden = whole(document, "hidden_size")
+    heads = whole(document, "num_attention_heads")
+    layers = whole(document, "num_hidden_layers", most=MAX_LAYERS)
+    vocabulary = whole(document, "vocab_size")
+    head_size = whole(document, "head_dim", 0) or None
     if head_size is None and hidden % heads:
         raise InstanceError("hidden_size", f"expected a multiple of the {heads} heads, found {hidden}")
     if family == OPT:
-        forward = _whole(document, "ffn_dim")
+        forward = whole(document, "ffn_dim")
         if document.get("word_embed_proj_dim", hidden) != hidden:
             raise InstanceError(
                 "word_embed_proj_dim", f"expected the hidden size {hidden}: no layer projects it"
@@ -66,8 +95,8 @@ def read_config(document: dict[str, Any], name: str) -> PublishedModel:
         # Biases of four attention matrices, of two feed-forward matrices, of two norms.
         extra, key_value = 4 * hidden + forward + hidden + 2 * hidden, heads
     else:
-        forward = _whole(document, "intermediate_size")
-        key_value = _whole(document, "num_key_value_heads", heads)
+        forward = whole(document, "intermediate_size")
+        key_value = whole(document, "num_key_value_heads", heads)
         width = head_size or hidden // heads
         extra = width * (heads + 2 * key_value) if GATED[family] == 3 else 0
         if family == "qwen3":  # a norm of each head's queries and keys
@@ -87,12 +116,13 @@ def read_config(document: dict[str, Any], name: str) -> PublishedModel:
     )
 
 
-def _whole(document: dict[str, Any], key: str, default: int | None = None) -> int:
+def whole(document: dict[str, Any], key: str, default: int | None = None, most: int = MAX_WIDTH) -> int:
+    """Return a count or width of a document, or say what was expected; a default stands for what is absent or null."""
     value = document.get(key, default)
     if value is None and default is not None:  # stated as null
         value = default
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_WIDTH:
-        raise InstanceError(key, f"expected a whole number up to {MAX_WIDTH}, found {value!r}")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise InstanceError(key, f"expected a whole number up to {most}, found {value!r:.60}")
     if value == 0 and default != 0:
         raise InstanceError(key, "expected a whole number of at least 1, found 0")
     return value

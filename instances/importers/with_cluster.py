@@ -56,8 +56,19 @@ def instance_of(model: PublishedModel, cluster: Cluster, problem: str, sequence_
 
 def _common(model: PublishedModel, cluster: Cluster, problem: str) -> dict[str, Any]:
     name = f"{model.transformer.name}-{cluster.size}-devices-{problem}"
-    text = f"{model.transformer.name} with {model.bytes_per_parameter} bytes per parameter on {cluster.size} devices"
+    stored = f"{model.bytes_per_parameter} bytes per parameter"
+    if model.weight_bytes:
+        stored = f"{sum(model.weight_bytes) / 1e9:.4g} GB of weights"
+    text = f"{model.transformer.name} with {stored} on {cluster.size} devices"
     return {"name": name, "problem": problem, "cluster": cluster, "description": text}
+
+
+def _require_nominal(model: PublishedModel) -> None:
+    if model.weight_bytes:
+        raise PlacewiseError(
+            "--problem: expected one of the EdgeShard problems for a file whose weights are quantised already; "
+            "the others take a config.json"
+        )
 
 
 def _require_rates(cluster: Cluster, *, memory: bool) -> None:
@@ -71,11 +82,11 @@ def _require_rates(cluster: Cluster, *, memory: bool) -> None:
 
 def _chain(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> EdgeShardInstance:
     _require_rates(cluster, memory=True)
-    layers = model.transformer.layers(bytes_per_parameter=model.bytes_per_parameter, sequence_length=length)
+    layers = model.layers(length)
     return EdgeShardInstance(
         **_common(model, cluster, problem),
-        layers=tuple(layers),
-        compute_time_s=roofline_time_s(tuple(layers), cluster),
+        layers=layers,
+        compute_time_s=roofline_time_s(layers, cluster),
         source=0,
         return_bytes=TOKEN_BYTES,
     )
@@ -83,11 +94,7 @@ def _chain(model: PublishedModel, cluster: Cluster, problem: str, length: int) -
 
 def _batch(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> EdgeShardBatchInstance:
     _require_rates(cluster, memory=True)
-    layers = tuple(
-        model.transformer.layers(
-            bytes_per_parameter=model.bytes_per_parameter, sequence_length=length, separate_cache=True
-        )
-    )
+    layers = model.layers(length, separate_cache=True)
     return EdgeShardBatchInstance(
         **_common(model, cluster, problem),
         layers=layers,
@@ -99,6 +106,7 @@ def _batch(model: PublishedModel, cluster: Cluster, problem: str, length: int) -
 
 
 def _widths(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> DilemmaInstance:
+    _require_nominal(model)
     _require_rates(cluster, memory=False)
     shape = model.transformer
     flops = 2.0 * shape.decoder_parameters + 4.0 * length * shape.width_of_head * shape.attention_heads
@@ -119,6 +127,7 @@ def _widths(model: PublishedModel, cluster: Cluster, problem: str, length: int) 
 
 
 def _heads(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> HeadMigrationInstance:
+    _require_nominal(model)
     _require_rates(cluster, memory=False)
     shape = model.transformer
     if shape.head_size not in (None, shape.hidden_size // shape.attention_heads):

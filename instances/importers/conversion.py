@@ -1,0 +1,145 @@
+"""From other tools' files to an instance: what each file is, and who reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from placewise.instances.files import read_text
+from placewise.instances.importers import gguf_header
+from placewise.instances.importers.transformer_config import is_config, read_config
+from placewise.instances.strict_json import loads
+from placewise.models.errors import InstanceError, PlacewiseError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from placewise.instances.importers.transformer_config import PublishedModel
+
+DEFAULT_LENGTH = 1024
+
+
+def convert(
+    sources: str | Path | Sequence[str | Path],
+    *,
+    cluster: str | Path | None = None,
+    problem: str = "edgeshard-latency",
+    sequence_length: int | None = None,
+    quantization: str | None = None,
+    name: str | None = None,
+) -> Any:
+    """Return the instance that other tools' files describe.
+
+    Parameters
+    ----------
+    sources : path or sequence of paths
+        A transformer's ``config.json``; a GGUF file, or all its parts; a HALDA model profile with device profiles; a
+        layer graph of dnn-partitioning.
+    cluster : path, optional
+        Devices and links, for a ``config.json`` or GGUF file.
+    problem : str
+        Any for a ``config.json``; those of EdgeShard that the others allow.
+    sequence_length : int, optional
+        Tokens of KV cache; by default what a profile states, or 1024.
+    quantization : str, optional
+        For profiles that cover several.
+    name : str, optional
+        Of the model; by default the file's or, for a ``config.json``, its folder's.
+
+    Raises
+    ------
+    PlacewiseError
+        In one line: which file, where, and what was expected.
+    """
+    paths = [str(path) for path in ([sources] if isinstance(sources, str | Path) else sources)]
+    if sequence_length is not None and not 1 <= sequence_length <= 2**30:
+        raise PlacewiseError(f"--sequence-length: expected at least 1, found {sequence_length}")
+    length = sequence_length or DEFAULT_LENGTH
+    if any(gguf_header.is_gguf(path) for path in paths):
+        with _blaming(paths):
+            model = gguf_header.read_gguf(paths, name or _name(paths[0]))
+        return _on_cluster(model, cluster, problem, length)
+    documents = {path: load(path) for path in paths}
+    if is_config(documents[paths[0]]):
+        with _blaming(paths):
+            _alone(paths)
+            model = read_config(documents[paths[0]], name or _name(paths[0]))
+        return _on_cluster(model, cluster, problem, length)
+    from placewise.instances.importers import halda, layer_graph  # only now: they load models and formats
+
+    if layer_graph.is_layer_graph(documents[paths[0]]):
+        with _blaming(paths):
+            _alone(paths)
+            return layer_graph.instance_of(documents[paths[0]], problem, name=name or _name(paths[0]))
+    if any(halda.is_model_profile(document) for document in documents.values()):
+        return _from_profiles(documents, problem, name, quantization, sequence_length)
+    raise PlacewiseError(
+        f"{paths[0]}: expected a transformer's config.json, with a model_type, a GGUF file, a HALDA model profile, "
+        "or a layer graph"
+    )
+
+
+def load(source: str | Path) -> Any:
+    """Return the document of a JSON file, or raise one line that names the file."""
+    try:
+        return loads(read_text(source))
+    except InstanceError as error:
+        raise PlacewiseError(f"{source}: {error}") from None
+
+
+def _name(source: str) -> str:
+    path = Path(source).absolute()
+    return (path.parent.name if path.stem == "config" else path.stem) or "model"
+
+
+class _blaming:  # noqa: N801 - a context manager, used like a function
+    """Put the names of the files before what is wrong in them."""
+
+    def __init__(self, paths: list[str]) -> None:
+        self._paths = paths
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if isinstance(error, InstanceError):
+            raise PlacewiseError(f"{', '.join(self._paths)}: {error}") from None
+
+
+def _alone(paths: list[str]) -> None:
+    if len(paths) > 1:
+        raise InstanceError("", "expected one file")
+
+
+def _on_cluster(model: PublishedModel, cluster: str | Path | None, problem: str, length: int) -> Any:
+    if cluster is None:
+        raise PlacewiseError("--cluster: expected a file with devices and links")
+    from placewise.instances.importers.with_cluster import instance_of, read_cluster
+
+    with _blaming([str(cluster)]):
+        return instance_of(model, read_cluster(load(cluster)), problem, length)
+
+
+def _from_profiles(
+    documents: dict[str, Any],
+    problem: str,
+    name: str | None,
+    quantization: str | None,
+    sequence_length: int | None,
+) -> Any:
+    from placewise.instances.importers import halda
+
+    models = [path for path, document in documents.items() if halda.is_model_profile(document)]
+    devices = [path for path, document in documents.items() if halda.is_device_profile(document)]
+    for path in documents:
+        if path not in (*models[:1], *devices):
+            raise PlacewiseError(f"{path}: expected one model profile and device profiles beside it")
+    with _blaming([models[0], *devices]):
+        return halda.instance_of(
+            documents[models[0]],
+            [documents[path] for path in devices],
+            problem,
+            name=name or _name(models[0]),
+            quantization=quantization,
+            sequence_length=sequence_length,
+        )
