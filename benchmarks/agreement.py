@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.instances.generators import generate
 from placewise.models.errors import NotApplicableError
-from placewise.models.problem import PROBLEMS, Guarantee
+from placewise.models.problem import Guarantee
+from placewise.models.registry import PROBLEMS
 from placewise.solvers.bridge import find_conflicts
 from placewise.solvers.registry import methods_of
 from placewise.solvers.solve import solve

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from placewise.instances import read, shipped_instances
 from placewise.instances.files import write_text
 from placewise.instances.shipped import DATA
-from placewise.models.problem import problem_of
+from placewise.models.registry import problem_of
 from placewise.solvers.result import Status
 from placewise.solvers.solve import solve
 from placewise.solvers.verify import differs

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from placewise.cli import output
 from placewise.instances import read
 from placewise.models.errors import PlacewiseError
-from placewise.models.problem import problem_of
+from placewise.models.registry import problem_of
 from placewise.solvers.formulation import write_model
 
 if TYPE_CHECKING:

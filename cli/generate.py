@@ -8,7 +8,7 @@ from placewise.cli import output
 from placewise.instances import to_document, write
 from placewise.instances.generators import FAMILIES, family_options, generate
 from placewise.models.errors import PlacewiseError
-from placewise.models.problem import problem_named
+from placewise.models.registry import problem_named
 
 if TYPE_CHECKING:
     import argparse

@@ -13,6 +13,7 @@ from placewise.cli import (
     check,
     compare,
     convert,
+    explain,
     export,
     generate,
     instances,
@@ -27,7 +28,20 @@ from placewise.models.errors import PlacewiseError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (solve, compare, check, simulate, bench, report, methods, instances, generate, convert, export)
+COMMANDS = (
+    solve,
+    compare,
+    check,
+    explain,
+    simulate,
+    bench,
+    report,
+    methods,
+    instances,
+    generate,
+    convert,
+    export,
+)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -8,7 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from placewise.cli import output
-from placewise.models.problem import PROBLEMS, Guarantee, problem_named
+from placewise.models.problem import Guarantee
+from placewise.models.registry import PROBLEMS, problem_named
 from placewise.solvers.algorithms.registry import DEFAULTS
 from placewise.solvers.registry import methods_of
 

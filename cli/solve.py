@@ -11,7 +11,7 @@ from placewise.cli.convert import add_cluster_options, converted
 from placewise.cli.picture import draw
 from placewise.instances import read
 from placewise.models.errors import PlacewiseError
-from placewise.models.problem import problem_of
+from placewise.models.registry import problem_of
 from placewise.solvers import solve as solve_instance
 from placewise.solvers.result import Status, VerifiedResult
 from placewise.solvers.solve import InterruptedResult
@@ -76,7 +76,7 @@ def show(result: VerifiedResult) -> None:
     console = Console(highlight=False)
     problem = problem_of(result.instance)
     console.print(f"[bold]{result.instance.name}[/bold]  {problem.title}", soft_wrap=True)
-    console.print(_verdict(result), soft_wrap=True)
+    console.print(verdict(result), soft_wrap=True)
     for conflict in result.conflicts:
         console.print(f"[red]conflict, {conflict.kind}: {conflict.message}[/red]", soft_wrap=True)
     for violation in result.violations:
@@ -93,7 +93,8 @@ def show(result: VerifiedResult) -> None:
     )
 
 
-def _verdict(result: VerifiedResult) -> str:
+def verdict(result: VerifiedResult) -> str:
+    """Return status, value, bound and gap in one line, or why there is no placement."""
     colour = {Status.OPTIMAL: "green", Status.FEASIBLE: "yellow"}.get(result.status, "red")
     status = f"[{colour}]{result.status.value}[/{colour}]"
     if result.objective is not None:

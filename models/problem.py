@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from placewise.models.errors import PlacewiseError
 from placewise.models.lazy import load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from placewise.models.resources import Resource
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Instance(Protocol):
 
     @property
     def problem(self) -> str:
-        """Key in `PROBLEMS`."""
+        """Key in `placewise.models.registry.PROBLEMS`."""
 
 
 class Guarantee(Enum):
@@ -116,7 +117,7 @@ class Formulation:
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem's lazy references: adding a problem is one folder and one entry of `PROBLEMS`."""
+    """A problem's lazy references: adding a problem is one folder and one entry of the registry."""
 
     name: str
     title: str
@@ -125,6 +126,8 @@ class Problem:
     placement_to_json: str
     placement_from_json: str
     diagnose: str
+    resources: str
+    scaled: str
     formulations: Mapping[str, Formulation] = field(default_factory=dict)
 
     def evaluation(self, instance: Any, placement: Any) -> Evaluation:
@@ -146,144 +149,11 @@ class Problem:
         reason: str | None = load(self.diagnose)(instance)
         return reason
 
+    def resources_of(self, instance: Any) -> list[Resource]:
+        """Return what the instance has more or less of: memory, speed and links of each device, budgets."""
+        found: list[Resource] = load(self.resources)(instance)
+        return found
 
-def _formulation(
-    room: str, build: str, summary: str, *, values: str | None = None, tighten: str | None = None
-) -> Formulation:
-    """Return a formulation whose functions have their usual names, in the model's module or in another."""
-    values = values or build.partition(":")[0]
-    return Formulation(
-        build=f"{room}.{build}",
-        extract=f"{room}.{values}:extract",
-        start=f"{room}.{values}:start",
-        tighten=f"{room}.{tighten or values}:tighten",
-        summary=summary,
-    )
-
-
-_EDGESHARD = "placewise.models.edgeshard"
-_DILEMMA = "placewise.models.dilemma"
-_HEADS = "placewise.models.head_migration"
-
-PROBLEMS: dict[str, Problem] = {
-    "edgeshard-latency": Problem(
-        name="edgeshard-latency",
-        title="EdgeShard: the least latency per token",
-        unit="s",
-        evaluate=f"{_EDGESHARD}.placement:evaluate_latency",
-        placement_to_json=f"{_EDGESHARD}.placement:to_json",
-        placement_from_json=f"{_EDGESHARD}.placement:from_json",
-        diagnose=f"{_EDGESHARD}.diagnosis:diagnose",
-        formulations={
-            "flow": _formulation(
-                _EDGESHARD,
-                "milp:latency_milp",
-                "layered flow with memory knapsacks; any layers, revisits allowed",
-            ),
-            "textbook": _formulation(
-                _EDGESHARD,
-                "milp:latency_textbook",
-                "the paper's quadratic statement (Eq. 1-5), each product linearised",
-            ),
-        },
-    ),
-    "edgeshard-throughput": Problem(
-        name="edgeshard-throughput",
-        title="EdgeShard: the shortest bottleneck of a pipeline",
-        unit="s",
-        evaluate=f"{_EDGESHARD}.placement:evaluate_throughput",
-        placement_to_json=f"{_EDGESHARD}.placement:to_json",
-        placement_from_json=f"{_EDGESHARD}.placement:from_json",
-        diagnose=f"{_EDGESHARD}.diagnosis:diagnose",
-        formulations={
-            "flow": _formulation(
-                _EDGESHARD,
-                "milp:throughput_milp",
-                "layered flow, each device entered once, no big-M; any layers",
-            ),
-        },
-    ),
-    "edgeshard-batch": Problem(
-        name="edgeshard-batch",
-        title="EdgeShard: batch size and pipeline together, for the most tokens per second",
-        unit="s",
-        evaluate=f"{_EDGESHARD}.batches:evaluate",
-        placement_to_json=f"{_EDGESHARD}.batches:to_json",
-        placement_from_json=f"{_EDGESHARD}.batches:from_json",
-        diagnose=f"{_EDGESHARD}.batches:diagnose",
-        formulations={
-            "flow": _formulation(
-                _EDGESHARD,
-                "batch_milp:batch_milp",
-                "the pipeline's flow once per batch size, of which one is chosen",
-            ),
-        },
-    ),
-    "dilemma": Problem(
-        name="dilemma",
-        title="DILEMMA: placement and bit-width of each layer, for the least delay",
-        unit="s",
-        evaluate=f"{_DILEMMA}.placement:evaluate",
-        placement_to_json=f"{_DILEMMA}.placement:to_json",
-        placement_from_json=f"{_DILEMMA}.placement:from_json",
-        diagnose=f"{_DILEMMA}.diagnosis:diagnose",
-        formulations={
-            "flow": _formulation(
-                _DILEMMA, "milp:delay_milp", "layered flow over servers and widths; both modes"
-            ),
-        },
-    ),
-    "head-migration": Problem(
-        name="head-migration",
-        title="attention heads, projection and network over time, for the least delay with migration",
-        unit="s",
-        evaluate=f"{_HEADS}.placement:evaluate",
-        placement_to_json=f"{_HEADS}.placement:to_json",
-        placement_from_json=f"{_HEADS}.placement:from_json",
-        diagnose=f"{_HEADS}.diagnosis:diagnose",
-        formulations={
-            "counts": _formulation(
-                _HEADS,
-                "milp:horizon_milp",
-                "equal heads counted per device, moves as transports; any horizon",
-                values="milp_values",
-            ),
-            "textbook": _formulation(
-                _HEADS,
-                "textbook:block_milp",
-                "the paper's statement, one variable per block and device, each product linearised",
-                tighten="milp_values",
-            ),
-        },
-    ),
-    "head-migration-decoder": Problem(
-        name="head-migration-decoder",
-        title="heads, projections and networks of several decoder layers over time, memory shared",
-        unit="s",
-        evaluate=f"{_HEADS}.decoder:evaluate",
-        placement_to_json=f"{_HEADS}.decoder:to_json",
-        placement_from_json=f"{_HEADS}.decoder:from_json",
-        diagnose=f"{_HEADS}.decoder:diagnose",
-        formulations={
-            "counts": _formulation(
-                _HEADS,
-                "decoder_milp:decoder_milp",
-                "the counts model once per layer, memory as heads beside so many projections and networks",
-                tighten="milp_values",
-            ),
-        },
-    ),
-}
-
-
-def problem_of(instance: Instance) -> Problem:
-    """Return the descriptor of an instance's problem."""
-    return problem_named(instance.problem)
-
-
-def problem_named(name: str) -> Problem:
-    """Return the descriptor of a problem, or say which ones there are."""
-    try:
-        return PROBLEMS[name]
-    except KeyError:
-        raise PlacewiseError(f"unknown problem {name!r}; expected one of {', '.join(PROBLEMS)}") from None
+    def with_scaled(self, instance: Any, resource: Resource, factor: float) -> Any:
+        """Return the instance with a resource scaled; an infinite factor means no limit (or a free link)."""
+        return load(self.scaled)(instance, resource, factor)

@@ -8,13 +8,14 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.lazy import load
-from placewise.models.problem import Formulation, problem_of
+from placewise.models.registry import problem_of
 from placewise.models.units import MILLISECONDS
 from placewise.solvers.lowering import lower
 from placewise.solvers.matrix import MatrixResult, MatrixRun
 from placewise.solvers.result import Claim, Reason
 
 if TYPE_CHECKING:
+    from placewise.models.problem import Formulation
     from placewise.solvers.method import Method
     from placewise.solvers.run import Run
 

@@ -7,7 +7,8 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from placewise.models.errors import NotApplicableError, PlacewiseError
-from placewise.models.problem import Guarantee, problem_named
+from placewise.models.problem import Guarantee
+from placewise.models.registry import problem_named
 from placewise.solvers.algorithms.registry import ALGORITHMS, DEFAULTS
 from placewise.solvers.method import Backend, Method
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from placewise.models.problem import Guarantee, Instance, Violation, problem_of
+from placewise.models.registry import problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from placewise.models.problem import Guarantee, Instance, Violation
 
 
 class Reason(Enum):

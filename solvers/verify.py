@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from placewise.models.problem import Guarantee, Instance, problem_of
+from placewise.models.problem import Guarantee, Instance
+from placewise.models.registry import problem_of
 from placewise.solvers.result import Claim, Conflict, Progress, Reason, Status, VerifiedResult
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Exact methods that lie on purpose, for every problem: worker processes import them by name."""
 
 from placewise.instances.generators import generate
-from placewise.models.problem import problem_of
+from placewise.models.registry import problem_of
 from placewise.solvers import solve
 from placewise.solvers.algorithms.brute_force import SPACES
 from placewise.solvers.result import Claim, Reason

@@ -11,7 +11,7 @@ import pytest
 from placewise.instances.generators import FAMILIES
 from placewise.instances.schema import FORMATS
 from placewise.models.lazy import load
-from placewise.models.problem import PROBLEMS
+from placewise.models.registry import PROBLEMS
 from placewise.solvers.algorithms.brute_force import SPACES
 from placewise.solvers.algorithms.registry import ALGORITHMS, DEFAULTS, PROBES
 from placewise.solvers.registry import BACKENDS, methods_of
@@ -98,6 +98,8 @@ def test_every_reference_of_a_problem_loads(problem):
         descriptor.placement_to_json,
         descriptor.placement_from_json,
         descriptor.diagnose,
+        descriptor.resources,
+        descriptor.scaled,
     ]
     for formulation in descriptor.formulations.values():
         references += [formulation.build, formulation.extract, formulation.start, formulation.tighten]

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from placewise.instances.files import from_document
-from placewise.models.problem import PROBLEMS
+from placewise.models.registry import PROBLEMS
 from placewise.solvers import solve
 from placewise.solvers.result import Status
 

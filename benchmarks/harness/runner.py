@@ -20,7 +20,7 @@ from placewise.benchmarks.harness.records import (
 from placewise.benchmarks.harness.suites import RunSpec, SuiteSpec, expand
 from placewise.instances.files import read_text, write, write_text
 from placewise.models.errors import PlacewiseError
-from placewise.models.problem import problem_named
+from placewise.models.registry import problem_named
 from placewise.solvers.bridge import find_conflicts
 from placewise.solvers.formulation import write_model
 from placewise.solvers.registry import find_method

@@ -17,7 +17,7 @@ from placewise.benchmarks.report import charts, tables
 from placewise.benchmarks.report.placements import draw_pipeline, draw_placement
 from placewise.instances.files import write_text
 from placewise.models.errors import PlacewiseError
-from placewise.models.problem import problem_named
+from placewise.models.registry import problem_named
 from placewise.solvers.result import Status
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import NotApplicableError
 from placewise.models.head_migration.data import Interval
-from placewise.models.problem import Guarantee, problem_of
+from placewise.models.problem import Guarantee
+from placewise.models.registry import problem_of
 from placewise.solvers.result import Claim, Reason
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
-from placewise.models.problem import problem_of
+from placewise.models.registry import problem_of
 from placewise.solvers.result import Claim, Reason
 
 if TYPE_CHECKING:

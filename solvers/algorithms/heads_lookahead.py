@@ -17,7 +17,8 @@ import numpy as np
 from placewise.models.errors import NotApplicableError
 from placewise.models.head_migration.cost import capacities, head_costs
 from placewise.models.head_migration.milp_values import follow
-from placewise.models.problem import Guarantee, problem_of
+from placewise.models.problem import Guarantee
+from placewise.models.registry import problem_of
 from placewise.solvers.algorithms.heads_transport import transport
 from placewise.solvers.result import Claim, Reason
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from placewise.models.problem import problem_of
+from placewise.models.registry import problem_of
 from placewise.solvers.result import Claim, Reason
 
 if TYPE_CHECKING:

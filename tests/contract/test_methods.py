@@ -10,7 +10,8 @@ from placewise.instances import read, shipped_instances, to_document
 from placewise.instances.files import from_document
 from placewise.instances.generators import generate
 from placewise.models.errors import NotApplicableError
-from placewise.models.problem import PROBLEMS, Guarantee
+from placewise.models.problem import Guarantee
+from placewise.models.registry import PROBLEMS
 from placewise.solvers.registry import comparison_methods, default_method, methods_of
 from placewise.solvers.solve import solve
 

@@ -10,7 +10,7 @@ from placewise.instances.files import from_document
 from placewise.models.dilemma import evaluate
 from placewise.models.dilemma.cost import delay_costs
 from placewise.models.errors import InstanceError
-from placewise.models.problem import PROBLEMS
+from placewise.models.registry import PROBLEMS
 from placewise.solvers import solve
 from placewise.solvers.result import Status
 

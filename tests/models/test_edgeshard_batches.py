@@ -6,7 +6,7 @@ from placewise.instances import read, to_document
 from placewise.instances.files import from_document
 from placewise.instances.generators import generate
 from placewise.models.errors import InstanceError
-from placewise.models.problem import PROBLEMS
+from placewise.models.registry import PROBLEMS
 from placewise.solvers import solve
 from placewise.solvers.result import Status
 

@@ -18,7 +18,7 @@ from placewise.models.head_migration import (
     evaluate,
     evaluate_decoder,
 )
-from placewise.models.problem import PROBLEMS
+from placewise.models.registry import PROBLEMS
 from placewise.solvers import solve
 from placewise.solvers.result import Status
 

@@ -8,7 +8,7 @@ from placewise.instances import read
 from placewise.instances.generators import generate
 from placewise.models.edgeshard import cpsat
 from placewise.models.lazy import load
-from placewise.models.problem import PROBLEMS
+from placewise.models.registry import PROBLEMS
 from placewise.solvers.backends.cpsat import solve_cp
 from placewise.solvers.backends.highs import minimise
 from placewise.solvers.lowering import lower

@@ -4,7 +4,8 @@ import planted_liars
 import pytest
 
 from placewise.instances.generators import generate
-from placewise.models.problem import PROBLEMS, Guarantee
+from placewise.models.problem import Guarantee
+from placewise.models.registry import PROBLEMS
 from placewise.solvers import compare
 from placewise.solvers.algorithms.registry import ALGORITHMS
 from placewise.solvers.method import Algorithm

@@ -1,0 +1,37 @@
+"""What a DILEMMA placement is short of: storage, speed, links, and the bounds on errors."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from placewise.models.resources import Resource, device_resources, scaled_cluster
+
+if TYPE_CHECKING:
+    from placewise.models.dilemma.data import DilemmaInstance
+
+BUDGETS = ("max_error", "error_budget")
+
+
+def resources(instance: DilemmaInstance) -> list[Resource]:
+    """Return storage, speed and links of each server, and each bound on errors."""
+    budgets = [
+        Resource(key, (), key, getattr(instance, key))
+        for key in BUDGETS
+        if getattr(instance, key) is not None
+    ]
+    return [*budgets, *device_resources(instance.cluster)]
+
+
+def scaled(instance: DilemmaInstance, resource: Resource, factor: float) -> DilemmaInstance:
+    """Return an instance with so much more (or less) of a resource; an infinite factor drops a bound."""
+    if resource.kind == "max_error":
+        return replace(instance, max_error=_budget(instance.max_error, factor))
+    if resource.kind == "error_budget":
+        return replace(instance, error_budget=_budget(instance.error_budget, factor))
+    return replace(instance, cluster=scaled_cluster(instance.cluster, resource, factor))
+
+
+def _budget(value: float | None, factor: float) -> float | None:
+    return None if value is None or not math.isfinite(factor) else value * factor

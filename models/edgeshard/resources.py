@@ -1,0 +1,21 @@
+"""What an EdgeShard placement is short of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from placewise.models.resources import Resource, device_resources, scaled_cluster, scaled_entries
+
+
+def resources(instance: Any) -> list[Resource]:
+    """Return memory, speed and links of each device."""
+    return device_resources(instance.cluster)
+
+
+def scaled(instance: Any, resource: Resource, factor: float) -> Any:
+    """Return an instance of any EdgeShard problem with so much more (or less) of a resource."""
+    if resource.kind == "speed":
+        times = scaled_entries(instance.compute_time_s, resource, 1 / factor)
+        return replace(instance, compute_time_s=times)
+    return replace(instance, cluster=scaled_cluster(instance.cluster, resource, factor))

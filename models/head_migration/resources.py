@@ -1,0 +1,38 @@
+"""What a trajectory of heads is short of: memory, speed and links over time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from placewise.models.resources import (
+    Resource,
+    device_resources,
+    scaled_bandwidth,
+    scaled_entries,
+    scaled_memory,
+)
+
+if TYPE_CHECKING:
+    from placewise.models.head_migration.data import HeadMigrationInstance
+    from placewise.models.head_migration.decoder import DecoderInstance
+
+
+def resources(instance: Any) -> list[Resource]:
+    """Return memory, speed and links of each device."""
+    return device_resources(instance.cluster)
+
+
+def scaled(instance: HeadMigrationInstance, resource: Resource, factor: float) -> HeadMigrationInstance:
+    """Return an instance with so much more (or less) of a resource in every interval."""
+    if resource.kind == "memory":
+        return replace(instance, memory_bytes=scaled_memory(instance.memory_bytes, resource, factor))
+    if resource.kind == "speed":
+        return replace(instance, flops_per_s=scaled_entries(instance.flops_per_s, resource, factor))
+    bandwidth = scaled_bandwidth(instance.bandwidth_bytes_per_s, resource, factor)
+    return replace(instance, bandwidth_bytes_per_s=bandwidth)
+
+
+def scaled_decoder(instance: DecoderInstance, resource: Resource, factor: float) -> DecoderInstance:
+    """Return several layers on devices with so much more (or less) of a resource."""
+    return replace(instance, layer=scaled(instance.layer, resource, factor))

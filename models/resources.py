@@ -1,0 +1,113 @@
+"""What a placement is short of: memory, speed, links and budgets, each of which can be scaled to ask "what if"."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from placewise.models.units import MAX_BYTES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from placewise.models.cluster import Cluster
+
+#: Stands for a link that takes no time.
+FREE_BYTES_PER_S = 1e24
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Something of which there could be more or less.
+
+    Parameters
+    ----------
+    kind : str
+        memory, speed, links (all of a device, or all), link (one), or the name of a budget.
+    devices : tuple of int
+        Whose; sender and receiver of a link; none = of all devices.
+    title : str
+        For people.
+    amount : float or None
+        Bytes, bytes per second or the budget, where it is one number.
+    """
+
+    kind: str
+    devices: tuple[int, ...]
+    title: str
+    amount: float | None = None
+
+
+def device_resources(cluster: Cluster) -> list[Resource]:
+    """Return memory, speed and links of each device."""
+    found = []
+    for j, name in enumerate(cluster.device_names):
+        found.append(Resource("memory", (j,), f"memory of {name}", float(cluster.memory_bytes[j])))
+        found.append(Resource("speed", (j,), f"speed of {name}"))
+        if cluster.size > 1:
+            found.append(Resource("links", (j,), f"links of {name}"))
+    return found
+
+
+def link_resources(cluster: Cluster) -> list[Resource]:
+    """Return each directed link, also those that do not exist."""
+    names = cluster.device_names
+    return [
+        Resource("link", (k, j), f"link {names[k]} -> {names[j]}", float(cluster.bandwidth_bytes_per_s[k, j]))
+        for k in range(cluster.size)
+        for j in range(cluster.size)
+        if k != j
+    ]
+
+
+def scaled_cluster(cluster: Cluster, resource: Resource, factor: float) -> Cluster:
+    """Return a cluster with so much more (or less) of a resource; speeds are the rates that it states."""
+    if resource.kind == "memory":
+        return replace(cluster, memory_bytes=scaled_memory(cluster.memory_bytes, resource, factor))
+    if resource.kind in ("link", "links"):
+        bandwidth = scaled_bandwidth(cluster.bandwidth_bytes_per_s, resource, factor)
+        return replace(cluster, bandwidth_bytes_per_s=bandwidth)
+    rates = {
+        key: None if values is None else scaled_entries(values, resource, factor)
+        for key, values in (
+            ("flops_per_s", cluster.flops_per_s),
+            ("memory_bytes_per_s", cluster.memory_bytes_per_s),
+        )
+    }
+    return replace(cluster, **rates) if resource.kind == "speed" else cluster
+
+
+def scaled_entries(values: Any, resource: Resource, factor: float) -> NDArray[np.float64]:
+    """Return an array of shape (..., M) with a resource's devices scaled."""
+    scaled = np.array(values, dtype=np.float64)
+    chosen = list(resource.devices) or slice(None)
+    scaled[..., chosen] *= factor
+    return scaled
+
+
+def scaled_memory(values: Any, resource: Resource, factor: float) -> NDArray[np.float64]:
+    """Return whole bytes, shape (..., M), as `scaled_entries`; an infinite factor leaves no limit."""
+    if math.isfinite(factor):
+        return np.minimum(np.floor(scaled_entries(values, resource, factor)), MAX_BYTES)
+    unlimited = np.array(values, dtype=np.float64)
+    unlimited[..., list(resource.devices) or slice(None)] = MAX_BYTES
+    return unlimited
+
+
+def scaled_bandwidth(values: Any, resource: Resource, factor: float) -> NDArray[np.float64]:
+    """Return bandwidths, shape (..., M, M); an infinite factor makes links free, and adds those that are missing."""
+    bandwidth = np.array(values, dtype=np.float64)
+    chosen = np.zeros(bandwidth.shape[-2:], dtype=bool)
+    if resource.kind == "link":
+        chosen[resource.devices] = True
+    else:
+        own = list(resource.devices) or slice(None)
+        chosen[own, :] = chosen[:, own] = True
+    if math.isfinite(factor):
+        bandwidth[..., chosen] *= factor
+    else:
+        bandwidth[..., chosen] = FREE_BYTES_PER_S
+    return bandwidth
