@@ -39,6 +39,11 @@ def figure(width: float, height: float, panels: int = 1) -> tuple[Any, list[Any]
     return drawing, [row[0] for row in axes]
 
 
+def plain(name: str) -> str:
+    """Return a name as Matplotlib shows it as it is, not as a formula."""
+    return name.replace("$", r"\$")
+
+
 def require_format(target: str) -> None:
     """Check the suffix before hours of work."""
     if Path(target).suffix not in FORMATS:
@@ -92,7 +97,7 @@ def gantt(schedules: Sequence[Schedule]) -> Any:
                 axes.text(
                     task.start_s + length / 2, row, label, ha="center", va="center", fontsize=6, color="white"
                 )
-        axes.set_yticks(range(len(resources)), resources, fontsize=7)
+        axes.set_yticks(range(len(resources)), [plain(resource) for resource in resources], fontsize=7)
         axes.set_ylim(len(resources) - 0.5, -0.5)
         axes.set_xlim(0, end_s)
         axes.set_xlabel("seconds")
@@ -116,7 +121,7 @@ def lines(
             list(points.values()),
             marker="osv^Dx"[number % 6],
             color=COLOURS[number % 8],
-            label=name,
+            label=plain(name),
         )
     if "x" in log:
         axes.set_xscale("log")

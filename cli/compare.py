@@ -63,7 +63,7 @@ def show(report: GapReport) -> None:
     table.add_column("note")
     for result in report.results:
         table.add_row(
-            result.method,
+            escape(result.method),
             result.guarantee.value,
             result.status.value,
             output.duration(result.objective),
@@ -75,7 +75,7 @@ def show(report: GapReport) -> None:
         )
     console.print(table)
     for name, reason in report.skipped.items():
-        console.print(f"[dim]{name} skipped: {escape(reason)}[/dim]", soft_wrap=True)
+        console.print(f"[dim]{escape(name)} skipped: {escape(reason)}[/dim]", soft_wrap=True)
 
 
 def _note(result: VerifiedResult) -> str:

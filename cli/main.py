@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
+import threading
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -26,7 +30,7 @@ from placewise.cli.output import INTERRUPTED, MISUSE
 from placewise.models.errors import PlacewiseError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 COMMANDS = (
     solve,
@@ -67,19 +71,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     options = parser().parse_args(arguments)
     try:
-        status: int = options.run(options)
-        sys.stdout.flush()
+        with _ended_like_interrupted():
+            status: int = options.run(options)
+            if sys.stdout is not None:  # closed by the caller
+                sys.stdout.flush()
     except PlacewiseError as error:
-        line = " ".join(str(error).split())
-        print(f"placewise {options.command}: {line}", file=sys.stderr)
-        return MISUSE
+        return _failed(options.command, " ".join(str(error).split()), MISUSE)
     except BrokenPipeError:  # the reader of a pipe left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except OSError as error:  # above all a full disk behind the standard output
+        _drop_output()
+        return _failed(
+            options.command, f"{error.filename or 'standard output'}: {error.strerror or error}", MISUSE
+        )
+    except MemoryError:
+        return _failed(options.command, "out of memory", MISUSE)
     except KeyboardInterrupt:
-        print(f"placewise {options.command}: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return _failed(options.command, "interrupted", INTERRUPTED)
     return status
+
+
+@contextmanager
+def _ended_like_interrupted() -> Iterator[None]:
+    """Let a scheduler's "end" (SIGTERM) keep what Ctrl-C keeps."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _failed(command: str, line: str, status: int) -> int:
+    print(f"placewise {command}: {line}", file=sys.stderr)
+    return status
+
+
+def _drop_output() -> None:
+    """Lead what is still buffered nowhere, so that the interpreter's end does not fail on it again."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
+
 from placewise.cli.output import duration, size
 from placewise.models.dilemma.cost import delay_costs
 from placewise.models.edgeshard import evaluate_throughput, time_tables
@@ -55,11 +57,11 @@ def draw_chain(console: Console, instance: EdgeShardInstance, placement: tuple[i
         span = _span(instance, first, last)
         memory = f"{size(used[device])} of {size(int(budget[device]))}"
         console.print(
-            f"{names[device]:{width}} {bar} {share:4.0%} {memory:18} {duration(compute_s):>9}  {span}",
+            f"{escape(f'{names[device]:{width}}')} {bar} {share:4.0%} {memory:18} {duration(compute_s):>9}  {escape(span)}",
             soft_wrap=True,
         )
     if costs.return_s[placement[-1]]:
-        back = f"token back to {names[instance.source]} in {duration(float(costs.return_s[placement[-1]]))}"
+        back = f"token back to {escape(names[instance.source])} in {duration(float(costs.return_s[placement[-1]]))}"
         console.print(f"{'':{width}}   [cyan]↺[/cyan] [dim]{back}[/dim]", soft_wrap=True)
 
 
@@ -104,7 +106,7 @@ def draw_widths(console: Console, instance: DilemmaInstance, placement: tuple[tu
         space = int(instance.cluster.memory_bytes[server])
         layers = f"layer {first}" if len(run) == 1 else f"layers {first}-{run[-1]}"
         console.print(
-            f"{names[server]:{longest}} {size(used[server])} of {size(space):8} {duration(compute_s):>9}  "
+            f"{escape(f'{names[server]:{longest}}')} {size(used[server])} of {size(space):8} {duration(compute_s):>9}  "
             f"{layers}: {bits} bits",
             soft_wrap=True,
         )
@@ -123,7 +125,9 @@ def draw_trajectory(console: Console, instance: HeadMigrationInstance, trajector
 def _draw_layer(console: Console, instance: HeadMigrationInstance, trajectory: Trajectory) -> None:
     names, shown = instance.cluster.device_names, 0
     width = max(len(name) for name in names)
-    console.print(f"{'interval':>8}  {'  '.join(f'{name:>{width}}' for name in names)}", soft_wrap=True)
+    console.print(
+        escape(f"{'interval':>8}  {'  '.join(f'{name:>{width}}' for name in names)}"), soft_wrap=True
+    )
     for t, now in enumerate(trajectory):
         if t and now == trajectory[t - 1]:
             continue

@@ -119,5 +119,5 @@ def _show(name: str, schedules: list[Schedule], sequences: int) -> None:
         "tokens per second", *(f"{schedule.tokens_per_s * sequences:.4g}" for schedule in schedules)
     )
     for device in first.devices:
-        table.add_row(f"{device} busy", *(f"{schedule.busy(device):.0%}" for schedule in schedules))
+        table.add_row(escape(f"{device} busy"), *(f"{schedule.busy(device):.0%}" for schedule in schedules))
     console.print(table)

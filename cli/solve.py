@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from placewise.cli import output
 from placewise.cli.convert import add_cluster_options, converted
 from placewise.cli.picture import draw
 from placewise.instances import read
+from placewise.instances.files import require_writable
 from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_of
 from placewise.solvers import solve as solve_instance
@@ -38,6 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Solve, show, and return the exit status."""
+    if options.output:
+        require_writable(options.output)
     instance = _instance(options)
     settings = output.solve_options(options)
     if options.warm_start:
@@ -50,12 +54,12 @@ def run(options: argparse.Namespace) -> int:
             result = solve_instance(instance, options.method, progress=progress, **settings)
         except InterruptedResult as stop:  # what was found until then is shown and written all the same
             result, interrupted = stop.result, True
-    if options.output:
-        output.save(options.output, result.to_json())
     if options.json:
         output.print_json(result.to_json())
     else:
         show(result)
+    if options.output:  # last: if the disk is full by now, the result is at least on the screen
+        output.save(options.output, result.to_json())
     return output.INTERRUPTED if interrupted else output.exit_status(result)
 
 
@@ -75,12 +79,14 @@ def show(result: VerifiedResult) -> None:
     """Print a result for people."""
     console = Console(highlight=False)
     problem = problem_of(result.instance)
-    console.print(f"[bold]{result.instance.name}[/bold]  {problem.title}", soft_wrap=True)
+    console.print(f"[bold]{escape(result.instance.name)}[/bold]  {problem.title}", soft_wrap=True)
     console.print(verdict(result), soft_wrap=True)
     for conflict in result.conflicts:
-        console.print(f"[red]conflict, {conflict.kind}: {conflict.message}[/red]", soft_wrap=True)
+        console.print(f"[red]conflict, {conflict.kind}: {escape(conflict.message)}[/red]", soft_wrap=True)
     for violation in result.violations:
-        console.print(f"[red]violated, {violation.constraint}: {violation.message}[/red]", soft_wrap=True)
+        console.print(
+            f"[red]violated, {violation.constraint}: {escape(violation.message)}[/red]", soft_wrap=True
+        )
     if result.objective is not None:
         console.print()
         draw(console, result.instance, result.placement)
@@ -89,7 +95,8 @@ def show(result: VerifiedResult) -> None:
     versions = " ".join(f"{name} {number}" for name, number in result.versions.items())
     seconds = f"build {result.build_s:.2f} s, solve {result.solve_s:.2f} s"
     console.print(
-        f"[dim]method {result.method} ({result.guarantee.value}); {seconds}; {versions}[/dim]", soft_wrap=True
+        f"[dim]method {escape(result.method)} ({result.guarantee.value}); {seconds}; {versions}[/dim]",
+        soft_wrap=True,
     )
 
 
@@ -102,5 +109,5 @@ def verdict(result: VerifiedResult) -> str:
         return f"{status}  {output.duration(result.objective)}   {bound}   gap {output.percent(result.relative_gap)}"
     if result.status is Status.INFEASIBLE:
         reason = problem_of(result.instance).why_infeasible(result.instance)
-        return f"{status}  proven: {reason or 'no placement meets all constraints'}"
-    return f"{status}  {result.message}"
+        return f"{status}  proven: {escape(reason or 'no placement meets all constraints')}"
+    return f"{status}  {escape(result.message)}"

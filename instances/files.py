@@ -39,7 +39,7 @@ def read_text(source: str | Path) -> str:
     """Return the text of a path, of ``-``, or of a shipped instance, in at most `strict_json.LARGEST_BYTES`."""
     limit = strict_json.LARGEST_BYTES
     path = None if str(source) == "-" else Path(source)
-    if path is not None and not path.exists():
+    if path is not None and not _exists(path):
         path = shipped_path(str(source))
         if path is None:
             raise PlacewiseError(
@@ -58,6 +58,13 @@ def read_text(source: str | Path) -> str:
         raise PlacewiseError(f"{source}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise PlacewiseError(f"{source}: not UTF-8 at byte {error.start}") from None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def from_document(document: Any) -> Any:
@@ -83,7 +90,7 @@ def write_text(target: str | Path, text: str) -> None:
 
 
 def write_bytes(target: str | Path, content: bytes) -> None:
-    """Write to a temporary file beside the target, then rename it.
+    """Write to a temporary file beside the target, then rename it; a link stays one, a device or pipe is written to.
 
     Raises
     ------
@@ -93,17 +100,42 @@ def write_bytes(target: str | Path, content: bytes) -> None:
     path = Path(target)
     name = None
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
-            name = stream.name
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+        if _is_stream(path):
+            with path.open("ab") as stream:
+                stream.write(content)
+            return
+        path = path.resolve()
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".placewise-", delete=False) as file:
+            name = file.name
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         Path(name).chmod(0o666 & ~_umask())
         Path(name).replace(path)
     except OSError as error:
         if name:
             Path(name).unlink(missing_ok=True)
         raise PlacewiseError(f"{target}: cannot write: {error.strerror}") from None
+
+
+def require_writable(target: str | Path) -> None:
+    """Find out before hours of work whether a file can be written there; raise `PlacewiseError` if not."""
+    path = Path(target)
+    if path.is_dir():
+        raise PlacewiseError(f"{target}: cannot write: it is a folder")
+    if _is_stream(path):
+        return
+    path = path.resolve()
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise PlacewiseError(f"{target}: cannot write: {error.strerror}") from None
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a path is a device or pipe, which no file may replace (``/dev/stdout`` may also be a file)."""
+    return path.parent == Path("/dev") or (path.exists() and not path.is_file() and not path.is_dir())
 
 
 def _umask() -> int:

@@ -79,6 +79,8 @@ def _first_error(error: ValidationError) -> InstanceError:
         )
         unit = "characters" if isinstance(detail["input"], str) else "entries"
         return InstanceError(path, f"expected {word} {unit}, found {len(detail['input'])}")
+    if detail["type"] in ("string_pattern_mismatch", "string_unicode"):
+        expected = "printable text"
     if detail["type"] == "union_tag_invalid":
         expected = "a number or a matrix"
     if detail["type"] == "multiple_of":

@@ -9,6 +9,9 @@ from placewise.models.errors import InstanceError
 
 #: A file beyond this size is no instance of ours; reading it would only fill memory.
 LARGEST_BYTES = 256 * 2**20
+#: Lists and objects, and values: a text of only `[],` would fill gigabytes.
+LARGEST_CONTAINERS = 2**21
+LARGEST_VALUES = 2**25
 
 
 class _Repeated(dict[str, Any]):
@@ -45,6 +48,10 @@ def loads(text: str) -> Any:
     InstanceError
         With line and column of a syntax error, or the path of a repeated key or of a number that is none.
     """
+    if text.count("[") + text.count("{") > LARGEST_CONTAINERS or text.count(",") > LARGEST_VALUES:
+        raise InstanceError(
+            "", f"expected at most {LARGEST_CONTAINERS:,} lists and objects and {LARGEST_VALUES:,} values"
+        )
     try:
         document = json.loads(text, object_pairs_hook=_object, parse_constant=_NotANumber)
     except json.JSONDecodeError as error:
@@ -74,6 +81,12 @@ def join(path: str, key: str) -> str:
     """Return the path of a member, in one line whatever the key is."""
     word = key if key.isidentifier() else json.dumps(key[:60])
     return f"{path}.{word}" if path else word
+
+
+def clean_name(text: object, otherwise: str) -> str:
+    """Return what is printable of a name that another tool gave, as an instance takes it."""
+    found = "".join(c for c in text if c.isprintable()).strip()[:120] if isinstance(text, str) else ""
+    return found or otherwise
 
 
 def finite(value: Any) -> Any:

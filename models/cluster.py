@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,11 @@ from placewise.models.units import MAX_BYTES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+MAX_DEVICES = 4096
+#: Numbers in one table: a gigabyte.
+MAX_TABLE = 2**27
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +54,9 @@ class Cluster:
         size = len(self.device_names)
         if not size:
             raise InstanceError("cluster.devices", "expected at least one device")
-        for j, name in enumerate(self.device_names):
-            if name in self.device_names[:j]:
-                raise InstanceError("cluster.devices", f"expected distinct names, found {name!r} twice")
+        if size > MAX_DEVICES:
+            raise InstanceError("cluster.devices", f"expected at most {MAX_DEVICES}, found {size}")
+        require_distinct(self.device_names)
         set_array(
             self, "memory_bytes", whole_bytes(self.memory_bytes, (size,), "cluster.devices.memory_bytes")
         )
@@ -89,6 +95,22 @@ class Cluster:
         time_s[self.bandwidth_bytes_per_s == 0] = np.inf
         np.fill_diagonal(time_s, 0.0)
         return np.asarray(time_s, dtype=np.float64)
+
+
+def require_distinct(names: tuple[str, ...]) -> None:
+    """Check that no device's name stands twice."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InstanceError("cluster.devices", f"expected distinct names, found {name!r} twice")
+        seen.add(name)
+
+
+def require_tables(path: str, *sizes: int) -> None:
+    """Refuse tables beyond what a machine holds: so many numbers of all sizes multiplied."""
+    if math.prod(sizes) > MAX_TABLE:
+        found = " x ".join(f"{size:,}" for size in sizes)
+        raise InstanceError(path, f"expected tables of at most {MAX_TABLE:,} numbers, found {found}")
 
 
 def set_array(owner: object, name: str, values: NDArray[np.generic]) -> None:

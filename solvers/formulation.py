@@ -16,6 +16,7 @@ from placewise.solvers.result import Claim, Reason
 
 if TYPE_CHECKING:
     from placewise.models.problem import Formulation
+    from placewise.solvers.lowering import MatrixModel
     from placewise.solvers.method import Method
     from placewise.solvers.run import Run
 
@@ -24,7 +25,8 @@ def run_formulation(instance: Any, method: Method, run: Run) -> Claim:
     """Solve an instance by a back-end on one of its problem's formulations.
 
     A solver may overload a device within its feasibility tolerance. Such a placement is cut off by name and
-    the model is solved again; what is left of the time limit bounds this.
+    the model is solved again; what is left of the time limit bounds this. It is solved again, too, without choices
+    dearer than the placement found, where those made it small beside a solver's tolerances.
     """
     assert method.backend is not None
     assert method.formulation is not None
@@ -36,11 +38,17 @@ def run_formulation(instance: Any, method: Method, run: Run) -> Claim:
     solve_s = 0.0
     while True:
         began = perf_counter()
-        result, claim_values = _solve_once(model, statement, minimise, run)
+        matrix, result, claim_values = _solve_once(model, statement, minimise, run)
         solve_s += perf_counter() - began
         placement, objective, bound = claim_values
-        if placement is None or not load(statement.tighten)(model, placement):
+        if placement is None:
             break
+        if not load(statement.tighten)(model, placement):
+            cost_s = problem_of(instance).evaluation(instance, placement).objective
+            if cost_s is None or not run.remaining or not matrix.drop_dearer(MILLISECONDS * cost_s):
+                break
+            run.warm_start = placement
+            continue
         if not run.remaining:
             placement, objective = None, None
             result = MatrixResult(Reason.LIMIT, message=f"{result.message}; its solution overloads a device")
@@ -69,7 +77,7 @@ def write_model(instance: Any, formulation: str, kind: str, target: str | Path) 
 
 def _solve_once(
     model: Any, statement: Formulation, minimise: Any, run: Run
-) -> tuple[MatrixResult, tuple[Any, float | None, float | None]]:
+) -> tuple[MatrixModel, MatrixResult, tuple[Any, float | None, float | None]]:
     extract = load(statement.extract)
     if run.warm_start is not None:
         load(statement.start)(model, run.warm_start)
@@ -98,5 +106,5 @@ def _solve_once(
     )
     bound = None if result.dual_bound is None else seconds(result.dual_bound)
     if result.values is None:
-        return result, (None, None, bound)
-    return result, (placement_of(result.values), seconds(float(matrix.cost @ result.values)), bound)
+        return matrix, result, (None, None, bound)
+    return matrix, result, (placement_of(result.values), seconds(float(matrix.cost @ result.values)), bound)

@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from placewise.models.errors import NotApplicableError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: The largest objective coefficient after scaling: absolute gap tolerances of 1e-6 then mean nothing.
 LARGEST_COST = 1024.0
+#: A scaled objective below this drowns in solvers' tolerances: what costs more than it must be dropped.
+LEAST_OBJECTIVE = 1.0
 #: The largest row coefficient: with 1e10 bytes in a row and a tolerance of 1e-9, CBC 2.10.3 calls feasible
 #: instances infeasible. Scaling by powers of two is exact.
 LARGEST_COEFFICIENT = 1024.0
+#: Coefficients of a row with a continuous variable, largest to smallest: a time whose big-M is 5e8 times as large made
+#: HiGHS 1.13 return wrong optima. Rows of whole numbers alone are safe: what they let through is evaluated and cut off.
+LARGEST_RATIO = 1e7
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +73,31 @@ class MatrixModel:
         """Return an objective value of the scaled model in the Pyomo model's unit."""
         return objective / self.scale + self.offset
 
+    def drop_dearer(self, objective: float) -> bool:
+        """Forbid choices that alone cost more than a known placement, where they drown what a placement costs.
+
+        Costs are times, so a placement that takes such a choice is worse. The continuous variables between 0 and 1
+        are products of choices, and whole with them.
+
+        Parameters
+        ----------
+        objective : float
+            Of the placement, in the model's unit.
+
+        Returns
+        -------
+        bool
+            Whether any was forbidden: the model is then to be lowered and solved again.
+        """
+        known = (objective - self.offset) * self.scale
+        if known >= LEAST_OBJECTIVE or (self.cost < 0).any() or (self.lower[self.cost > 0] < 0).any():
+            return False
+        choice = self.integer | (self.upper == 1.0)
+        dear = np.flatnonzero(choice & (self.cost > known * (1 + 1e-6)) & (self.upper > 0))
+        for position in dear.tolist():
+            self.columns[position].setub(0)
+        return bool(dear.size)
+
     def start(self) -> NDArray[np.float64] | None:
         """Return the values that the Pyomo variables hold, or None where one has none."""
         values = [variable.value for variable in self.columns]
@@ -85,6 +117,11 @@ def lower(model: Any) -> MatrixModel:
     ----------
     model : pyomo.environ.ConcreteModel
         Linear, with one active objective.
+
+    Raises
+    ------
+    NotApplicableError
+        Where numbers lie too far apart for solvers that compute in floating point.
     """
     _spare_scipy_stats()
     from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
@@ -92,13 +129,17 @@ def lower(model: Any) -> MatrixModel:
 
     form = LinearStandardFormCompiler().write(model, mixed_form=True, set_sense=None)
     cost = np.asarray(form.c.todense(), dtype=np.float64).ravel()
+    bounds = [variable.bounds for variable in form.columns]
+    free = np.array([high is None or high > 0 for _, high in bounds], dtype=bool)
+    cost = np.where(free, cost, 0.0)  # of what is forbidden
     largest = float(np.abs(cost).max(initial=0.0))
     scale = float(_power_of_two(np.array(largest), LARGEST_COST))
     matrix = csr_array(form.A)
     row_scale = np.minimum(1.0, _power_of_two(abs(matrix).max(axis=1).toarray().ravel(), LARGEST_COEFFICIENT))
     sense = np.array([row.bound_type for row in form.rows])  # -1: >=, 0: ==, 1: <=
     rhs = np.asarray(form.rhs, dtype=np.float64) * row_scale
-    bounds = [variable.bounds for variable in form.columns]
+    integer = np.array([not variable.is_continuous() for variable in form.columns])
+    _require_range(matrix, integer, form)
     return MatrixModel(
         matrix=csr_array(diags_array(row_scale) @ matrix),
         cost=cost * scale,
@@ -109,10 +150,28 @@ def lower(model: Any) -> MatrixModel:
         row_upper=np.where(sense >= 0, rhs, np.inf),
         lower=np.array([-np.inf if low is None else low for low, _ in bounds]),
         upper=np.array([np.inf if high is None else high for _, high in bounds]),
-        integer=np.array([not variable.is_continuous() for variable in form.columns]),
+        integer=integer,
         columns=list(form.columns),
         row_names=[row.constraint.name for row in form.rows],
     )
+
+
+def _require_range(matrix: Any, integer: NDArray[np.bool_], form: Any) -> None:
+    """Refuse rows of which a solver's tolerance leaves nothing."""
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    sizes, used = np.abs(matrix.data), matrix.data != 0
+    largest, smallest = np.zeros(matrix.shape[0]), np.full(matrix.shape[0], np.inf)
+    np.maximum.at(largest, rows[used], sizes[used])
+    np.minimum.at(smallest, rows[used], sizes[used])
+    mixed = np.zeros(matrix.shape[0], dtype=bool)
+    mixed[rows[~integer[matrix.indices]]] = True
+    wide = mixed & (largest > LARGEST_RATIO * smallest)
+    if wide.any():
+        row = int(np.argmax(np.where(wide, largest / smallest, 0.0)))
+        raise NotApplicableError(
+            f"times lie too far apart for a MILP solver: {form.rows[row].constraint.name} has coefficients from "
+            f"{smallest[row]:.2g} to {largest[row]:.2g} ms, expected at most a factor of {LARGEST_RATIO:.0e}"
+        )
 
 
 def _spare_scipy_stats() -> None:

@@ -1,6 +1,7 @@
 """Methods that misbehave on purpose; worker processes import them by name."""
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -57,3 +58,28 @@ def kills_caller_once(instance, parameters):
         os.kill(os.getppid(), 9)
         time.sleep(3600)
     return good(instance, parameters)
+
+
+def segfaults(instance, parameters):
+    signal.raise_signal(signal.SIGSEGV)
+
+
+def aborts(instance, parameters):
+    os.abort()
+
+
+def hoards(instance, parameters):
+    """Take memory step by step, until there is none."""
+    kept = []
+    while True:
+        kept.append(bytearray(50_000_000))
+
+
+def fills_disk(instance, parameters):
+    """Leave no byte on the disk that the caller writes to."""
+    with Path(os.environ["PLANTED_DISK"], "fill").open("wb", buffering=0) as stream:
+        try:
+            while True:
+                stream.write(b"x" * 4096)
+        except OSError:
+            return good(instance, parameters)

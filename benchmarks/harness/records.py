@@ -207,7 +207,7 @@ class RecordFile:
         self.path = folder / FILE
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._stream = self.path.open("a+b")
+            self._stream = self.path.open("a+b", buffering=0)
         except OSError as error:
             raise PlacewiseError(f"{self.path}: {error.strerror}") from None
         self._lock()
@@ -235,9 +235,16 @@ class RecordFile:
         """Write one record, all of it, to the disk; a run that is there already is not written again."""
         if record["key"] in self.done:
             return
-        self._stream.write(json.dumps(finite(record), allow_nan=False).encode() + b"\n")
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
+        line = memoryview(json.dumps(finite(record), allow_nan=False).encode() + b"\n")
+        end = os.fstat(self._stream.fileno()).st_size
+        try:
+            while line:
+                line = line[self._stream.write(line) :]
+            os.fsync(self._stream.fileno())
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._stream.truncate(end)
+            raise PlacewiseError(f"{self.path}: cannot write: {error.strerror}") from None
         self.done.add(record["key"])
 
     def __enter__(self) -> Self:

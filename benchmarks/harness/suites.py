@@ -117,7 +117,11 @@ def read_suite(source: str) -> SuiteSpec:
         In one line: no such suite, or the path of a wrong value and what was expected.
     """
     shipped = shipped_suites()
-    if source not in shipped and not Path(source).exists():
+    try:
+        known = source in shipped or Path(source).exists()
+    except OSError:  # a name that no file can have
+        known = False
+    if not known:
         raise PlacewiseError(f"{source}: no such file, and no suite of that name ({', '.join(shipped)})")
     try:
         return SuiteSpec.model_validate(loads(read_text(shipped.get(source, Path(source)))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from placewise.benchmarks.pictures import COLOURS, figure
+from placewise.benchmarks.pictures import COLOURS, figure, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ def performance_profile(steps: Mapping[str, Sequence[tuple[float, float]]]) -> A
     for number, (method, points) in enumerate(steps.items()):
         x = [1.0, *(ratio for ratio, _ in points), furthest]
         y = [0.0, *(share for _, share in points), points[-1][1]]
-        axes.step(x, y, where="post", label=method, **_style(number))
+        axes.step(x, y, where="post", label=plain(method), **_style(number))
     axes.set_xscale("log")
     axes.set(xlabel="time / time of the fastest", ylabel="share of instances proven", ylim=(-0.02, 1.05))
     axes.set_xlim(1.0, max(furthest, 1.1))
@@ -55,7 +55,7 @@ def gap_boxes(rows: Sequence[Row]) -> Any:
         medianprops={"color": COLOURS[5]},
         flierprops={"markersize": 3},
     )
-    axes.set_yticks(range(1, len(methods) + 1), methods, fontsize=7)
+    axes.set_yticks(range(1, len(methods) + 1), [plain(method) for method in methods], fontsize=7)
     axes.invert_yaxis()
     axes.set_xscale("log")
     axes.set_xlabel(f"gap to the best proven bound, % (less than {100 * SMALLEST_GAP:g} drawn there)")
@@ -76,7 +76,7 @@ def bounds_over_time(rows: Sequence[Row]) -> Any:
             end = max(record.document["seconds"]["solve"], points[-1][0])
             points.append((end, points[-1][1]))
             x, y = zip(*points, strict=True)
-            label = record.method if side == 1 else None
+            label = plain(record.method) if side == 1 else None
             axes.step(x, y, where="post", color=colour, linestyle=style, label=label)
     axes.set(xlabel="seconds", ylabel="objective, s")
     axes.grid(alpha=0.3)
@@ -120,7 +120,7 @@ def device_graph(names: Sequence[str], notes: Mapping[int, str], hops: Mapping[t
     for j, (x, y) in enumerate(places):
         used = j in notes
         axes.plot(x, y, "o", markersize=13 if used else 7, color=COLOURS[2] if used else "#cccccc")
-        text = f"{names[j]}\n{notes[j]}" if used else names[j]
+        text = plain(f"{names[j]}\n{notes[j]}" if used else names[j])
         axes.annotate(
             text,
             (x, y),

@@ -7,14 +7,17 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from placewise.models.cluster import Cluster
+from placewise.models.cluster import MAX_DEVICES, Cluster, require_distinct
 from placewise.models.errors import InstanceError
 from placewise.models.units import MAX_BYTES
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Bytes = Annotated[float, Field(ge=0, le=MAX_BYTES, multiple_of=1, allow_inf_nan=False)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+#: Printable: what a terminal would obey is no name.
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE)]
+Text = Annotated[str, Field(max_length=10_000, pattern=PRINTABLE)]
 Count = Annotated[int, Field(ge=1, le=4096)]
 
 
@@ -65,8 +68,8 @@ class Head(Part):
 
     format: Literal["placewise/1"]
     name: Name
-    description: str = ""
-    reference: str = ""
+    description: Text = ""
+    reference: Text = ""
     cluster: ClusterSpec
 
 
@@ -74,14 +77,10 @@ def build_cluster(spec: ClusterSpec) -> Cluster:
     """Build a cluster from its checked declaration; raise `InstanceError` with the path of what is wrong."""
     devices = [
         (device, device.name if device.count == 1 else f"{device.name}-{n}")
-        for device, n in expand(spec.devices, "count")
+        for device, n in expand(spec.devices, "count", MAX_DEVICES, "cluster.devices")
     ]
     names = tuple(name for _, name in devices)
-    if len(names) > 4096:
-        raise InstanceError("cluster.devices", f"expected at most 4096 devices, found {len(names)}")
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            raise InstanceError("cluster.devices", f"expected distinct names, found {name!r} twice")
+    require_distinct(names)
 
     def rate(attribute: str) -> np.ndarray[Any, np.dtype[np.float64]]:
         return np.array(
@@ -145,8 +144,11 @@ def require_shape(rows: list[list[Any]], shape: tuple[int, int], path: str) -> N
             raise InstanceError(f"{path}[{index}]", f"expected {shape[1]} values, found {len(row)}")
 
 
-def expand(specs: list[Any], count: str) -> list[tuple[Any, int]]:
+def expand(specs: list[Any], count: str, most: int, path: str) -> list[tuple[Any, int]]:
     """Return each spec as often as its ``count`` or ``repeat`` says, with its number among the equal ones."""
+    total = sum(getattr(spec, count) for spec in specs)
+    if total > most:
+        raise InstanceError(path, f"expected at most {most} in all, found {total}")
     return [(spec, n) for spec in specs for n in range(getattr(spec, count))]
 
 

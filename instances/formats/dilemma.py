@@ -23,7 +23,6 @@ from placewise.instances.formats.common import (
     require_shape,
 )
 from placewise.models.dilemma.data import MAX_LAYERS, DilemmaInstance, QuantizableLayer
-from placewise.models.errors import InstanceError
 
 Whole = Annotated[float, Field(ge=0, le=2**47, multiple_of=1, allow_inf_nan=False)]
 Bits = Annotated[int, Field(ge=1, le=64)]
@@ -83,10 +82,8 @@ def build(spec: DilemmaSpec) -> DilemmaInstance:
     """Build an instance from a checked file; raise `InstanceError` with the path of what is wrong."""
     layers = tuple(
         QuantizableLayer(s.name, s.flops, int(s.parameters), s.output_elements, s.original_bits)
-        for s, _ in expand(spec.model.layers, "repeat")
+        for s, _ in expand(spec.model.layers, "repeat", MAX_LAYERS, "model.layers")
     )
-    if len(layers) > MAX_LAYERS:
-        raise InstanceError("model.layers", f"expected at most {MAX_LAYERS} layers, found {len(layers)}")
     require_shape(spec.quantization_error, (len(layers), len(spec.bit_widths)), "quantization_error")
     devices = [
         DeviceSpec(name=s.name, count=s.count, memory_bytes=s.storage_bytes, flops_per_s=s.flops_per_s)

@@ -85,10 +85,7 @@ def build(spec: EdgeShardSpec) -> EdgeShardInstance:
 
 def repeated(specs: list[LayerSpecT]) -> list[LayerSpecT]:
     """Return the layers in order, each as often as it says."""
-    layers = [spec for spec, _ in expand(specs, "repeat")]
-    if len(layers) > MAX_LAYERS:
-        raise InstanceError("model.layers", f"expected at most {MAX_LAYERS} layers, found {len(layers)}")
-    return layers
+    return [spec for spec, _ in expand(specs, "repeat", MAX_LAYERS, "model.layers")]
 
 
 def source_index(name: str, cluster: Cluster) -> int:

@@ -23,6 +23,7 @@ from placewise.instances.formats.edgeshard import (
     repeated,
     source_index,
 )
+from placewise.models.cluster import require_tables
 from placewise.models.edgeshard.batches import EdgeShardBatchInstance
 from placewise.models.edgeshard.cost import roofline_time_s
 from placewise.models.errors import InstanceError
@@ -70,6 +71,7 @@ def build(spec: EdgeShardBatchSpec) -> EdgeShardBatchInstance:
         )
         for s in repeated(spec.model.layers)
     )
+    require_tables("batch_sizes", len(spec.batch_sizes), len(layers), cluster.size)
     times = spec.compute_time_s
     if times is not None and len(times) != len(spec.batch_sizes):
         raise InstanceError(

@@ -17,7 +17,7 @@ from placewise.instances.formats.common import (
     cluster_document,
     require_shape,
 )
-from placewise.models.cluster import whole_bytes
+from placewise.models.cluster import require_tables, whole_bytes
 from placewise.models.errors import InstanceError
 from placewise.models.head_migration.blocks import HeadTransformer
 from placewise.models.head_migration.data import MAX_INTERVALS, HeadMigrationInstance, Interval
@@ -91,6 +91,7 @@ def build_layer(
     """Build the layer and the devices over time."""
     cluster = build_cluster(spec.cluster)
     names, size, count = cluster.device_names, cluster.size, spec.intervals
+    require_tables("intervals", count, size, size)
     memory = cluster.memory_bytes if spec.memory_bytes is None else spec.memory_bytes
     if spec.flops_per_s is None and (cluster.flops_per_s is None or np.isnan(cluster.flops_per_s).any()):
         raise InstanceError("flops_per_s", "expected FLOP/s here, or of every device of the cluster")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from placewise.instances.files import read_text
 from placewise.instances.importers import gguf_header
 from placewise.instances.importers.transformer_config import is_config, read_config
-from placewise.instances.strict_json import loads
+from placewise.instances.strict_json import clean_name, loads
 from placewise.models.errors import InstanceError, PlacewiseError
 
 if TYPE_CHECKING:
@@ -57,20 +57,20 @@ def convert(
     length = sequence_length or DEFAULT_LENGTH
     if any(gguf_header.is_gguf(path) for path in paths):
         with _blaming(paths):
-            model = gguf_header.read_gguf(paths, name or _name(paths[0]))
+            model = gguf_header.read_gguf(paths, _name(name, paths[0]))
         return _on_cluster(model, cluster, problem, length)
     documents = {path: load(path) for path in paths}
     if is_config(documents[paths[0]]):
         with _blaming(paths):
             _alone(paths)
-            model = read_config(documents[paths[0]], name or _name(paths[0]))
+            model = read_config(documents[paths[0]], _name(name, paths[0]))
         return _on_cluster(model, cluster, problem, length)
     from placewise.instances.importers import halda, layer_graph  # only now: they load models and formats
 
     if layer_graph.is_layer_graph(documents[paths[0]]):
         with _blaming(paths):
             _alone(paths)
-            return layer_graph.instance_of(documents[paths[0]], problem, name=name or _name(paths[0]))
+            return layer_graph.instance_of(documents[paths[0]], problem, name=_name(name, paths[0]))
     if any(halda.is_model_profile(document) for document in documents.values()):
         return _from_profiles(documents, problem, name, quantization, sequence_length)
     raise PlacewiseError(
@@ -87,9 +87,11 @@ def load(source: str | Path) -> Any:
         raise PlacewiseError(f"{source}: {error}") from None
 
 
-def _name(source: str) -> str:
+def _name(stated: str | None, source: str) -> str:
+    if stated:
+        return clean_name(stated, "model")
     path = Path(source).absolute()
-    return (path.parent.name if path.stem == "config" else path.stem) or "model"
+    return clean_name(path.parent.name if path.stem == "config" else path.stem, "model")
 
 
 class _blaming:  # noqa: N801 - a context manager, used like a function
@@ -139,7 +141,7 @@ def _from_profiles(
             documents[models[0]],
             [documents[path] for path in devices],
             problem,
-            name=name or _name(models[0]),
+            name=_name(name, models[0]),
             quantization=quantization,
             sequence_length=sequence_length,
         )

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from placewise.instances.importers.transformer_config import MAX_LAYERS, MAX_WIDTH, PublishedModel, whole
+from placewise.instances.importers.transformer_config import PublishedModel
+from placewise.instances.importers.values import MAX_LAYERS, MAX_WIDTH, short, whole
 from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.models.workload import Transformer
 
@@ -65,7 +66,7 @@ def is_gguf(source: str) -> bool:
     try:
         with Path(source).open("rb") as stream:
             return stream.read(4) == MAGIC
-    except OSError:
+    except (OSError, ValueError):  # also a name that no file can have
         return False
 
 
@@ -116,7 +117,7 @@ def model_of(header: Header, name: str) -> PublishedModel:
     facts = header.metadata
     family = facts.get("general.architecture")
     if not isinstance(family, str):
-        raise InstanceError("general.architecture", f"expected a name, found {family!r:.60}")
+        raise InstanceError("general.architecture", f"expected a name, found {short(family)}")
     own = {key.removeprefix(f"{family}."): value for key, value in facts.items()}
     if own.get("expert_count"):
         raise InstanceError(

@@ -7,11 +7,12 @@ that HALDA would read from disk or swap must fit into memory here.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
+from placewise.instances.importers.values import amount, checked
+from placewise.instances.strict_json import clean_name
 from placewise.models.cluster import Cluster
 from placewise.models.edgeshard.cost import roofline_time_s
 from placewise.models.edgeshard.data import EdgeShardInstance
@@ -76,7 +77,7 @@ def instance_of(
     if not devices:
         raise PlacewiseError("expected a device's profile beside the model's")
     kind = model.get("quantization") or quantization
-    if kind not in BITS:
+    if not isinstance(kind, str) or kind not in BITS:
         stated = "the profile states none; choose by --quantization" if kind is None else f"found {kind!r}"
         raise InstanceError("quantization", f"expected one of {', '.join(BITS)}; {stated}")
     layers = _layers(model, kind, sequence_length)
@@ -95,11 +96,11 @@ def instance_of(
 
 
 def _layers(model: dict[str, Any], kind: str, sequence_length: int | None) -> list[Layer]:
-    count = int(_number(model, "L"))
+    count = int(amount(model, "L"))
     weights, flops = _per_layer(model, "b", count), _flops(model, kind, count)
-    width, vocabulary = _number(model, "e_embed"), _number(model, "V")
-    tokens = sequence_length or _number(model, "n_kv")
-    entry = sum(_number(model, heads) * _number(model, size) for heads, size in (("hk", "ek"), ("hv", "ev")))
+    width, vocabulary = amount(model, "e_embed"), amount(model, "V")
+    tokens = sequence_length or amount(model, "n_kv")
+    entry = sum(amount(model, heads) * amount(model, size) for heads, size in (("hk", "ek"), ("hv", "ev")))
     cache = int(HALF_BYTES * entry * tokens)
     output = HALF_BYTES * width
     table = int(vocabulary * width * BITS[kind] / 8)
@@ -122,7 +123,7 @@ def _per_layer(model: dict[str, Any], key: str, count: int) -> list[float]:
 def _listed(values: Any, count: int, path: str) -> list[float]:
     if not isinstance(values, list) or len(values) != count + 1:
         raise InstanceError(path, f"expected a list of {count + 1} numbers")
-    return [_checked(value, f"{path}[{n}]") for n, value in enumerate(values)][1:]
+    return [checked(value, f"{path}[{n}]") for n, value in enumerate(values)][1:]
 
 
 def _flops(model: dict[str, Any], kind: str, count: int) -> list[float]:
@@ -134,15 +135,14 @@ def _flops(model: dict[str, Any], kind: str, count: int) -> list[float]:
     by_kind = model.get("f_by_quant")
     if not isinstance(by_kind, dict) or kind not in by_kind:
         raise InstanceError("f_q", f"expected FLOP of decoding, or f_by_quant with {kind}")
-    return [_checked(by_kind[kind], f"f_by_quant.{kind}")] * count
+    return [checked(by_kind[kind], f"f_by_quant.{kind}")] * count
 
 
 def _cluster(devices: list[dict[str, Any]], kind: str) -> Cluster:
     names: list[str] = []
     flops, rates, memory, waits = [], [], [], []
     for number, device in enumerate(devices):
-        stated = device.get("name")
-        base = stated if isinstance(stated, str) and stated else f"device-{number}"
+        base = clean_name(device.get("name"), f"device-{number}")
         names.append(base if base not in names else f"{base}-{number}")
         side = next(
             (s for s in ("cuda", "metal") if device.get(f"has_{s}") and device.get(f"sgpu_{s}")), "cpu"
@@ -150,11 +150,11 @@ def _cluster(devices: list[dict[str, Any]], kind: str) -> Cluster:
         table, path = (device["scpu"], "scpu") if side == "cpu" else (device[f"sgpu_{side}"], f"sgpu_{side}")
         stated = table.get(kind) if isinstance(table, dict) else None
         speed = stated.get("b_1") if isinstance(stated, dict) else stated
-        flops.append(_checked(speed, f"{path}.{kind}"))
-        rates.append(_number(device, f"T_{side}"))
+        flops.append(checked(speed, f"{path}.{kind}"))
+        rates.append(amount(device, f"T_{side}"))
         room = "d_avail_ram" if side == "cpu" else f"d_avail_{side}"
-        memory.append(int(_number(device, room)))
-        waits.append(_checked(device.get("t_comm", 0.0), "t_comm"))
+        memory.append(int(amount(device, room)))
+        waits.append(checked(device.get("t_comm", 0.0), "t_comm"))
     size = len(devices)
     latency = np.tile(np.array(waits)[:, None], (1, size))
     np.fill_diagonal(latency, 0.0)
@@ -166,13 +166,3 @@ def _cluster(devices: list[dict[str, Any]], kind: str) -> Cluster:
         flops_per_s=np.array(flops),
         memory_bytes_per_s=np.array(rates),
     )
-
-
-def _number(document: dict[str, Any], key: str) -> float:
-    return _checked(document.get(key), key)
-
-
-def _checked(value: Any, path: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        raise InstanceError(path, f"expected a number >= 0, found {value!r:.60}")
-    return float(value)

@@ -24,6 +24,8 @@ from typing import Any
 
 import numpy as np
 
+from placewise.instances.importers.values import amount, short
+from placewise.instances.strict_json import clean_name
 from placewise.models.cluster import Cluster
 from placewise.models.edgeshard.data import EdgeShardInstance
 from placewise.models.errors import InstanceError, PlacewiseError
@@ -62,7 +64,10 @@ def instance_of(document: dict[str, Any], problem: str, *, name: str) -> EdgeSha
     """
     if problem not in PROBLEMS:
         raise PlacewiseError(f"--problem: expected {' or '.join(PROBLEMS)} for a graph, found {problem!r}")
-    devices, budget = int(_number(document, "maxFPGAs", "")), int(_number(document, "maxSizePerFPGA", ""))
+    devices, budget = (
+        int(amount(document, "maxFPGAs", most=MAX_BYTES)),
+        int(amount(document, "maxSizePerFPGA", most=MAX_BYTES)),
+    )
     if not 1 <= devices <= MAX_DEVICES:
         raise InstanceError("maxFPGAs", f"expected 1 to {MAX_DEVICES} devices, found {devices}")
     nodes = _nodes(document)
@@ -112,11 +117,10 @@ def _nodes(document: dict[str, Any]) -> dict[int, _Node]:
             )
         if not entry.get("supportedOnFpga", 1):
             raise InstanceError(f"{path}.supportedOnFpga", "expected nodes that run on all devices")
-        stated = entry.get("name")
         nodes[key] = _Node(
-            stated[:200] if isinstance(stated, str) and stated else f"node-{key}",
-            _number(entry, "fpgaLatency", path) / 1e3,
-            round(_number(entry, "size", path)),
+            clean_name(entry.get("name"), f"node-{key}"),
+            amount(entry, "fpgaLatency", path, MAX_BYTES) / 1e3,
+            round(amount(entry, "size", path, MAX_BYTES)),
         )
     colours = Counter(entry["colorClass"] for entry in entries if isinstance(entry.get("colorClass"), int))
     if any(count > 1 for count in colours.values()):
@@ -134,7 +138,7 @@ def _edges(document: dict[str, Any], nodes: dict[int, _Node]) -> tuple[dict[tupl
         for key, end in zip(("sourceId", "destId"), ends, strict=True):
             if end not in nodes:
                 raise InstanceError(f"{path}.{key}", f"expected the id of a node, found {end}")
-        size, cost = _number(entry, "size", path), _number(entry, "cost", path)
+        size, cost = amount(entry, "size", path, MAX_BYTES), amount(entry, "cost", path, MAX_BYTES)
         if (size > 0) != (cost > 0):
             raise InstanceError(
                 f"{path}.cost", f"expected a cost where there is a size, found {cost} for {size}"
@@ -227,14 +231,5 @@ def _listed(document: dict[str, Any], key: str, most: int) -> list[dict[str, Any
 def _key(entry: dict[str, Any], key: str, path: str) -> int:
     value = entry.get(key)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise InstanceError(f"{path}.{key}", f"expected a whole number, found {value!r:.60}")
+        raise InstanceError(f"{path}.{key}", f"expected a whole number, found {short(value)}")
     return value
-
-
-def _number(entry: dict[str, Any], key: str, path: str) -> float:
-    value = entry.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_BYTES:
-        raise InstanceError(
-            f"{path}.{key}".lstrip("."), f"expected a number from 0 to 2**50, found {value!r:.60}"
-        )
-    return float(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from placewise.instances.importers.values import MAX_LAYERS, whole
 from placewise.models.errors import InstanceError
 from placewise.models.workload import Transformer
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 GATED = {"llama": 0, "mistral": 0, "qwen2": 3, "qwen3": 0}
 OPT = "opt"
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1}
-MAX_WIDTH = 2**20
-MAX_LAYERS = 2048
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def read_config(document: dict[str, Any], name: str) -> PublishedModel:
             "num_key_value_heads", f"expected a divisor of the {heads} attention heads, found {key_value}"
         )
     stated = document.get("torch_dtype", document.get("dtype", "float16"))
-    if stated not in BYTES:
+    if not isinstance(stated, str) or stated not in BYTES:
         raise InstanceError("torch_dtype", f"expected one of {', '.join(BYTES)}, found {stated!r}")
     return PublishedModel(
         Transformer(
@@ -114,15 +113,3 @@ def read_config(document: dict[str, Any], name: str) -> PublishedModel:
         ),
         BYTES[stated],
     )
-
-
-def whole(document: dict[str, Any], key: str, default: int | None = None, most: int = MAX_WIDTH) -> int:
-    """Return a count or width of a document, or say what was expected; a default stands for what is absent or null."""
-    value = document.get(key, default)
-    if value is None and default is not None:  # stated as null
-        value = default
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-        raise InstanceError(key, f"expected a whole number up to {most}, found {value!r:.60}")
-    if value == 0 and default != 0:
-        raise InstanceError(key, "expected a whole number of at least 1, found 0")
-    return value

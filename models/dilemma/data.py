@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from placewise.models.cluster import Cluster, non_negative, set_array
+from placewise.models.cluster import Cluster, non_negative, require_tables, set_array
 from placewise.models.errors import InstanceError
 from placewise.models.units import MAX_BYTES
 
@@ -99,6 +99,9 @@ class DilemmaInstance:
             raise InstanceError(
                 "bit_widths", f"expected distinct widths of 1 to {MAX_BITS} in increasing order"
             )
+        size, messages = self.cluster.size, len({layer.output_elements for layer in self.layers})
+        require_tables("model.layers.output_elements", messages, len(widths), size, size)
+        require_tables("model.layers", len(self.layers), len(widths), size)
         shape = (len(self.layers), len(widths))
         set_array(
             self,

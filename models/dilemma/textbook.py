@@ -9,14 +9,20 @@ from __future__ import annotations
 from math import frexp, isfinite
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from placewise.models.dilemma.cost import delay_costs
+from placewise.models.errors import NotApplicableError
 from placewise.models.units import MILLISECONDS
 
 if TYPE_CHECKING:
+    from placewise.models.dilemma.cost import DelayCosts
     from placewise.models.dilemma.data import DilemmaInstance
     from placewise.models.dilemma.placement import Placement
 
 MARGIN = 1e-6
+#: Of the largest time to the least delay: beyond it CBC's answers are noise.
+LARGEST_RATIO = 1e6
 
 
 def textbook_ilp(  # noqa: PLR0912 - the paper's list of constraints
@@ -37,6 +43,7 @@ def textbook_ilp(  # noqa: PLR0912 - the paper's list of constraints
     import pulp
 
     costs = delay_costs(instance)
+    _require_range(costs)
     count, servers, widths = (range(size) for size in costs.compute_s.shape)
     problem = pulp.LpProblem("dilemma", pulp.LpMinimize)
     x = {
@@ -86,6 +93,18 @@ def textbook_ilp(  # noqa: PLR0912 - the paper's list of constraints
         problem += _at_most(pulp, errors, costs.error_budget), "error_budget"  # (2g)
     problem.setObjective(pulp.lpSum(delay))
     return problem, x
+
+
+def _require_range(costs: DelayCosts) -> None:
+    """Refuse times that lie too far apart: the dearest choice would drown the others in the solver's tolerances."""
+    least = float(costs.compute_s.min(axis=(1, 2)).sum())
+    hops = costs.messages_s[np.isfinite(costs.messages_s)]
+    most = max(float(costs.compute_s.max()), float(hops.max(initial=0.0)))
+    if most > LARGEST_RATIO * least:
+        raise NotApplicableError(
+            f"times lie too far apart for a MILP solver: from {least:.2g} s in all on the fastest servers to {most:.2g} s "
+            f"for one layer, expected at most a factor of {LARGEST_RATIO:.0e}"
+        )
 
 
 def _at_most(pulp: Any, terms: list[tuple[int, Any]], limit: int) -> Any:

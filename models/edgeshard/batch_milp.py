@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.edgeshard import milp
+from placewise.models.edgeshard.cost import time_tables
 
 if TYPE_CHECKING:
     from placewise.models.edgeshard.batches import BatchPlacement, EdgeShardBatchInstance
@@ -25,6 +26,10 @@ def batch_milp(instance: EdgeShardBatchInstance) -> Any:
     """
     import pyomo.environ as pyo
 
+    for size in instance.batch_sizes:
+        time_tables(
+            instance.at(size)
+        )  # refuses times too far apart before Pyomo logs the refusal as its own error
     model = pyo.ConcreteModel(name=instance.name)
     model.batch_sizes = pyo.Set(initialize=instance.batch_sizes)
     model.choose = pyo.Var(model.batch_sizes, domain=pyo.Binary)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from placewise.models.cluster import Cluster, non_negative, set_array, whole_bytes
+from placewise.models.cluster import Cluster, non_negative, require_tables, set_array, whole_bytes
 from placewise.models.errors import InstanceError
 from placewise.models.units import MAX_BYTES
 
@@ -65,6 +65,8 @@ class EdgeShardInstance:
             raise InstanceError(
                 "source_device", f"expected a device of the cluster, found index {self.source}"
             )
+        messages = len({layer.output_bytes for layer in self.layers})
+        require_tables("model.layers.output_bytes", messages, self.cluster.size, self.cluster.size)
         shape = (len(self.layers), self.cluster.size)
         set_array(self, "compute_time_s", non_negative(self.compute_time_s, shape, "compute_time_s"))
         whole_bytes([layer.memory_bytes for layer in self.layers], shape[:1], "model.layers.memory_bytes")

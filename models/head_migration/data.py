@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from placewise.models.cluster import Cluster, non_negative, set_array, whole_bytes
+from placewise.models.cluster import Cluster, non_negative, require_tables, set_array, whole_bytes
 from placewise.models.errors import InstanceError
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ class HeadMigrationInstance:
             raise InstanceError("intervals", f"expected 1 to {MAX_INTERVALS}, found {count}")
         if self.transformer.heads > MAX_HEADS:
             raise InstanceError("transformer.heads", f"expected at most {MAX_HEADS}")
+        require_tables("intervals", count, size, size)
         set_array(self, "memory_bytes", whole_bytes(self.memory_bytes, (count, size), "memory_bytes"))
         for key, shape in (("flops_per_s", (count, size)), ("bandwidth_bytes_per_s", (count, size, size))):
             set_array(self, key, non_negative(getattr(self, key), shape, key))

@@ -136,9 +136,13 @@ class Search:
             return heads_step.run(part, inner)
         try:
             heads_lookahead.guarantee(part)
+            return heads_lookahead.run(part, inner)
         except NotApplicableError:
+            pass
+        try:
             return run_formulation(part, find_method(part.problem, "highs"), inner)
-        return heads_lookahead.run(part, inner)
+        except NotApplicableError as refusal:  # times too far apart: the chunks' bounds and placements stand
+            return Claim(Reason.LIMIT, message=str(refusal))
 
 
 def run(instance: HeadMigrationInstance, run: Run) -> Claim:

@@ -75,8 +75,9 @@ def test_misuse_is_raised(split):
         solve(split, time_limit=-1)
 
 
-def test_the_incumbent_survives_an_interruption(tmp_path):
-    """Ctrl-C during a long solve: the best placement so far is shown, written, and passes a check."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_incumbent_survives_an_interruption(tmp_path, number):
+    """Ctrl-C, or a scheduler's end, during a long solve: the best placement is shown, written, and passes a check."""
     instance, log, output = "llama2-7b-testbed", tmp_path / "log", tmp_path / "result.json"
     start = tmp_path / "start.json"
     command = [sys.executable, "-m", "placewise.cli.main"]
@@ -100,7 +101,7 @@ def test_the_incumbent_survives_an_interruption(tmp_path):
     )
     _wait(lambda: log.exists() and "Solution" in log.read_text(encoding="utf-8"))  # it runs, with the start
     time.sleep(1)
-    solving.send_signal(signal.SIGINT)
+    solving.send_signal(number)
     assert solving.wait(30) == 130
     assert json.loads(output.read_text(encoding="utf-8"))["status"] == "feasible"
     subprocess.run([*command, "check", instance, output], check=True)

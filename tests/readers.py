@@ -1,0 +1,251 @@
+"""Every reader of files that others wrote, as functions of bytes, and changes that break documents cleverly."""
+
+import contextlib
+import copy
+import json
+import struct
+import tempfile
+from pathlib import Path
+
+from placewise.benchmarks.harness.records import FILE, read_records
+from placewise.benchmarks.harness.suites import expand, read_suite
+from placewise.cli.check import read_result
+from placewise.instances import convert, read, shipped_instances, to_document
+from placewise.instances.files import from_document, read_text
+from placewise.instances.importers import gguf_header
+from placewise.instances.strict_json import loads
+from placewise.models.errors import PlacewiseError
+
+CONFIG = {
+    "model_type": "llama",
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 100,
+    "torch_dtype": "float16",
+}
+CLUSTER = {
+    "devices": [
+        {"name": "a", "count": 2, "memory_bytes": 1e9, "flops_per_s": 1e9, "memory_bytes_per_s": 1e9}
+    ],
+    "bandwidth_bytes_per_s": {"default": 1e6, "links": [["a-0", "a-1", 5e5]], "symmetric": True},
+    "latency_s": 0.001,
+}
+GRAPH = {
+    "maxFPGAs": 2,
+    "maxSizePerFPGA": 100,
+    "nodes": [{"id": n, "fpgaLatency": 1.0, "size": 5, "supportedOnFpga": 1} for n in range(3)],
+    "edges": [{"sourceId": n, "destId": n + 1, "size": 4, "cost": 2.0} for n in range(2)],
+}
+PROFILE = {
+    "b": [0, 1000, 1000],
+    "b_i": [0, 16, 16],
+    "b_o": [0, 16, 16],
+    "L": 2,
+    "hk": 2,
+    "ek": 4,
+    "hv": 2,
+    "ev": 4,
+    "n_kv": 10,
+    "e_embed": 8,
+    "V": 16,
+    "quantization": "Q8_0",
+    "f_q": {"prefill": {"b_1": [0, 9, 9]}, "decode": {"b_1": [0, 3000, 5000]}},
+}
+DEVICE = {
+    "name": "mac",
+    "is_head": True,
+    "has_metal": True,
+    "scpu": {"Q8_0": {"b_1": 100.0}},
+    "sgpu_metal": {"Q8_0": {"b_1": 1000.0}},
+    "T_cpu": 10.0,
+    "T_metal": 500.0,
+    "d_avail_ram": 9000,
+    "d_avail_metal": 8000,
+    "t_comm": 0.5,
+}
+SUITE = {
+    "format": "placewise-suite/1",
+    "name": "small",
+    "entries": [{"group": "hand", "instances": ["hand-split"], "methods": ["greedy"], "seeds": [1]}],
+}
+RESULT = {
+    "format": "placewise-result/1",
+    "instance": "hand-split",
+    "problem": "edgeshard-latency",
+    "objective": 7.0,
+    "dual_bound": 7.0,
+    "placement": {"layers": ["a", "b", "b", "b"]},
+}
+LARGEST_SEED = 8000
+#: What documents are broken with.
+ODD = [
+    None, True, -1, 0, 1, 2**31, 2**53 + 1, 2**63, 10**400, -0.0, 1e-320, 1e308, 0.5, "", "a", "\x00", "x" * 300,
+    "../..", [], {}, [[]], [None], {"a": 1}, [0] * 40, "\ud800", 4096, 1e15,
+]  # fmt: skip
+
+
+def read_instance(content: bytes) -> None:
+    """Read an instance; what is accepted is written and read back unchanged."""
+    with _file(content) as path:
+        instance = read(path)
+        document = to_document(instance)
+        assert to_document(from_document(loads(json.dumps(document)))) == document
+
+
+def read_a_result(content: bytes) -> None:
+    """Read a result file as `placewise check` does, and evaluate it."""
+    with _file(content) as path:
+        read_result(read("hand-split"), str(path))
+
+
+def read_a_suite(content: bytes) -> None:
+    """Read a suite and expand it."""
+    with _file(content) as path:
+        expand(read_suite(str(path)))
+
+
+def read_some_records(content: bytes) -> None:
+    """Read the records of a folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, FILE).write_bytes(content)
+        read_records(Path(folder))
+
+
+def convert_config(content: bytes) -> None:
+    """Convert a configuration on a cluster, both in one document."""
+    with _file(content) as path:
+        both = loads(read_text(path))
+        parts = [
+            both.get(key) if isinstance(both, dict) else None for key in ("config", "cluster", "problem")
+        ]
+        with _file(_dump(parts[0])) as config, _file(_dump(parts[1])) as cluster:
+            convert(config, cluster=cluster, problem=str(parts[2]), sequence_length=16)
+
+
+def convert_profiles(content: bytes) -> None:
+    """Convert a model's profile and a device's, both in one document."""
+    with _file(content) as path:
+        both = loads(read_text(path))
+        parts = [both.get(key) if isinstance(both, dict) else None for key in ("model", "device")]
+        with _file(_dump(parts[0])) as model, _file(_dump(parts[1])) as device:
+            convert([model, device], quantization="Q8_0")
+
+
+def convert_graph(content: bytes) -> None:
+    """Convert a layer graph."""
+    with _file(content) as path:
+        convert(path, problem="edgeshard-throughput")
+
+
+def read_gguf(content: bytes) -> None:
+    """Read a model's header."""
+    gguf_header.model_of(gguf_header.parse_header(content), "m")
+
+
+@contextlib.contextmanager
+def _file(content):
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        file.write(content)
+        file.flush()
+        yield Path(file.name)
+
+
+def _dump(document) -> bytes:
+    return json.dumps(document).encode("utf-8", "replace")
+
+
+def _string(text: bytes) -> bytes:
+    return struct.pack("<Q", len(text)) + text
+
+
+def _tiny_gguf() -> bytes:
+    numbers = {
+        b"llama.block_count": 1,
+        b"llama.embedding_length": 8,
+        b"llama.feed_forward_length": 8,
+        b"llama.attention.head_count": 2,
+    }
+    pairs = _string(b"general.architecture") + struct.pack("<I", 8) + _string(b"llama")
+    pairs += b"".join(_string(key) + struct.pack("<II", 4, value) for key, value in numbers.items())
+    pairs += _string(b"words") + struct.pack("<IIQ", 9, 8, 2) + _string(b"a") + _string(b"b")
+    tensors = b"".join(
+        _string(name) + struct.pack("<IQQIQ", 2, 8, 8, 0, 0)
+        for name in (b"token_embd.weight", b"blk.0.ffn_up.weight")
+    )
+    return b"GGUF" + struct.pack("<IQQ", 3, 2, len(numbers) + 2) + pairs + tensors
+
+
+def instance_seeds() -> list[bytes]:
+    """Return the shipped instances that are small."""
+    texts = [path.read_bytes() for path in shipped_instances().values()]
+    return [text for text in texts if len(text) < LARGEST_SEED]
+
+
+#: Readers with documents that they accept.
+READERS = {
+    read_instance: instance_seeds(),
+    read_a_result: [_dump(RESULT)],
+    read_a_suite: [_dump(SUITE)],
+    read_some_records: [b'{"key": "k", "status": "optimal"}\n'],
+    convert_config: [
+        _dump({"config": CONFIG, "cluster": CLUSTER, "problem": problem})
+        for problem in ("edgeshard-latency", "edgeshard-batch", "dilemma", "head-migration")
+    ],
+    convert_profiles: [_dump({"model": PROFILE, "device": DEVICE})],
+    convert_graph: [_dump(GRAPH)],
+    read_gguf: [_tiny_gguf()],
+}
+
+
+def attempt(reader, content: bytes) -> bool:
+    """Read a document; whatever is wrong with it is one clear line. Return whether it was accepted."""
+    try:
+        reader(content)
+    except PlacewiseError as error:
+        text = str(error)
+        assert text.strip()
+        assert len(text) < 2000
+        return False
+    return True
+
+
+def places(document, found=None, path=()):
+    """Return the paths of all values in a document."""
+    found = [] if found is None else found
+    found.append(path)
+    items = (
+        document.items()
+        if isinstance(document, dict)
+        else enumerate(document)
+        if isinstance(document, list)
+        else ()
+    )
+    for key, item in items:
+        places(item, found, (*path, key))
+    return found
+
+
+def changed(document, path, value, kind):
+    """Return a document with a value replaced, removed, repeated or renamed at a path."""
+    if not path:
+        return value
+    document = copy.deepcopy(document)
+    holder = document
+    for key in path[:-1]:
+        holder = holder[key]
+    last = path[-1]
+    if kind == "remove":
+        del holder[last]
+    elif kind == "repeat" and isinstance(holder, list):
+        holder.insert(last, copy.deepcopy(holder[last]))
+    elif kind == "rename" and isinstance(holder, dict):
+        holder[str(value)] = holder.pop(last)
+    elif kind == "scale" and isinstance(holder[last], int | float) and isinstance(value, int | float):
+        with contextlib.suppress(OverflowError):
+            holder[last] = holder[last] * value
+    else:
+        holder[last] = value
+    return document
