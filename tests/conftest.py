@@ -12,7 +12,7 @@ settings.register_profile(
     "default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 settings.register_profile(  # pytest --hypothesis-profile=long tests/instances/test_hostile_files.py
-    "long", deadline=None, max_examples=20_000, suppress_health_check=list(HealthCheck)
+    "long", deadline=None, max_examples=3000, suppress_health_check=list(HealthCheck)
 )
 settings.load_profile("default")
 

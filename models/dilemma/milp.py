@@ -30,7 +30,7 @@ def delay_milp(instance: DilemmaInstance) -> Any:
     Returns
     -------
     pyomo.environ.ConcreteModel
-        Binaries ``assign[l,i,b]`` and ``flow[l,i,b,j]``, as printed also ``free[l,i,b,j]``; objective ``delay``
+        Binaries ``assign[l,i,b]`` and ``flow[l,i,b,j]``, as printed also ``free[l,i,b,j]``; ``objective``
         in milliseconds.
     """
     import pyomo.environ as pyo
@@ -64,7 +64,7 @@ def delay_milp(instance: DilemmaInstance) -> Any:
     _conserve(instance, model, nodes, arcs)
     _limit(instance, model, nodes, widths)
     model.cover = pyo.ConstraintList()  # filled by `tighten`
-    model.delay = pyo.Objective(
+    model.objective = pyo.Objective(
         expr=pyo.quicksum(float(costs.compute_s[node]) * MILLISECONDS * model.assign[node] for node in nodes)
         + pyo.quicksum(
             float(costs.transfer_s(layer)[b, i, j]) * MILLISECONDS * model.flow[layer, i, b, j]

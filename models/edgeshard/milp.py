@@ -33,7 +33,7 @@ def latency_milp(instance: EdgeShardInstance) -> Any:
     -------
     pyomo.environ.ConcreteModel
         Binaries ``assign[i,j]`` (N M of them) and ``flow[i,k,j]`` = layer i-1 on k and layer i on j
-        (at most (N-1) M^2); objective ``latency`` in milliseconds.
+        (at most (N-1) M^2); ``objective`` in milliseconds.
     """
     import pyomo.environ as pyo
 
@@ -200,7 +200,7 @@ def _minimise_latency(model: Any, costs: TimeTables, transfers: Any) -> None:
         if k != j
     )
     token = pyo.quicksum(float(costs.return_s[j]) * MILLISECONDS * model.assign[last, j] for j in reached)
-    model.latency = pyo.Objective(expr=compute + communication + token)
+    model.objective = pyo.Objective(expr=compute + communication + token)
 
 
 def _forbid_missing_returns(model: Any, costs: TimeTables) -> list[int]:

@@ -31,7 +31,9 @@ def test_lowering_keeps_the_model():
     draw = np.random.default_rng(0)
     values = draw.integers(0, 2, len(matrix.columns)).astype(float)
     matrix.load(values)
-    assert matrix.unscaled(float(matrix.cost @ values)) == pytest.approx(pyo.value(model.latency), rel=1e-12)
+    assert matrix.unscaled(float(matrix.cost @ values)) == pytest.approx(
+        pyo.value(model.objective), rel=1e-12
+    )
     activity = matrix.matrix @ values / matrix.row_scale
     for row, name in enumerate(matrix.row_names):
         component = model.find_component(name)
