@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from placewise.models.resources import Resource
-    from placewise.solvers.explain import Effect, Explanation
+    from placewise.solvers.explain import Explanation
+    from placewise.solvers.inquiry import Effect
 
 #: Rows of the table; the document has all.
 LARGEST_ROWS = 24

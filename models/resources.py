@@ -70,14 +70,17 @@ def scaled_cluster(cluster: Cluster, resource: Resource, factor: float) -> Clust
     if resource.kind in ("link", "links"):
         bandwidth = scaled_bandwidth(cluster.bandwidth_bytes_per_s, resource, factor)
         return replace(cluster, bandwidth_bytes_per_s=bandwidth)
-    rates = {
-        key: None if values is None else scaled_entries(values, resource, factor)
-        for key, values in (
-            ("flops_per_s", cluster.flops_per_s),
-            ("memory_bytes_per_s", cluster.memory_bytes_per_s),
-        )
-    }
-    return replace(cluster, **rates) if resource.kind == "speed" else cluster
+    if resource.kind != "speed":
+        return cluster
+
+    def faster(rates: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+        return None if rates is None else scaled_entries(rates, resource, factor)
+
+    return replace(
+        cluster,
+        flops_per_s=faster(cluster.flops_per_s),
+        memory_bytes_per_s=faster(cluster.memory_bytes_per_s),
+    )
 
 
 def scaled_entries(values: Any, resource: Resource, factor: float) -> NDArray[np.float64]:
@@ -88,11 +91,11 @@ def scaled_entries(values: Any, resource: Resource, factor: float) -> NDArray[np
     return scaled
 
 
-def scaled_memory(values: Any, resource: Resource, factor: float) -> NDArray[np.float64]:
+def scaled_memory(values: Any, resource: Resource, factor: float) -> NDArray[np.int64]:
     """Return whole bytes, shape (..., M), as `scaled_entries`; an infinite factor leaves no limit."""
     if math.isfinite(factor):
-        return np.minimum(np.floor(scaled_entries(values, resource, factor)), MAX_BYTES)
-    unlimited = np.array(values, dtype=np.float64)
+        return np.minimum(np.floor(scaled_entries(values, resource, factor)), MAX_BYTES).astype(np.int64)
+    unlimited = np.array(values, dtype=np.int64)
     unlimited[..., list(resource.devices) or slice(None)] = MAX_BYTES
     return unlimited
 

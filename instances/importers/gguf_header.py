@@ -87,12 +87,12 @@ def read_gguf(sources: list[str], name: str) -> PublishedModel:
                 part = parse_header(stream.read(LARGEST_HEADER_BYTES))
         except OSError as error:
             raise PlacewiseError(f"{source}: {error.strerror}") from None
-        for own, other in (
-            (whole_model.metadata, part.metadata),
-            (whole_model.tensor_bytes, part.tensor_bytes),
-            (whole_model.tensor_shape, part.tensor_shape),
-        ):
-            own.update({key: value for key, value in other.items() if key not in own})
+        # What the first part says stands.
+        whole_model = Header(
+            part.metadata | whole_model.metadata,
+            part.tensor_bytes | whole_model.tensor_bytes,
+            part.tensor_shape | whole_model.tensor_shape,
+        )
     count = whole_model.metadata.get("split.count", 1)
     if count not in (0, 1, len(sources)):
         raise InstanceError("split.count", f"expected all {count} parts of the model, found {len(sources)}")
@@ -155,7 +155,7 @@ def _layer_bytes(tensors: dict[str, int], layers: int) -> tuple[int, ...]:
     for name, size in tensors.items():
         prefix, _, rest = name.partition(".")
         number = rest.partition(".")[0]
-        if prefix == "blk" and number.isdecimal():
+        if prefix == "blk" and number.isdecimal() and len(number) < 10:
             if int(number) >= layers:
                 raise InstanceError(name, f"expected block 0 to {layers - 1}")
             blocks[int(number)] += size
@@ -163,9 +163,9 @@ def _layer_bytes(tensors: dict[str, int], layers: int) -> tuple[int, ...]:
             head += size
         else:
             embedding += size
-    for number, size in enumerate(blocks):
-        if not size:
-            raise InstanceError(f"blk.{number}", "expected its tensors; is a part of the model missing?")
+    if 0 in blocks:
+        missing = f"blk.{blocks.index(0)}"
+        raise InstanceError(missing, "expected its tensors; is a part of the model missing?")
     if "output.weight" not in tensors:  # the head reads the embedding's table, wherever it runs
         head += tensors["token_embd.weight"]
     return embedding, *blocks, head

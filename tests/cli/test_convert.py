@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from readers import DEVICE, PROFILE
 
 from placewise.cli.main import main
 from placewise.instances import read
@@ -133,35 +134,6 @@ def test_bad_files_fail_in_one_line(files, tmp_path, capsys):
         assert message in error
         assert error.count("\n") == 1
         assert not target.exists()
-
-
-PROFILE = {
-    "b": [0, 1000, 1000],
-    "b_i": [0, 16, 16],
-    "b_o": [0, 16, 16],
-    "L": 2,
-    "hk": 2,
-    "ek": 4,
-    "hv": 2,
-    "ev": 4,
-    "n_kv": 10,
-    "e_embed": 8,
-    "V": 16,
-    "quantization": "Q8_0",
-    "f_q": {"prefill": {"b_1": [0, 9, 9]}, "decode": {"b_1": [0, 3000, 5000]}},
-}
-DEVICE = {
-    "name": "mac",
-    "is_head": True,
-    "has_metal": True,
-    "scpu": {"Q8_0": {"b_1": 100.0}},
-    "sgpu_metal": {"Q8_0": {"b_1": 1000.0}},
-    "T_cpu": 10.0,
-    "T_metal": 500.0,
-    "d_avail_ram": 9000,
-    "d_avail_metal": 8000,
-    "t_comm": 0.5,
-}
 
 
 def test_halda_profiles(tmp_path):

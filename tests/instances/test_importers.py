@@ -3,19 +3,25 @@
 import itertools
 import json
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from readers import CONFIG
 
 from placewise.cli.main import main
-from placewise.instances import convert, read
+from placewise.instances import convert, read, to_document
+from placewise.instances.files import from_document
 from placewise.instances.importers import gguf_header, layer_graph
+from placewise.instances.importers.with_cluster import BUILDERS
 from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.solvers import solve
 from placewise.solvers.result import Status
 
+#: Samples of other tools, each folder with its licence.
+PEERS = Path(__file__).parent / "peers"
 CLUSTER = {
     "devices": [
         {"name": "d", "count": 2, "memory_bytes": 6e5, "flops_per_s": 1e9, "memory_bytes_per_s": 1e9}
@@ -148,6 +154,44 @@ def test_broken_gguf_is_one_line(content, message, cluster, tmp_path, capsys):
     assert message in error
     assert error.count("\n") == 1
     assert "broken.gguf" in error
+
+
+@pytest.mark.parametrize("problem", BUILDERS)
+def test_what_was_converted_is_written_and_read_back(problem, cluster, tmp_path):
+    """A published shape in every problem: the file holds all of it."""
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(CONFIG), encoding="utf-8")
+    instance = convert(config, cluster=cluster, problem=problem, sequence_length=8, name="tiny")
+    document = to_document(instance)
+    assert to_document(from_document(json.loads(json.dumps(document)))) == document
+
+
+def test_a_sample_of_profiles_has_its_optimum():
+    """Qwen3 4B in 8 bits on two laptops: proven, and the file is read back."""
+    folder = PEERS / "distilp"
+    profiles = [folder / "model_profile_qwen3_4b_8bit.json", *sorted(folder.glob("*-m[12].json"))]
+    instance = convert(profiles, quantization="Q8_0", sequence_length=4096)
+    assert to_document(from_document(to_document(instance))) == to_document(instance)
+    result = solve(instance, isolate=False)
+    assert (result.status, round(result.objective * 1e3, 2)) == (Status.OPTIMAL, 22.14)
+
+
+@pytest.mark.parametrize(
+    ("problem", "milliseconds"), [("edgeshard-latency", 92.41), ("edgeshard-throughput", 17.79)]
+)
+def test_a_sample_graph_has_its_optimum(problem, milliseconds):
+    """BERT with 24 layers on six accelerators: 32 nodes become a chain of 27; the sum of times, and the bottleneck."""
+    instance = convert(PEERS / "dnn-partitioning" / "bert24_inference.json", problem=problem)
+    assert len(instance.layers) == 27
+    assert to_document(from_document(to_document(instance))) == to_document(instance)
+    result = solve(instance, isolate=False)
+    assert (result.status, round(result.objective * 1e3, 2)) == (Status.OPTIMAL, milliseconds)
+
+
+def test_a_sample_that_branches_is_refused():
+    """With two nodes that have no order."""
+    with pytest.raises(PlacewiseError, match="node6 and node14 have no order"):
+        convert(PEERS / "dnn-partitioning" / "resnet50_inference.json", problem="edgeshard-throughput")
 
 
 def graph(times, sizes, edges, devices=3, budget=100, bandwidth=1.0):
