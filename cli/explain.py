@@ -77,7 +77,7 @@ def show(explanation: Explanation, change: float) -> None:
         console.print(f"\nbinding: {escape(tied)}", soft_wrap=True)
         _show_effects(console, explanation.effects, change)
     if not explanation.complete:
-        console.print("[yellow]not all was tried: the time was up[/yellow]")
+        console.print("[yellow]not all was tried: the time was up, or it was interrupted[/yellow]")
 
 
 def _show_reason(console: Console, explanation: Explanation, reason: list[Resource]) -> None:

@@ -19,7 +19,6 @@ from placewise.cli.main import main
 from placewise.instances import read, to_document, write
 from placewise.solvers import solve, worker
 from placewise.solvers.result import Status
-from placewise.solvers.solve import InterruptedResult
 
 SUITE = {"format": "placewise-suite/1", "name": "small", "time_limit": 10.0, "threads": 1}
 COMMAND = [sys.executable, "-m", "placewise.cli.main"]
@@ -84,22 +83,51 @@ def test_a_killed_solver_leaves_its_incumbent(monkeypatch):
     assert "SIGKILL" in result.message
 
 
+INTERRUPTED = """
+import signal
+from placewise.instances import read
+from placewise.solvers import solve
+from placewise.solvers.solve import InterruptedResult
+
+known = set()
+
+def interrupt(step):
+    known.update(key for key in ("objective", "dual_bound") if getattr(step, key) is not None)
+    if len(known) == 2:
+        signal.raise_signal(signal.SIGINT)
+
+try:
+    solve(read("llama2-7b-testbed"), "highs", relative_gap=0.0, progress=interrupt)
+except InterruptedResult as stop:
+    result = stop.result
+    print(result.status.value, result.message, 0 < result.dual_bound <= result.objective)
+"""
+
+
 def test_an_interruption_keeps_incumbent_and_bound():
     """Ctrl-C as soon as both are known: both are in the result, and in order."""
-    known = set()
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "feasible interrupted True", done.stderr
 
-    def interrupt(step):
-        known.update(key for key in ("objective", "dual_bound") if getattr(step, key) is not None)
-        if len(known) == 2:
-            signal.raise_signal(signal.SIGINT)
 
-    instance = read("llama2-7b-testbed")
-    with pytest.raises(InterruptedResult) as caught:
-        solve(instance, "highs", relative_gap=0.0, progress=interrupt)
-    result = caught.value.result
-    assert result.status is Status.FEASIBLE
-    assert 0 < result.dual_bound <= result.objective
-    assert result.message == "interrupted"
+STILL_CTRL_C = """
+import signal
+from placewise.instances import read
+from placewise.solvers import solve
+
+for method in ("run-length", "cp-sat", "scip", "highs", "cbc", "scipy"):
+    try:
+        solve(read("hand-split"), method, isolate=False)
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        print(method)
+"""
+
+
+def test_no_solver_takes_ctrl_c_over():
+    """After a solve in the same process Ctrl-C is still an exception; CP-SAT's own handler would leave it deadly."""
+    done = subprocess.run([sys.executable, "-c", STILL_CTRL_C], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["run-length", "cp-sat", "scip", "highs", "cbc", "scipy"]
 
 
 # Disks.
