@@ -109,5 +109,8 @@ def verdict(result: VerifiedResult) -> str:
         return f"{status}  {output.duration(result.objective)}   {bound}   gap {output.percent(result.relative_gap)}"
     if result.status is Status.INFEASIBLE:
         reason = problem_of(result.instance).why_infeasible(result.instance)
-        return f"{status}  proven: {escape(reason or 'no placement meets all constraints')}"
+        reason = (
+            reason or "no placement meets all constraints; placewise explain looks for the smallest reason"
+        )
+        return f"{status}  proven: {escape(reason)}"
     return f"{status}  {escape(result.message)}"

@@ -45,6 +45,10 @@ def parse(document: Any) -> Head:
     """
     if not isinstance(document, dict):
         raise InstanceError("", f"expected an object, found {_kind(document)}")
+    if "model_type" in document:
+        raise InstanceError(
+            "model_type", "a model's config.json is no instance yet: expected --cluster with it"
+        )
     if document.get("format") != "placewise/1":
         raise InstanceError("format", f"expected 'placewise/1', found {_short(document.get('format'))}")
     problem = document.get("problem")

@@ -99,6 +99,8 @@ def explain(
     """
     if not (math.isfinite(change) and change > 1):
         raise PlacewiseError(f"change: expected a factor above 1, found {change}")
+    if not (math.isfinite(time_limit) and time_limit > 0):
+        raise PlacewiseError(f"time limit: expected seconds > 0, found {time_limit}")
     inquiry = Inquiry(instance, method, time_limit, progress or (lambda _: None))
     explanation = Explanation(inquiry.solved(instance, "as it is", share=0.5))
     try:

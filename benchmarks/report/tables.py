@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 #: Added to times before their geometric mean is taken, so that milliseconds do not decide: the usual 1 s.
 SHIFT_S = 1.0
-#: Relative gap up to which a run counts as solved.
-SOLVED_GAP = 1e-6
 
 
 @dataclass(frozen=True)

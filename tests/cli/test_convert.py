@@ -94,6 +94,21 @@ def test_every_problem_from_a_config(files, tmp_path, problem):
         assert solve(instance, isolate=False, time_limit=20).status in (Status.OPTIMAL, Status.FEASIBLE)
 
 
+def test_a_placement_in_one_command(files, capsys):
+    """``solve`` takes the configuration with the cluster; without it, or with options that need it, it says so."""
+    config, cluster = files
+    assert main(["solve", str(config), "--cluster", str(cluster), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["status"], document["instance"]) == ("optimal", "mistral-7b-4-devices-edgeshard-latency")
+    command = ["solve", str(config), "--cluster", str(cluster), "--problem", "dilemma", "--time-limit", "5"]
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["problem"] == "dilemma"
+    assert main(["solve", str(config)]) == 2
+    assert "expected --cluster with it" in capsys.readouterr().err
+    assert main(["solve", "hand-split", "--problem", "dilemma"]) == 2
+    assert "--problem: expected together with --cluster" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -20,12 +20,12 @@ from placewise.solvers.result import Status
 
 @cache
 def explained(problem):
-    """Return the explanations of the first tiny instances with and without a placement, 3 of each."""
+    """Return the explanations of the first tiny instances with and without a placement, 2 of each."""
     chosen = {True: [], False: []}
     for seed in range(40):
         instance = generate(problem, "tiny", seed=seed)
         group = chosen[solve(instance, isolate=False).status is Status.INFEASIBLE]
-        if len(group) < 3:
+        if len(group) < 2:
             group.append(explain(instance, time_limit=30))
     return chosen[True] + chosen[False]
 
@@ -156,3 +156,10 @@ def test_a_change_is_a_factor_above_one(change):
     """Anything else asks nothing."""
     with pytest.raises(PlacewiseError, match="factor above 1"):
         explain(read("hand-split"), change=change)
+
+
+@pytest.mark.parametrize("time_limit", [0.0, -1.0, math.nan])
+def test_no_time_is_refused(time_limit):
+    """As for a solve."""
+    with pytest.raises(PlacewiseError, match="seconds > 0"):
+        explain(read("hand-split"), time_limit=time_limit)

@@ -19,7 +19,7 @@ from placewise.solvers.bridge import find_conflicts
 from placewise.solvers.registry import comparison_methods
 from placewise.solvers.result import Status
 
-SEEDS = range(24)
+SEEDS = range(16)
 SHORTEST_S, LONGEST_S = -9, 4  # powers of ten
 SMALLEST_BYTES, LARGEST_BYTES = 3, 12
 
