@@ -51,6 +51,8 @@ def read_text(source: str | Path) -> str:
         else:
             with path.open("rb") as stream:
                 raw = stream.read(limit + 1)
+        if raw.startswith(b"GGUF"):
+            raise PlacewiseError(f"{source}: a GGUF file is no instance yet: expected --cluster with it")
         if len(raw) > limit:
             raise PlacewiseError(f"{source}: larger than {limit // 2**20} MiB")
         return raw.decode("utf-8")

@@ -84,6 +84,12 @@ def test_gguf_sizes_are_those_of_the_tensors(weights, cluster, tmp_path):
     assert solve(instance, isolate=False).status is Status.OPTIMAL
 
 
+def test_gguf_alone_is_no_instance(weights):
+    """It needs devices."""
+    with pytest.raises(PlacewiseError, match="expected --cluster with it"):
+        read(weights)
+
+
 def test_gguf_header_alone_is_enough(weights, tmp_path):
     """The first bytes of a model that is still elsewhere."""
     content = weights.read_bytes()
