@@ -150,7 +150,7 @@ class Problem:
         return reason
 
     def resources_of(self, instance: Any) -> list[Resource]:
-        """Return what the instance has more or less of: memory, speed and links of each device, budgets."""
+        """Return what the instance has more or less of: memory, speed and links of each device, each link, budgets."""
         found: list[Resource] = load(self.resources)(instance)
         return found
 

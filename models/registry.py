@@ -38,6 +38,7 @@ def _problem(
     *,
     evaluate: str = "placement:evaluate",
     diagnose: str = "diagnosis:diagnose",
+    resources: str = "resources:resources",
     scaled: str = "resources:scaled",
 ) -> Problem:
     """Return a problem whose functions have their usual names, in its folder's modules."""
@@ -50,7 +51,7 @@ def _problem(
         placement_to_json=f"{room}.{placement}:to_json",
         placement_from_json=f"{room}.{placement}:from_json",
         diagnose=f"{room}.{diagnose}",
-        resources=f"{room}.resources:resources",
+        resources=f"{room}.{resources}",
         scaled=f"{room}.{scaled}",
         formulations=formulations,
     )
@@ -147,6 +148,7 @@ PROBLEMS: dict[str, Problem] = {
             },
             evaluate="decoder:evaluate",
             diagnose="decoder:diagnose",
+            resources="resources:decoder_resources",
             scaled="resources:scaled_decoder",
         ),
     )

@@ -41,21 +41,16 @@ class Resource:
     amount: float | None = None
 
 
-def device_resources(cluster: Cluster) -> list[Resource]:
-    """Return memory, speed and links of each device."""
+def cluster_resources(cluster: Cluster) -> list[Resource]:
+    """Return memory, speed and links of each device, and each directed link, also those that do not exist."""
     found = []
     for j, name in enumerate(cluster.device_names):
         found.append(Resource("memory", (j,), f"memory of {name}", float(cluster.memory_bytes[j])))
         found.append(Resource("speed", (j,), f"speed of {name}"))
         if cluster.size > 1:
             found.append(Resource("links", (j,), f"links of {name}"))
-    return found
-
-
-def link_resources(cluster: Cluster) -> list[Resource]:
-    """Return each directed link, also those that do not exist."""
     names = cluster.device_names
-    return [
+    return found + [
         Resource("link", (k, j), f"link {names[k]} -> {names[j]}", float(cluster.bandwidth_bytes_per_s[k, j]))
         for k in range(cluster.size)
         for j in range(cluster.size)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import PlacewiseError
-from placewise.models.resources import Resource, link_resources
+from placewise.models.resources import Resource
 from placewise.solvers.infeasibility import Reason
 from placewise.solvers.inquiry import Effect, Inquiry, OutOfTimeError
 from placewise.solvers.result import Status
@@ -122,12 +122,17 @@ def explain(
 
 def _find_binding(inquiry: Inquiry, explanation: Explanation, change: float) -> None:
     """List what the placement needs in full: less of it, and the same placement is worse or impossible."""
-    resources = inquiry.problem.resources_of(inquiry.instance)
+    resources, links = _with_links_apart(inquiry)
     tied = [resource for resource in resources if _hurts(inquiry, explanation, resource, 1 / change)]
     touched = {resource.devices[0] for resource in tied if resource.kind == "links"}
-    links = [link for link in link_resources(inquiry.instance.cluster) if touched.issuperset(link.devices)]
+    links = [link for link in links if touched.issuperset(link.devices)]
     tied = [resource for resource in tied if resource.kind != "links"]
     explanation.binding = tied + [link for link in links if _hurts(inquiry, explanation, link, 1 / change)]
+
+
+def _with_links_apart(inquiry: Inquiry) -> tuple[list[Resource], list[Resource]]:
+    found = inquiry.problem.resources_of(inquiry.instance)
+    return [r for r in found if r.kind != "link"], [r for r in found if r.kind == "link"]
 
 
 def _hurts(inquiry: Inquiry, explanation: Explanation, resource: Resource, factor: float) -> bool:
@@ -155,7 +160,7 @@ def _find_effects(inquiry: Inquiry, explanation: Explanation, change: float) -> 
     for resource in explanation.binding:  # of what is not binding, a little less changes nothing
         _try(inquiry, explanation, resource, change)
         _try(inquiry, explanation, resource, 1 / change)
-    for resource in inquiry.problem.resources_of(inquiry.instance):
+    for resource in _with_links_apart(inquiry)[0]:
         if resource not in explanation.binding:
             _try(inquiry, explanation, resource, change)
 

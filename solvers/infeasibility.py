@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from placewise.models.resources import link_resources
 from placewise.solvers.inquiry import Effect
 from placewise.solvers.result import Status
 
@@ -29,13 +28,12 @@ class Reason:
 
     def __init__(self, inquiry: Inquiry) -> None:
         self._inquiry = inquiry
-        instance = inquiry.instance
         self._limits = [
             resource
-            for resource in inquiry.problem.resources_of(instance)
-            if resource.kind not in ("speed", "links")
+            for resource in inquiry.problem.resources_of(inquiry.instance)
+            if resource.kind not in ("speed", "links", "link")
+            or (resource.kind == "link" and not resource.amount)
         ]
-        self._limits += [link for link in link_resources(instance.cluster) if not link.amount]
         self._known: dict[frozenset[Resource], bool] = {}
 
     def limits(self) -> list[Resource]:

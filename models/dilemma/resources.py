@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from placewise.models.resources import Resource, device_resources, scaled_cluster
+from placewise.models.resources import Resource, cluster_resources, scaled_cluster
 
 if TYPE_CHECKING:
     from placewise.models.dilemma.data import DilemmaInstance
@@ -15,13 +15,13 @@ BUDGETS = ("max_error", "error_budget")
 
 
 def resources(instance: DilemmaInstance) -> list[Resource]:
-    """Return storage, speed and links of each server, and each bound on errors."""
+    """Return storage, speed and links of each server, each link, and each bound on errors."""
     budgets = [
         Resource(key, (), key, getattr(instance, key))
         for key in BUDGETS
         if getattr(instance, key) is not None
     ]
-    return [*budgets, *device_resources(instance.cluster)]
+    return [*budgets, *cluster_resources(instance.cluster)]
 
 
 def scaled(instance: DilemmaInstance, resource: Resource, factor: float) -> DilemmaInstance:

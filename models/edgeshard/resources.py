@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from placewise.models.resources import Resource, device_resources, scaled_cluster, scaled_entries
+from placewise.models.resources import Resource, cluster_resources, scaled_cluster, scaled_entries
 
 
 def resources(instance: Any) -> list[Resource]:
-    """Return memory, speed and links of each device."""
-    return device_resources(instance.cluster)
+    """Return memory, speed and links of each device, and each link."""
+    return cluster_resources(instance.cluster)
 
 
 def scaled(instance: Any, resource: Resource, factor: float) -> Any:

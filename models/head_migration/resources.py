@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from placewise.models.resources import (
     Resource,
-    device_resources,
+    cluster_resources,
     scaled_bandwidth,
     scaled_entries,
     scaled_memory,
@@ -18,9 +18,19 @@ if TYPE_CHECKING:
     from placewise.models.head_migration.decoder import DecoderInstance
 
 
-def resources(instance: Any) -> list[Resource]:
-    """Return memory, speed and links of each device."""
-    return device_resources(instance.cluster)
+def resources(instance: HeadMigrationInstance) -> list[Resource]:
+    """Return memory, speed and links of each device, and each link: the least of all intervals."""
+    least = replace(
+        instance.cluster,
+        memory_bytes=instance.memory_bytes.min(axis=0),
+        bandwidth_bytes_per_s=instance.bandwidth_bytes_per_s.min(axis=0),
+    )
+    return cluster_resources(least)
+
+
+def decoder_resources(instance: DecoderInstance) -> list[Resource]:
+    """Return what the devices of several layers have."""
+    return resources(instance.layer)
 
 
 def scaled(instance: HeadMigrationInstance, resource: Resource, factor: float) -> HeadMigrationInstance:

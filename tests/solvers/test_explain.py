@@ -2,8 +2,10 @@
 
 import json
 import math
+from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import pytest
 
 from placewise.benchmarks.agreement import ORACLE
@@ -13,7 +15,6 @@ from placewise.instances.files import from_document
 from placewise.instances.generators import generate
 from placewise.models.errors import PlacewiseError
 from placewise.models.registry import PROBLEMS, problem_of
-from placewise.models.resources import link_resources
 from placewise.solvers import explain, solve
 from placewise.solvers.result import Status
 
@@ -35,9 +36,9 @@ def truth(instance):
 
 
 def limits_of(instance):
-    descriptor = problem_of(instance)
-    found = [limit for limit in descriptor.resources_of(instance) if limit.kind not in ("speed", "links")]
-    return found + [link for link in link_resources(instance.cluster) if not link.amount]
+    found = problem_of(instance).resources_of(instance)
+    limits = [limit for limit in found if limit.kind not in ("speed", "links", "link")]
+    return limits + [link for link in found if link.kind == "link" and not link.amount]
 
 
 def feasible_without(instance, dropped):
@@ -88,9 +89,23 @@ def test_effects_are_those_of_brute_force(problem):
                 assert effect.objective == pytest.approx(changed.objective, rel=1e-6)
                 assert effect.change == pytest.approx((changed.objective - before) / before, abs=1e-6)
         for resource in problem_of(instance).resources_of(instance):
-            if resource not in explanation.binding and resource.kind != "links":
+            if resource not in explanation.binding and resource.kind not in ("links", "link"):
                 shrunk = truth(problem_of(instance).with_scaled(instance, resource, 1 / 1.25))
                 assert shrunk.objective == pytest.approx(before)
+
+
+def test_links_are_those_of_the_intervals():
+    """Heads that need two devices, and links that the intervals lack though the cluster has them."""
+    for seed in range(40):
+        whole = generate("head-migration", "tiny", seed=seed)
+        cut = replace(whole, bandwidth_bytes_per_s=np.zeros_like(whole.bandwidth_bytes_per_s))
+        if truth(whole).objective is not None and truth(cut).objective is None:
+            break
+    explanation = explain(cut)
+    assert any(limit.kind == "link" for limit in explanation.reason)
+    others = [limit for limit in limits_of(cut) if limit not in explanation.reason]
+    assert not feasible_without(cut, others)
+    assert all(feasible_without(cut, [*others, limit]) for limit in explanation.reason)
 
 
 def test_a_reason_may_lie_elsewhere():
