@@ -6,13 +6,17 @@ import json
 import os
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from placewise.instances import schema, strict_json
 from placewise.instances.shipped import shipped_path
 from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.models.lazy import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def read(source: str | Path) -> Any:
@@ -28,18 +32,30 @@ def read(source: str | Path) -> Any:
     PlacewiseError
         In one line: a file that is missing or unreadable, or the path of a wrong value and what was expected.
     """
-    text = read_text(source)
+    with blaming(source):
+        return from_document(strict_json.loads(read_text(source)))
+
+
+def read_json(source: str | Path) -> Any:
+    """Return the document of a JSON file, or raise one line that names the file."""
+    with blaming(source):
+        return strict_json.loads(read_text(source))
+
+
+@contextmanager
+def blaming(*sources: str | Path) -> Iterator[None]:
+    """Put the names of files before what is wrong in them."""
     try:
-        return from_document(strict_json.loads(text))
+        yield
     except InstanceError as error:
-        raise PlacewiseError(f"{source}: {error}") from None
+        raise PlacewiseError(f"{', '.join(map(str, sources))}: {error}") from None
 
 
 def read_text(source: str | Path) -> str:
     """Return the text of a path, of ``-``, or of a shipped instance, in at most `strict_json.LARGEST_BYTES`."""
     limit = strict_json.LARGEST_BYTES
     path = None if str(source) == "-" else Path(source)
-    if path is not None and not _exists(path):
+    if path is not None and not exists(path):
         path = shipped_path(str(source))
         if path is None:
             raise PlacewiseError(
@@ -62,10 +78,11 @@ def read_text(source: str | Path) -> str:
         raise PlacewiseError(f"{source}: not UTF-8 at byte {error.start}") from None
 
 
-def _exists(path: Path) -> bool:
+def exists(path: Path) -> bool:
+    """Whether there is such a file; a name that no file can have names none."""
     try:
         return path.exists()
-    except OSError:  # a name that no file can have
+    except OSError:
         return False
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from placewise.instances.strict_json import join
+from placewise.instances.strict_json import join, short
 from placewise.models.errors import InstanceError
 from placewise.models.lazy import load
 
@@ -113,8 +113,7 @@ def _short(value: Any) -> str:
         return "null"
     if isinstance(value, dict | list):
         return _kind(value)
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return short(value)
 
 
 def json_schema() -> dict[str, Any]:

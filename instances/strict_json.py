@@ -83,6 +83,12 @@ def join(path: str, key: str) -> str:
     return f"{path}.{word}" if path else word
 
 
+def short(value: Any) -> str:
+    """Return a value for a message, however long it is."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def clean_name(text: object, otherwise: str) -> str:
     """Return what is printable of a name that another tool gave, as an instance takes it."""
     found = "".join(c for c in text if c.isprintable()).strip()[:120] if isinstance(text, str) else ""

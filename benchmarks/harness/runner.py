@@ -18,9 +18,8 @@ from placewise.benchmarks.harness.records import (
     skipped_record,
 )
 from placewise.benchmarks.harness.suites import RunSpec, SuiteSpec, expand
-from placewise.instances.files import read_text, write, write_text
-from placewise.instances.strict_json import loads
-from placewise.models.errors import InstanceError, PlacewiseError
+from placewise.instances.files import read_json, write, write_text
+from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_named
 from placewise.solvers.bridge import find_conflicts
 from placewise.solvers.formulation import write_model
@@ -122,11 +121,7 @@ def _freeze(runs: list[RunSpec], name: str, path: Path) -> None:
     """Keep the suite's runs beside the records, or check that they are the same ones."""
     document = {"suite": name, "runs": {run.key: asdict(run) for run in runs}}
     if path.exists():
-        try:
-            kept = loads(read_text(path))
-        except InstanceError as error:
-            raise PlacewiseError(f"{path}: {error}") from None
-        if kept != json.loads(json.dumps(document)):
+        if read_json(path) != json.loads(json.dumps(document)):
             raise PlacewiseError(f"{path}: holds another suite, or other limits; expected a new folder")
         return
     write_text(path, json.dumps(document, indent=1) + "\n")

@@ -11,10 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from placewise.instances import read
-from placewise.instances.files import read_text
+from placewise.instances.files import exists, read_json
 from placewise.instances.generators import generate
-from placewise.instances.strict_json import loads
-from placewise.models.errors import InstanceError, PlacewiseError
+from placewise.models.errors import PlacewiseError
 from placewise.solvers.registry import BACKENDS, comparison_methods, default_method, find_method, methods_of
 
 SUITES = Path(__file__).parents[1] / "suites"
@@ -117,16 +116,10 @@ def read_suite(source: str) -> SuiteSpec:
         In one line: no such suite, or the path of a wrong value and what was expected.
     """
     shipped = shipped_suites()
-    try:
-        known = source in shipped or Path(source).exists()
-    except OSError:  # a name that no file can have
-        known = False
-    if not known:
+    if source not in shipped and not exists(Path(source)):
         raise PlacewiseError(f"{source}: no such file, and no suite of that name ({', '.join(shipped)})")
     try:
-        return SuiteSpec.model_validate(loads(read_text(shipped.get(source, Path(source)))))
-    except InstanceError as error:
-        raise PlacewiseError(f"{source}: {error}") from None
+        return SuiteSpec.model_validate(read_json(shipped.get(source, Path(source))))
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]
         path = ".".join(str(part) for part in detail["loc"])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from placewise.instances.files import read_text
+from placewise.instances.files import blaming, read_json
 from placewise.instances.importers import gguf_header
 from placewise.instances.importers.transformer_config import is_config, read_config
-from placewise.instances.strict_json import clean_name, loads
+from placewise.instances.strict_json import clean_name
 from placewise.models.errors import InstanceError, PlacewiseError
 
 if TYPE_CHECKING:
@@ -56,19 +56,19 @@ def convert(
         raise PlacewiseError(f"--sequence-length: expected at least 1, found {sequence_length}")
     length = sequence_length or DEFAULT_LENGTH
     if any(gguf_header.is_gguf(path) for path in paths):
-        with _blaming(paths):
+        with blaming(*paths):
             model = gguf_header.read_gguf(paths, _name(name, paths[0]))
         return _on_cluster(model, cluster, problem, length)
-    documents = {path: load(path) for path in paths}
+    documents = {path: read_json(path) for path in paths}
     if is_config(documents[paths[0]]):
-        with _blaming(paths):
+        with blaming(*paths):
             _alone(paths)
             model = read_config(documents[paths[0]], _name(name, paths[0]))
         return _on_cluster(model, cluster, problem, length)
     from placewise.instances.importers import halda, layer_graph  # only now: they load models and formats
 
     if layer_graph.is_layer_graph(documents[paths[0]]):
-        with _blaming(paths):
+        with blaming(*paths):
             _alone(paths)
             return layer_graph.instance_of(documents[paths[0]], problem, name=_name(name, paths[0]))
     if any(halda.is_model_profile(document) for document in documents.values()):
@@ -79,33 +79,11 @@ def convert(
     )
 
 
-def load(source: str | Path) -> Any:
-    """Return the document of a JSON file, or raise one line that names the file."""
-    try:
-        return loads(read_text(source))
-    except InstanceError as error:
-        raise PlacewiseError(f"{source}: {error}") from None
-
-
 def _name(stated: str | None, source: str) -> str:
     if stated:
         return clean_name(stated, "model")
     path = Path(source).absolute()
     return clean_name(path.parent.name if path.stem == "config" else path.stem, "model")
-
-
-class _blaming:  # noqa: N801 - a context manager, used like a function
-    """Put the names of the files before what is wrong in them."""
-
-    def __init__(self, paths: list[str]) -> None:
-        self._paths = paths
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if isinstance(error, InstanceError):
-            raise PlacewiseError(f"{', '.join(self._paths)}: {error}") from None
 
 
 def _alone(paths: list[str]) -> None:
@@ -118,8 +96,8 @@ def _on_cluster(model: PublishedModel, cluster: str | Path | None, problem: str,
         raise PlacewiseError("--cluster: expected a file with devices and links")
     from placewise.instances.importers.with_cluster import instance_of, read_cluster
 
-    with _blaming([str(cluster)]):
-        return instance_of(model, read_cluster(load(cluster)), problem, length)
+    with blaming(cluster):
+        return instance_of(model, read_cluster(read_json(cluster)), problem, length)
 
 
 def _from_profiles(
@@ -136,7 +114,7 @@ def _from_profiles(
     for path in documents:
         if path not in (*models[:1], *devices):
             raise PlacewiseError(f"{path}: expected one model profile and device profiles beside it")
-    with _blaming([models[0], *devices]):
+    with blaming(models[0], *devices):
         return halda.instance_of(
             documents[models[0]],
             [documents[path] for path in devices],

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from placewise.instances.importers.transformer_config import PublishedModel
-from placewise.instances.importers.values import MAX_LAYERS, MAX_WIDTH, short, whole
+from placewise.instances.importers.values import HALF_BYTES, MAX_LAYERS, MAX_WIDTH, whole
+from placewise.instances.strict_json import short
 from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.models.workload import Transformer
 
@@ -38,8 +39,6 @@ SCALARS = {
 }
 #: Longer arrays (vocabularies) are skipped, shorter ones (heads per layer) kept.
 LONGEST_KEPT = 4096
-#: Activations and KV cache are kept in 16 bits.
-HALF_BYTES = 2
 
 
 @dataclass(frozen=True)

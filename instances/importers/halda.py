@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from placewise.instances.importers.values import amount, checked
+from placewise.instances.importers.values import (
+    HALF_BYTES,
+    TOKEN_BYTES,
+    UNLIMITED_BYTES_PER_S,
+    amount,
+    checked,
+    require_chain,
+)
 from placewise.instances.strict_json import clean_name
 from placewise.models.cluster import Cluster
 from placewise.models.edgeshard.cost import roofline_time_s
@@ -21,12 +28,6 @@ from placewise.models.workload import Layer
 
 #: Bits per weight with the scales of its block.
 BITS = {"Q4_K": 4.5, "Q5_K": 5.5, "Q6_K": 6.5625, "Q8_0": 8.5, "F16": 16.0, "BF16": 16.0, "F32": 32.0}
-#: Activations and KV cache are kept in 16 bits.
-HALF_BYTES = 2
-#: Stands for a bandwidth that is not stated: transfers take `t_comm`.
-UNLIMITED_BYTES_PER_S = 1e15
-TOKEN_BYTES = 4
-PROBLEMS = ("edgeshard-latency", "edgeshard-throughput")
 
 
 def is_model_profile(document: Any) -> bool:
@@ -57,7 +58,7 @@ def instance_of(
     devices : list of dict
         The devices' profiles; the one that ``is_head`` holds the input.
     problem : str
-        One of `PROBLEMS`.
+        One of `CHAIN_PROBLEMS`.
     name : str
         Of the model.
     quantization : str, optional
@@ -72,8 +73,7 @@ def instance_of(
     PlacewiseError
         Without devices, or for another problem.
     """
-    if problem not in PROBLEMS:
-        raise PlacewiseError(f"--problem: expected {' or '.join(PROBLEMS)} for profiles, found {problem!r}")
+    require_chain(problem, "profiles")
     if not devices:
         raise PlacewiseError("expected a device's profile beside the model's")
     kind = model.get("quantization") or quantization

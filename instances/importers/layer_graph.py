@@ -16,7 +16,7 @@ Anything else branches, and is refused. Devices are the accelerators (``maxFPGAs
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
@@ -24,20 +24,17 @@ from typing import Any
 
 import numpy as np
 
-from placewise.instances.importers.values import amount, short
-from placewise.instances.strict_json import clean_name
+from placewise.instances.importers.values import UNLIMITED_BYTES_PER_S, amount, require_chain
+from placewise.instances.strict_json import clean_name, short
 from placewise.models.cluster import Cluster
 from placewise.models.edgeshard.data import EdgeShardInstance
-from placewise.models.errors import InstanceError, PlacewiseError
+from placewise.models.errors import InstanceError
 from placewise.models.units import MAX_BYTES
 from placewise.models.workload import Layer
 
 MAX_NODES = 4096
 MAX_EDGES = 100_000
 MAX_DEVICES = 256
-#: Where no message takes time, any bandwidth is right.
-UNLIMITED_BYTES_PER_S = 1e15
-PROBLEMS = ("edgeshard-latency", "edgeshard-throughput")
 
 
 @dataclass
@@ -62,12 +59,9 @@ def instance_of(document: dict[str, Any], problem: str, *, name: str) -> EdgeSha
     PlacewiseError
         For another problem.
     """
-    if problem not in PROBLEMS:
-        raise PlacewiseError(f"--problem: expected {' or '.join(PROBLEMS)} for a graph, found {problem!r}")
-    devices, budget = (
-        int(amount(document, "maxFPGAs", most=MAX_BYTES)),
-        int(amount(document, "maxSizePerFPGA", most=MAX_BYTES)),
-    )
+    require_chain(problem, "a graph")
+    devices = int(amount(document, "maxFPGAs", most=MAX_BYTES))
+    budget = int(amount(document, "maxSizePerFPGA", most=MAX_BYTES))
     if not 1 <= devices <= MAX_DEVICES:
         raise InstanceError("maxFPGAs", f"expected 1 to {MAX_DEVICES} devices, found {devices}")
     nodes = _nodes(document)
@@ -77,8 +71,10 @@ def instance_of(document: dict[str, Any], problem: str, *, name: str) -> EdgeSha
     if roomy:
         _merge_idle_ends(nodes, edges)
     order = _path(nodes, edges)
-    crossing = _crossing_bytes(order, edges)
-    if any(b != a + 1 for a, b in _positions(order, edges)):
+    place = {key: n for n, key in enumerate(order)}
+    spans = {(place[first], place[second]): size for (first, second), size in edges.items()}
+    crossing = _crossing_bytes(spans, len(order))
+    if any(end != source + 1 for source, end in spans):
         _require_exact(problem, nodes, crossing, bandwidth, roomy=roomy)
     chain = [nodes[key] for key in order]
     layers = tuple(
@@ -151,10 +147,20 @@ def _edges(document: dict[str, Any], nodes: dict[int, _Node]) -> tuple[dict[tupl
     return edges, rates[0] if rates else UNLIMITED_BYTES_PER_S
 
 
+def _edges_at(edges: dict[tuple[int, int], float]) -> dict[int, list[tuple[int, int]]]:
+    """Return the edges at each node; those that are deleted later stand there still."""
+    at: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for ends in edges:
+        for end in ends:
+            at[end].append(ends)
+    return at
+
+
 def _drop_free(nodes: dict[int, _Node], edges: dict[tuple[int, int], float]) -> None:
     """Drop nodes at the ends that cost nothing anywhere."""
+    at = _edges_at(edges)
     for key, node in list(nodes.items()):
-        own = [ends for ends in edges if key in ends]
+        own = [ends for ends in at[key] if ends in edges]
         at_an_end = len({ends.index(key) for ends in own}) <= 1
         if (
             len(nodes) > 1
@@ -168,8 +174,9 @@ def _drop_free(nodes: dict[int, _Node], edges: dict[tuple[int, int], float]) -> 
 
 def _merge_idle_ends(nodes: dict[int, _Node], edges: dict[tuple[int, int], float]) -> None:
     """Merge last nodes without work into the one node that they follow."""
+    at = _edges_at(edges)
     for key, node in list(nodes.items()):
-        own = [ends for ends in edges if key in ends]
+        own = [ends for ends in at[key] if ends in edges]
         if len(own) == 1 and own[0][1] == key and not node.time_s:
             before = nodes[own[0][0]]
             before.name = f"{before.name}+{node.name}"[:200]
@@ -194,18 +201,18 @@ def _path(nodes: dict[int, _Node], edges: dict[tuple[int, int], float]) -> list[
     return order
 
 
-def _positions(order: list[int], edges: dict[tuple[int, int], float]) -> list[tuple[int, int]]:
-    place = {key: n for n, key in enumerate(order)}
-    return [(place[first], place[second]) for first, second in edges]
-
-
-def _crossing_bytes(order: list[int], edges: dict[tuple[int, int], float]) -> list[float]:
-    """Return what must be sent over each cut of the path: each node's output once."""
-    crossing = [0.0] * max(len(order) - 1, 0)
-    for source, first in enumerate(order):
-        reach = sorted((order.index(end), size) for (start, end), size in edges.items() if start == first)
-        for cut in range(source, len(crossing)):
-            crossing[cut] += max((size for end, size in reach if end > cut), default=0.0)
+def _crossing_bytes(spans: dict[tuple[int, int], float], count: int) -> list[float]:
+    """Return what must be sent over each cut of the path: each node's output once, by positions on the path."""
+    reach: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    for (source, end), size in spans.items():
+        reach[source].append((end, size))
+    crossing = [0.0] * (count - 1)
+    for source, ends in reach.items():
+        largest, farthest = 0.0, sorted(ends)
+        for cut in range(farthest[-1][0] - 1, source - 1, -1):  # from the farthest end back
+            while farthest and farthest[-1][0] > cut:
+                largest = max(largest, farthest.pop()[1])
+            crossing[cut] += largest
     return crossing
 
 

@@ -1,15 +1,23 @@
-"""Numbers in other tools' documents: each is what it should be, or an error that names its key."""
+"""Numbers in other tools' documents, and what is assumed beside them: each is what it should be, or an error that names its key."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from placewise.models.errors import InstanceError
+from placewise.instances.strict_json import short
+from placewise.models.errors import InstanceError, PlacewiseError
 
 MAX_WIDTH = 2**20
 MAX_LAYERS = 2048
 #: No rate, size or amount of work is larger.
 MAX_AMOUNT = 1e30
+#: Activations and KV cache are kept in 16 bits.
+HALF_BYTES = 2
+#: Sent back to the source per token: its number.
+TOKEN_BYTES = 4
+#: Stands for a bandwidth that is not stated: messages take no time, or a stated one.
+UNLIMITED_BYTES_PER_S = 1e15
+CHAIN_PROBLEMS = ("edgeshard-latency", "edgeshard-throughput")
 
 
 def amount(document: dict[str, Any], key: str, path: str = "", most: float = MAX_AMOUNT) -> float:
@@ -24,13 +32,11 @@ def checked(value: Any, path: str, most: float = MAX_AMOUNT) -> float:
     return float(value)
 
 
-def short(value: Any) -> str:
-    """Return a value for a message, however long it is."""
-    try:
-        text = repr(value)
-    except ValueError:  # an integer of thousands of digits
-        return "a very long number"
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def require_chain(problem: str, source: str) -> None:
+    """Refuse a problem that is not one of a chain of layers with stated times."""
+    if problem not in CHAIN_PROBLEMS:
+        expected = " or ".join(CHAIN_PROBLEMS)
+        raise PlacewiseError(f"--problem: expected {expected} for {source}, found {problem!r}")
 
 
 def whole(document: dict[str, Any], key: str, default: int | None = None, most: int = MAX_WIDTH) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from placewise.instances.formats.common import ClusterSpec, build_cluster
+from placewise.instances.importers.values import TOKEN_BYTES
 from placewise.instances.schema import check
 from placewise.models.dilemma.data import DilemmaInstance, QuantizableLayer
 from placewise.models.edgeshard.batches import EdgeShardBatchInstance
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from placewise.instances.importers.transformer_config import PublishedModel
     from placewise.models.cluster import Cluster
 
-#: Sent back to the source per token: its number.
-TOKEN_BYTES = 4
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 BIT_WIDTHS = (4, 6, 8, 16)
 
