@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.cli import output
 from placewise.instances import convert, to_document, write
-from placewise.instances.importers.with_cluster import BUILDERS
+from placewise.models.registry import PROBLEMS
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +32,7 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cluster", metavar="F", help="for a config.json or GGUF file: devices and links, as in an instance"
     )
-    parser.add_argument("--problem", metavar="P", help=f"{', '.join(BUILDERS)} (default: the first)")
+    parser.add_argument("--problem", metavar="P", help=f"{', '.join(PROBLEMS)} (default: the first)")
     parser.add_argument("--sequence-length", type=int, metavar="N", help="tokens of KV cache (default 1024)")
 
 
@@ -41,7 +41,7 @@ def converted(options: argparse.Namespace, sources: list[str], **settings: str |
     return convert(
         sources,
         cluster=options.cluster,
-        problem=options.problem or next(iter(BUILDERS)),
+        problem=options.problem or next(iter(PROBLEMS)),
         sequence_length=options.sequence_length,
         **settings,
     )
