@@ -13,14 +13,14 @@ from placewise.instances.generators import generate
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.models.registry import PROBLEMS
-from placewise.solvers.bridge import find_conflicts
+from placewise.solvers.evidence.conflicts import find_conflicts
 from placewise.solvers.registry import methods_of
 from placewise.solvers.solve import solve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from placewise.solvers.result import VerifiedResult
+    from placewise.solvers.evidence.result import VerifiedResult
 
 ORACLE = "brute-force"
 #: Of the bound; the placement must cost the optimum to the last bit, and tiny instances have no near misses.

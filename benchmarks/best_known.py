@@ -13,12 +13,12 @@ from placewise.instances import read, shipped_instances
 from placewise.instances.files import write_text
 from placewise.instances.shipped import DATA
 from placewise.models.registry import problem_of
-from placewise.solvers.result import Status
+from placewise.solvers.evidence.result import Status
+from placewise.solvers.evidence.verify import differs
 from placewise.solvers.solve import solve
-from placewise.solvers.verify import differs
 
 if TYPE_CHECKING:
-    from placewise.solvers.result import VerifiedResult
+    from placewise.solvers.evidence.result import VerifiedResult
 
 FILE = DATA / "best_known.json"
 

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from statistics import mean, median
 
 from placewise.instances.generators import generate
-from placewise.solvers.result import Status, VerifiedResult
+from placewise.solvers.evidence.result import Status, VerifiedResult
 from placewise.solvers.solve import solve
 
 #: Per problem an exact method and those that it judges.

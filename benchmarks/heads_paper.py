@@ -15,7 +15,7 @@ from placewise.benchmarks import pictures
 from placewise.benchmarks.heads_scaling import BURSTS, network, step_of
 from placewise.models.head_migration import block_demands
 from placewise.models.head_migration.placement import walk
-from placewise.solvers.result import Status
+from placewise.solvers.evidence.result import Status
 from placewise.solvers.solve import solve
 
 if TYPE_CHECKING:

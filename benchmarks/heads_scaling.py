@@ -11,7 +11,7 @@ from statistics import mean
 from typing import Any
 
 from placewise.instances.generators import generate
-from placewise.solvers.algorithms.heads_horizon import cut
+from placewise.solvers.head_migration.horizon import cut
 from placewise.solvers.solve import solve
 
 NETWORKS: dict[str, dict[str, Any]] = {

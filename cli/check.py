@@ -13,7 +13,7 @@ from placewise.instances.files import read_text
 from placewise.instances.strict_json import loads
 from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.models.registry import problem_of
-from placewise.solvers.verify import differs
+from placewise.solvers.evidence.verify import differs
 
 if TYPE_CHECKING:
     import argparse

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import argparse
 
     from placewise.solvers.bridge import GapReport
-    from placewise.solvers.result import VerifiedResult
+    from placewise.solvers.evidence.result import VerifiedResult
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

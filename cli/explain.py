@@ -13,8 +13,8 @@ from placewise.cli import output
 from placewise.cli.solve import verdict
 from placewise.instances import read
 from placewise.models.registry import problem_of
-from placewise.solvers.explain import explain
-from placewise.solvers.result import Status
+from placewise.solvers.evidence.result import Status
+from placewise.solvers.explanation.explain import explain
 
 if TYPE_CHECKING:
     import argparse
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from placewise.models.resources import Resource
-    from placewise.solvers.explain import Explanation
-    from placewise.solvers.inquiry import Effect
+    from placewise.solvers.explanation.explain import Explanation
+    from placewise.solvers.explanation.inquiry import Effect
 
 #: Rows of the table; the document has all.
 LARGEST_ROWS = 24

@@ -10,13 +10,13 @@ from rich.table import Table
 from placewise.cli import output
 from placewise.models.problem import Guarantee
 from placewise.models.registry import PROBLEMS, problem_named
-from placewise.solvers.algorithms.registry import DEFAULTS
+from placewise.solvers.algorithms import DEFAULTS
 from placewise.solvers.registry import methods_of
 
 if TYPE_CHECKING:
     import argparse
 
-    from placewise.solvers.method import Method
+    from placewise.solvers.execution.method import Method
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,14 +15,14 @@ from rich.status import Status as Spinner
 from placewise.instances.files import write_text
 from placewise.instances.strict_json import finite
 from placewise.models.errors import PlacewiseError
-from placewise.solvers.result import Status
-from placewise.solvers.verify import relative_gap
+from placewise.solvers.evidence.result import Status
+from placewise.solvers.evidence.verify import relative_gap
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from placewise.solvers.result import Progress, VerifiedResult
+    from placewise.solvers.evidence.result import Progress, VerifiedResult
 
 SOLVED, CONFLICT, MISUSE, INFEASIBLE, LIMIT = range(5)
 INTERRUPTED = 130

@@ -15,7 +15,7 @@ from placewise.instances.files import require_writable
 from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_of
 from placewise.solvers import solve as solve_instance
-from placewise.solvers.result import Status, VerifiedResult
+from placewise.solvers.evidence.result import Status, VerifiedResult
 from placewise.solvers.solve import InterruptedResult
 
 if TYPE_CHECKING:

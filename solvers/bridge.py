@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import NotApplicableError
+from placewise.solvers.evidence.conflicts import find_conflicts
 from placewise.solvers.registry import comparison_methods, find_method
-from placewise.solvers.result import Conflict, Status, VerifiedResult
 from placewise.solvers.solve import solve
-from placewise.solvers.verify import differs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from placewise.solvers.method import Method
-
-
-class Answer(Protocol):
-    """What a contradiction is found in: a verified result, or the record of one."""
-
-    @property
-    def method(self) -> str: ...  # noqa: D102
-    @property
-    def status(self) -> Status | None: ...  # noqa: D102
-    @property
-    def objective(self) -> float | None: ...  # noqa: D102
-    @property
-    def dual_bound(self) -> float | None: ...  # noqa: D102
-    @property
-    def conflicts(self) -> tuple[Conflict, ...]: ...  # noqa: D102
+    from placewise.solvers.evidence.result import Conflict, VerifiedResult
+    from placewise.solvers.execution.method import Method
 
 
 @dataclass(frozen=True)
@@ -156,36 +141,8 @@ def _why_not(method: Method, instance: Any) -> str | None:
     return None
 
 
-def find_conflicts(results: Iterable[Answer]) -> list[Conflict]:
-    """Return what cannot be true together: within each result, and between any two."""
-    results = list(results)
-    conflicts = [conflict for result in results for conflict in result.conflicts]
-    best = min((r for r in results if r.objective is not None), key=_objective, default=None)
-    if best is None:
-        return conflicts
-    optima = [r for r in results if r.status is Status.OPTIMAL]
-    for result in results:
-        if result.status is Status.INFEASIBLE:
-            text = f"{result.method} claims that there is no placement; {best.method} has one with {best.objective!r}"
-            conflicts.append(Conflict("false-infeasible", (result.method, best.method), text))
-        crossed = result.dual_bound is not None and result.dual_bound > _objective(best)
-        if crossed and differs(result.dual_bound or 0.0, _objective(best)) and result is not best:
-            kind = "optima-disagree" if result in optima and best in optima else "bound-crossed"
-            text = (
-                f"{result.method} claims that nothing is below {result.dual_bound!r}; "
-                f"the placement of {best.method} costs {best.objective!r}"
-            )
-            conflicts.append(Conflict(kind, (result.method, best.method), text))
-    return conflicts
-
-
 def excess(objective: float, bound: float) -> float:
     """Return by how much an objective exceeds a bound, relative to the bound, at least 0."""
     if objective <= bound:
         return 0.0
     return (objective - bound) / abs(bound) if bound else math.inf
-
-
-def _objective(result: Answer) -> float:
-    assert result.objective is not None
-    return result.objective

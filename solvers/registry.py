@@ -9,8 +9,8 @@ from typing import Any
 from placewise.models.errors import NotApplicableError, PlacewiseError
 from placewise.models.problem import Guarantee
 from placewise.models.registry import problem_named
-from placewise.solvers.algorithms.registry import ALGORITHMS, DEFAULTS
-from placewise.solvers.method import Backend, Method
+from placewise.solvers.algorithms import ALGORITHMS, DEFAULTS
+from placewise.solvers.execution.method import Backend, Method
 
 #: Group of the entry points by which packages offer heuristics of their own.
 ENTRY_POINTS = "placewise.methods"

@@ -7,18 +7,18 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import PlacewiseError
-from placewise.solvers.algorithms.registry import PROBES
-from placewise.solvers.parameters import Parameters
+from placewise.solvers.algorithms import PROBES
+from placewise.solvers.evidence.result import Progress, Reason, VerifiedResult
+from placewise.solvers.evidence.verify import verify
+from placewise.solvers.execution.parameters import Parameters
+from placewise.solvers.execution.worker import InterruptedSolve, Task, perform, perform_isolated
 from placewise.solvers.registry import default_method, find_method
-from placewise.solvers.result import Progress, Reason, VerifiedResult
-from placewise.solvers.verify import verify
-from placewise.solvers.worker import InterruptedSolve, Task, perform, perform_isolated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from placewise.solvers.method import Method
+    from placewise.solvers.execution.method import Method
 
 
 def solve(

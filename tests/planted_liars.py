@@ -3,8 +3,8 @@
 from placewise.instances.generators import generate
 from placewise.models.registry import problem_of
 from placewise.solvers import solve
-from placewise.solvers.algorithms.brute_force import SPACES
-from placewise.solvers.result import Claim, Reason
+from placewise.solvers.brute_force import SPACES
+from placewise.solvers.evidence.result import Claim, Reason
 
 SEEDS = {}
 

@@ -1,6 +1,7 @@
 """The house keeps its shape: imports run one way, rooms are packaged, registries name what exists."""
 
 import ast
+import importlib
 import subprocess
 import sys
 import tomllib
@@ -12,8 +13,8 @@ from placewise.instances.generators import FAMILIES
 from placewise.instances.schema import FORMATS
 from placewise.models.lazy import load
 from placewise.models.registry import PROBLEMS
-from placewise.solvers.algorithms.brute_force import SPACES
-from placewise.solvers.algorithms.registry import ALGORITHMS, DEFAULTS, PROBES
+from placewise.solvers.algorithms import ALGORITHMS, DEFAULTS, PROBES
+from placewise.solvers.brute_force import SPACES
 from placewise.solvers.registry import BACKENDS, methods_of
 
 ROOT = Path(__file__).parent.parent
@@ -113,3 +114,15 @@ def test_every_reference_of_a_problem_loads(problem):
     assert problem in SPACES
     assert {*DEFAULTS[problem], *PROBES[problem]} <= set(methods_of(problem))
     assert "tiny" in FAMILIES[problem]
+
+
+def test_modules_that_moved_are_found_under_their_old_names():
+    """With a warning, and as the same module: what was pickled or subclassed stays the same thing."""
+    from placewise.solvers.moved import MOVED
+
+    for old, new in MOVED.items():
+        sys.modules.pop(old, None)
+        with pytest.warns(DeprecationWarning, match=new):
+            found = importlib.import_module(old)
+        assert found is importlib.import_module(new)
+        assert found.__spec__.name == new

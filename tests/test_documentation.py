@@ -15,7 +15,7 @@ from placewise.instances.files import from_document
 from placewise.models.lazy import load
 from placewise.models.registry import PROBLEMS
 from placewise.solvers import solve
-from placewise.solvers.result import Status
+from placewise.solvers.evidence.result import Status
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(path.relative_to(ROOT) for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -18,7 +18,7 @@ from placewise.benchmarks.harness import records
 from placewise.cli.main import main
 from placewise.instances import read, to_document, write
 from placewise.solvers import solve, worker
-from placewise.solvers.result import Status
+from placewise.solvers.evidence.result import Status
 
 SUITE = {"format": "placewise-suite/1", "name": "small", "time_limit": 10.0, "threads": 1}
 COMMAND = [sys.executable, "-m", "placewise.cli.main"]

@@ -83,7 +83,7 @@ def _lost(run: RunSpec, suite: str, why: str) -> dict[str, Any]:
     """Return the record of a run that took its workers with it."""
     from placewise.benchmarks.harness.records import record_of
     from placewise.models.problem import Guarantee
-    from placewise.solvers.result import Status, VerifiedResult
+    from placewise.solvers.evidence.result import Status, VerifiedResult
 
     instance = run.load()
     result = VerifiedResult(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from placewise.instances import to_document
 from placewise.instances.strict_json import finite
 from placewise.models.errors import PlacewiseError
-from placewise.solvers.result import Conflict, Status, VerifiedResult
+from placewise.solvers.evidence.result import Conflict, Status, VerifiedResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,8 +21,8 @@ from placewise.benchmarks.harness.suites import RunSpec, SuiteSpec, expand
 from placewise.instances.files import read_json, write, write_text
 from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_named
-from placewise.solvers.bridge import find_conflicts
-from placewise.solvers.formulation import write_model
+from placewise.solvers.evidence.conflicts import find_conflicts
+from placewise.solvers.execution.formulation import write_model
 from placewise.solvers.registry import find_method
 from placewise.solvers.solve import solve
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from placewise.solvers.result import Conflict
+    from placewise.solvers.evidence.result import Conflict
 
     #: ``(runs, suite's name) -> records``, in any order.
     Engine: TypeAlias = Callable[[list[RunSpec], str], Iterator[dict[str, Any]]]

@@ -18,7 +18,7 @@ from placewise.benchmarks.report.placements import draw_pipeline, draw_placement
 from placewise.instances.files import write_text
 from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_named
-from placewise.solvers.result import Status
+from placewise.solvers.evidence.result import Status
 
 if TYPE_CHECKING:
     from placewise.benchmarks.report.tables import Row

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from placewise.benchmarks.harness.records import Record, grouped
 from placewise.instances.files import write_bytes, write_text
 from placewise.solvers.bridge import excess
-from placewise.solvers.result import Status
+from placewise.solvers.evidence.result import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from placewise.models.errors import NotApplicableError
-from placewise.solvers.matrix import MatrixResult, MatrixRun
-from placewise.solvers.result import Reason
+from placewise.solvers.backends.matrix import MatrixResult, MatrixRun
+from placewise.solvers.evidence.result import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from placewise.solvers.lowering import MatrixModel
-    from placewise.solvers.parameters import Parameters
+    from placewise.solvers.backends.lowering import MatrixModel
+    from placewise.solvers.execution.parameters import Parameters
 
 STATUS = {
     "OPTIMAL": Reason.OPTIMAL,

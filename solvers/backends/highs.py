@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from placewise.solvers.matrix import MatrixResult, MatrixRun
-from placewise.solvers.result import Reason
+from placewise.solvers.backends.matrix import MatrixResult, MatrixRun
+from placewise.solvers.evidence.result import Reason
 
 if TYPE_CHECKING:
-    from placewise.solvers.lowering import MatrixModel
+    from placewise.solvers.backends.lowering import MatrixModel
 
 STATUS = {
     "kOptimal": Reason.OPTIMAL,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from placewise.solvers.matrix import MatrixResult, MatrixRun
-from placewise.solvers.result import Reason
+from placewise.solvers.backends.matrix import MatrixResult, MatrixRun
+from placewise.solvers.evidence.result import Reason
 
 if TYPE_CHECKING:
-    from placewise.solvers.lowering import MatrixModel
+    from placewise.solvers.backends.lowering import MatrixModel
 
 STATUS = {0: Reason.OPTIMAL, 1: Reason.LIMIT, 2: Reason.INFEASIBLE, 3: Reason.ERROR, 4: Reason.ERROR}
 

@@ -21,7 +21,7 @@ from placewise.benchmarks.report.page import write_report
 from placewise.cli.main import main
 from placewise.instances import read
 from placewise.models.errors import PlacewiseError
-from placewise.solvers.result import Status
+from placewise.solvers.evidence.result import Status
 
 SUITE = {
     "format": "placewise-suite/1",

@@ -12,7 +12,7 @@ from placewise.instances.importers.transformer_config import read_config
 from placewise.instances.importers.with_cluster import BUILDERS
 from placewise.models.errors import InstanceError
 from placewise.solvers import solve
-from placewise.solvers.result import Status
+from placewise.solvers.evidence.result import Status
 
 #: As published, what matters of it; parameters as the publishers count them, in millions.
 MODELS = {

@@ -19,7 +19,7 @@ from placewise.instances.importers import gguf_header, layer_graph
 from placewise.instances.importers.with_cluster import BUILDERS
 from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.solvers import solve
-from placewise.solvers.result import Status
+from placewise.solvers.evidence.result import Status
 
 #: Samples of other tools, each folder with its licence.
 PEERS = Path(__file__).parent / "peers"

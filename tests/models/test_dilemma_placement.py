@@ -12,7 +12,7 @@ from placewise.models.dilemma.cost import delay_costs
 from placewise.models.errors import InstanceError
 from placewise.models.registry import PROBLEMS
 from placewise.solvers import solve
-from placewise.solvers.result import Status
+from placewise.solvers.evidence.result import Status
 
 
 @pytest.fixture

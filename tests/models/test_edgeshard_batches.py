@@ -8,7 +8,7 @@ from placewise.instances.generators import generate
 from placewise.models.errors import InstanceError
 from placewise.models.registry import PROBLEMS
 from placewise.solvers import solve
-from placewise.solvers.result import Status
+from placewise.solvers.evidence.result import Status
 
 EVALUATE = PROBLEMS["edgeshard-batch"].evaluation
 

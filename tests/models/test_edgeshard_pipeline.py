@@ -14,7 +14,7 @@ from placewise.instances.generators import generate
 from placewise.models.edgeshard import evaluate_throughput
 from placewise.models.edgeshard.cost import bottleneck_values_s
 from placewise.solvers import solve
-from placewise.solvers.result import Status
+from placewise.solvers.evidence.result import Status
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from placewise.models.head_migration import (
 )
 from placewise.models.registry import PROBLEMS
 from placewise.solvers import solve
-from placewise.solvers.result import Status
+from placewise.solvers.evidence.result import Status
 
 ALL_ON_A, ALL_ON_B, SPLIT = Interval((0, 0), 0, 0), Interval((1, 1), 1, 1), Interval((0, 1), 0, 0)
 

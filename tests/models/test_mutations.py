@@ -11,9 +11,9 @@ from placewise.models.lazy import load
 from placewise.models.registry import PROBLEMS
 from placewise.solvers.backends.cpsat import solve_cp
 from placewise.solvers.backends.highs import minimise
-from placewise.solvers.lowering import lower
-from placewise.solvers.matrix import MatrixRun
-from placewise.solvers.parameters import Parameters
+from placewise.solvers.backends.lowering import lower
+from placewise.solvers.backends.matrix import MatrixRun
+from placewise.solvers.execution.parameters import Parameters
 from placewise.solvers.solve import solve
 
 #: In the model for readers, implied by the others: flow rows alone force one device per layer, and the transport

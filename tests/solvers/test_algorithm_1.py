@@ -4,7 +4,7 @@ import pytest
 
 from placewise.instances import read
 from placewise.solvers import solve
-from placewise.solvers.result import Status
+from placewise.solvers.evidence.result import Status
 
 
 @pytest.mark.parametrize("method", ["algorithm-1", "algorithm-1-once"])

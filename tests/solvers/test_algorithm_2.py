@@ -16,7 +16,7 @@ from placewise.models.edgeshard import EdgeShardInstance
 from placewise.models.errors import NotApplicableError
 from placewise.models.workload import Layer
 from placewise.solvers import solve
-from placewise.solvers.result import Status
+from placewise.solvers.evidence.result import Status
 
 
 def pipeline(compute_s, memory, need):

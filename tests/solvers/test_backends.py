@@ -12,11 +12,11 @@ from placewise.models.edgeshard import latency_milp
 from placewise.models.errors import NotApplicableError
 from placewise.solvers import solve
 from placewise.solvers.backends import cpsat
-from placewise.solvers.lowering import lower
-from placewise.solvers.matrix import MatrixRun
-from placewise.solvers.parameters import Parameters
+from placewise.solvers.backends.lowering import lower
+from placewise.solvers.backends.matrix import MatrixRun
+from placewise.solvers.evidence.result import Reason, Status
+from placewise.solvers.execution.parameters import Parameters
 from placewise.solvers.registry import BACKENDS
-from placewise.solvers.result import Reason, Status
 
 INSTALLED = [name for name, backend in BACKENDS.items() if backend.installed]
 

@@ -9,10 +9,10 @@ from placewise.instances import read
 from placewise.instances.generators import generate
 from placewise.models.dilemma import evaluate
 from placewise.solvers import solve
-from placewise.solvers.algorithms import dilemma_decomposition
-from placewise.solvers.algorithms.dilemma_beam import Beam
-from placewise.solvers.algorithms.dilemma_decomposition import Decomposition, Prices
-from placewise.solvers.result import Status
+from placewise.solvers.dilemma import decomposition
+from placewise.solvers.dilemma.beam import Beam
+from placewise.solvers.dilemma.decomposition import Decomposition, Prices
+from placewise.solvers.evidence.result import Status
 
 
 @given(st.integers(0, 400), st.integers(0, 10**6))
@@ -41,7 +41,7 @@ def test_coarse_storage_is_a_relaxation(monkeypatch):
     for seed in range(40):
         instance = generate("dilemma", "tiny", seed=seed, mode="corrected", kind="tight")
         truth = solve(instance, "brute-force", isolate=False)
-        monkeypatch.setattr(dilemma_decomposition, "LARGEST_UNITS", 4)
+        monkeypatch.setattr(decomposition, "LARGEST_UNITS", 4)
         coarse = solve(instance, "labels", isolate=False, threads=1)
         monkeypatch.undo()
         assert (coarse.status, coarse.objective) == (truth.status, truth.objective)

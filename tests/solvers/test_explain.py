@@ -16,7 +16,7 @@ from placewise.instances.generators import generate
 from placewise.models.errors import PlacewiseError
 from placewise.models.registry import PROBLEMS, problem_of
 from placewise.solvers import explain, solve
-from placewise.solvers.result import Status
+from placewise.solvers.evidence.result import Status
 
 
 @cache

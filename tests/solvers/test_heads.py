@@ -12,10 +12,10 @@ from placewise.instances.generators import generate
 from placewise.models.head_migration import evaluate
 from placewise.models.problem import Guarantee
 from placewise.solvers import solve
-from placewise.solvers.algorithms import heads_lookahead
-from placewise.solvers.algorithms.heads_transport import transport
+from placewise.solvers.evidence.result import Status
+from placewise.solvers.head_migration import lookahead
+from placewise.solvers.head_migration.transport import transport
 from placewise.solvers.registry import find_method
-from placewise.solvers.result import Status
 
 
 @given(st.integers(0, 10**6))
@@ -126,7 +126,7 @@ def test_walks_bound_what_transports_cost(monkeypatch):
     for seed in range(60):
         instance = generate("head-migration", "tiny", seed=seed)
         truth = solve(instance, "brute-force", isolate=False)
-        monkeypatch.setattr(heads_lookahead, "LARGEST_EXPLICIT", 0)
+        monkeypatch.setattr(lookahead, "LARGEST_EXPLICIT", 0)
         walked = solve(instance, "lookahead", isolate=False)
         monkeypatch.undo()
         if truth.objective is None:
@@ -141,7 +141,7 @@ def test_all_transports_at_once():
     """The table over states, head by head, against shortest paths for each pair, with missing links."""
     for seed in range(12):
         instance = generate("head-migration", "tiny", seed=seed, kind="sparse")
-        horizon = heads_lookahead.Horizon(instance)
+        horizon = lookahead.Horizon(instance)
         cost = horizon.costs.move_s[0, 0]
         table = horizon._transports(0)
         for s, before in enumerate(horizon.counts):

@@ -9,10 +9,10 @@ from placewise.instances.generators import generate
 from placewise.models.cluster import Cluster
 from placewise.models.head_migration import HeadMigrationInstance, HeadTransformer, Interval
 from placewise.solvers import solve
-from placewise.solvers.algorithms import heads_horizon
-from placewise.solvers.algorithms.heads_board import Board
-from placewise.solvers.algorithms.heads_resource_aware import ResourceAware, literal_score, residual_score
-from placewise.solvers.result import Status
+from placewise.solvers.evidence.result import Status
+from placewise.solvers.head_migration import horizon
+from placewise.solvers.head_migration.board import Board
+from placewise.solvers.head_migration.resource_aware import ResourceAware, literal_score, residual_score
 
 
 def network(memory, speeds, heads=4, **options):
@@ -88,7 +88,7 @@ def test_what_overflows_later_is_infeasible():
 
 def test_chunks_bound_and_meet_the_optimum(monkeypatch):
     """With models of two intervals at most: a bound below and a placement above what the whole horizon gives."""
-    monkeypatch.setattr(heads_horizon, "LARGEST_MODEL", 3 * 16 * 2)
+    monkeypatch.setattr(horizon, "LARGEST_MODEL", 3 * 16 * 2)
     closed = 0
     for seed in range(1, 7):
         case = generate(

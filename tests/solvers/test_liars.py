@@ -7,9 +7,9 @@ from placewise.instances.generators import generate
 from placewise.models.problem import Guarantee
 from placewise.models.registry import PROBLEMS
 from placewise.solvers import compare
-from placewise.solvers.algorithms.registry import ALGORITHMS
-from placewise.solvers.method import Algorithm
-from placewise.solvers.result import Status
+from placewise.solvers.algorithms import ALGORITHMS
+from placewise.solvers.evidence.result import Status
+from placewise.solvers.execution.method import Algorithm
 
 CAUGHT = {
     "worse": {"bound-crossed", "optima-disagree"},

@@ -15,9 +15,9 @@ from placewise.models.errors import InstanceError, NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.models.registry import PROBLEMS
 from placewise.solvers import solve
-from placewise.solvers.bridge import find_conflicts
+from placewise.solvers.evidence.conflicts import find_conflicts
+from placewise.solvers.evidence.result import Status
 from placewise.solvers.registry import comparison_methods
-from placewise.solvers.result import Status
 
 SEEDS = range(16)
 SHORTEST_S, LONGEST_S = -9, 4  # powers of ten

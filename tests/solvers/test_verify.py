@@ -3,9 +3,9 @@
 import pytest
 
 from placewise.models.problem import Guarantee
-from placewise.solvers.bridge import find_conflicts
-from placewise.solvers.result import Claim, Reason, Status
-from placewise.solvers.verify import verify
+from placewise.solvers.evidence.conflicts import find_conflicts
+from placewise.solvers.evidence.result import Claim, Reason, Status
+from placewise.solvers.evidence.verify import verify
 
 BEST = (0, 1, 1, 1)  # costs 7 s
 WORSE = (0, 1, 1, 0)  # breaks a's memory

@@ -12,8 +12,9 @@ import pytest
 
 from placewise.instances import read
 from placewise.models.errors import NotApplicableError, PlacewiseError
-from placewise.solvers import solve, worker
-from placewise.solvers.result import Status
+from placewise.solvers import solve
+from placewise.solvers.evidence.result import Status
+from placewise.solvers.execution import worker
 
 
 def test_a_users_function_is_a_method(split):
@@ -147,7 +148,7 @@ def _alive(pid):
 def test_a_worker_starts_with_little():
     """Neither file formats nor solvers are imported before they are needed: every run of a suite starts one."""
     script = (
-        "import sys, placewise.solvers.worker; "
+        "import sys, placewise.solvers.execution.worker; "
         "print(sorted({'pydantic', 'scipy', 'pyomo', 'ortools', 'highspy', 'rich'} & set(sys.modules)))"
     )
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

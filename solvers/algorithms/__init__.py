@@ -1,1 +1,0 @@
-"""The papers' algorithms and baselines, specialised exact methods, and brute force."""

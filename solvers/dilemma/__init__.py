@@ -1,0 +1,1 @@
+"""The methods of DILEMMA: heuristics, and specialised exact ones."""

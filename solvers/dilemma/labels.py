@@ -1,0 +1,166 @@
+"""The strong method for DILEMMA: bounds by decomposition, passes over labels, and the MILP where they stall.
+
+Slow links make the path matter, which the labels see; fast links make storage matter, where the cuts of a MILP solver
+are stronger. So passes of growing width alternate with climbs of the bound, and HiGHS on the flow model runs beside
+them from the best placement found so far: in a thread of its own, or in its share of the time where only one thread is
+allowed. Whatever stops first, incumbent and dual bound hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from threading import RLock, Thread
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from placewise.solvers.dilemma.ascent import climb, climb_storage
+from placewise.solvers.dilemma.beam import LEAST_GAIN, Beam
+from placewise.solvers.dilemma.decomposition import Decomposition
+from placewise.solvers.evidence.result import Claim, Progress, Reason
+from placewise.solvers.execution.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from placewise.models.dilemma import DilemmaInstance
+    from placewise.models.dilemma.placement import Placement
+    from placewise.solvers.dilemma.decomposition import Prices, Tables
+
+FIRST_WIDTH = 100
+GROWTH = 4
+#: Labels of one pass at most, about 2 GB with 20 servers.
+LARGEST_WIDTH = 1_000_000
+#: Shares of the time limit: labels alone, and HiGHS if it has no thread of its own.
+LABELS_SHARE, HIGHS_SHARE = 0.08, 0.5
+#: Labels alone in any case: the first placement comes from them.
+LEAST_ALONE_S = 2.0
+
+
+class Search:
+    """What is known about one instance, and what is tried next."""
+
+    def __init__(self, instance: DilemmaInstance, run: Run) -> None:
+        self.instance, self.run = instance, run
+        self.model = Decomposition(instance)
+        self.upper_s, self.lower_s = np.inf, -np.inf
+        self.best: Placement | None = None
+        self.tables: Tables | None = None
+        self.prices: Prices | None = None
+        self.width = FIRST_WIDTH
+        self.done = False
+        self._lock = RLock()
+        if run.warm_start is not None:
+            self._start(run.warm_start)
+
+    def _start(self, placement: Placement) -> None:
+        from placewise.models.dilemma import evaluate
+
+        evaluation = evaluate(self.instance, placement)
+        if evaluation.feasible and evaluation.objective is not None:
+            self.improve(evaluation.objective, placement)
+
+    def improve(self, delay_s: float, placement: Placement) -> None:
+        """Take a placement if it is better."""
+        with self._lock:
+            if delay_s < self.upper_s:
+                self.upper_s, self.best = delay_s, placement
+                self.run.report(objective=delay_s, placement=placement)
+
+    def raise_bound(self, bound_s: float) -> None:
+        """Take a dual bound if it is better."""
+        with self._lock:
+            if bound_s > self.lower_s:
+                self.lower_s = bound_s
+                self.run.report(dual_bound=min(bound_s, self.upper_s))
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be better than the best placement, or there is none."""
+        return self.lower_s >= self.upper_s * (1 - LEAST_GAIN) or self.lower_s == np.inf
+
+    def by_labels(self, deadline_s: float) -> None:
+        """Alternate climbs and passes until the time in seconds since the start."""
+        limit_s = min(deadline_s, self.run.parameters.time_limit)
+
+        def stop() -> bool:
+            return self.run.elapsed >= limit_s or self.closed
+
+        for steps in (100, 600) if self.prices is None else ():
+            prices = climb_storage(self.model, self.upper_s, stop, steps)
+            self._adopt(*climb(self.model, prices, self.upper_s, stop, 0))
+            if steps == 100:
+                self._pass(stop)
+        while not self.closed and not stop() and self.width <= LARGEST_WIDTH:
+            assert self.prices is not None
+            self._adopt(*climb(self.model, self.prices, self.upper_s, stop, 400))
+            if not self.closed:
+                self._pass(stop)
+
+    def _adopt(self, tables: Tables, prices: Prices) -> None:
+        if self.tables is None or tables.bound_s > self.tables.bound_s:
+            self.tables, self.prices = tables, prices
+        self.raise_bound(self.tables.bound_s)
+
+    def _pass(self, stop: Callable[[], bool]) -> None:
+        assert self.tables is not None
+        found = Beam(self.model, self.tables).run(self.width, self.upper_s, stop)
+        if found is None:
+            return
+        self.width *= GROWTH
+        delay_s, placement, dropped_s = found
+        if placement is not None:
+            self.improve(delay_s, placement)
+        self.raise_bound(dropped_s if self.best is None else min(dropped_s, self.upper_s))
+
+    def by_highs(self, seconds: float) -> None:
+        """Run HiGHS on the flow model from the best placement."""
+        from placewise.solvers.execution.formulation import run_formulation
+        from placewise.solvers.registry import find_method
+
+        if seconds <= 1:
+            return
+
+        def pass_on(step: Progress) -> None:
+            if step.objective is not None and step.placement is not None:
+                self._start(step.placement)
+            if step.dual_bound is not None:
+                self.raise_bound(step.dual_bound)
+
+        parameters = replace(self.run.parameters, time_limit=seconds)
+        part = Run(parameters, self.best, pass_on)
+        part.stopped = lambda: self.done or self.closed
+        claim = run_formulation(self.instance, find_method("dilemma", "highs"), part)
+        if claim.placement is not None:
+            self._start(claim.placement)
+        if claim.dual_bound is not None:
+            self.raise_bound(claim.dual_bound)
+        if claim.reason is Reason.INFEASIBLE and self.best is None:
+            self.raise_bound(np.inf)
+
+
+def run(instance: DilemmaInstance, run: Run) -> Claim:
+    """Search; optimal once the bound meets the best placement."""
+    search = Search(instance, run)
+    limit_s = run.parameters.time_limit
+    search.by_labels(max(LABELS_SHARE * limit_s, LEAST_ALONE_S))
+    if not search.closed and run.parameters.threads == 1:
+        search.by_highs(min(HIGHS_SHARE * limit_s, run.remaining))
+        search.by_labels(limit_s)
+    elif not search.closed:
+        beside = Thread(target=search.by_highs, args=(run.remaining,), daemon=True)
+        beside.start()
+        search.by_labels(limit_s)
+        beside.join(run.remaining)  # where the passes have reached their largest width
+        search.done = True
+        beside.join()
+    if search.best is None and search.lower_s == np.inf:
+        return Claim(Reason.INFEASIBLE, message="no partial placement can be completed", solve_s=run.elapsed)
+    bound = min(search.lower_s, search.upper_s)
+    return Claim(
+        Reason.OPTIMAL if search.closed else Reason.LIMIT,
+        search.best,
+        None if search.best is None else search.upper_s,
+        float(bound) if np.isfinite(bound) else None,
+        solve_s=run.elapsed,
+    )

@@ -1,0 +1,48 @@
+"""Models of DILEMMA that are not lowered: CP-SAT's tables, and the paper's ILP in PuLP."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from placewise.models.dilemma.cpsat import delay_tables
+from placewise.models.dilemma.textbook import extract, textbook_ilp
+from placewise.models.units import MILLISECONDS
+from placewise.solvers.backends.cbc import proven_bound, run_cbc
+from placewise.solvers.edgeshard.cpsat import solve_ticks
+from placewise.solvers.evidence.result import Claim, Reason
+
+if TYPE_CHECKING:
+    from placewise.models.dilemma import DilemmaInstance
+    from placewise.solvers.execution.run import Run
+
+
+def tables(instance: DilemmaInstance, run: Run) -> Claim:
+    """Solve the CP-SAT model."""
+    began = perf_counter()
+    model = delay_tables(instance)
+    if run.warm_start is not None:
+        model.hint(run.warm_start)
+    return solve_ticks(model, model.objective, run, began)
+
+
+def textbook(instance: DilemmaInstance, run: Run) -> Claim:
+    """Solve the paper's ILP with the CBC of PuLP."""
+    import pulp
+
+    began = perf_counter()
+    problem, x = textbook_ilp(instance)
+    build_s = perf_counter() - began
+    reason, message, text = run_cbc(problem, run.parameters, run.remaining)
+    found = problem.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible)
+    cost = float(pulp.value(problem.objective) or 0.0) if found else None
+    bound = proven_bound(text, reason, cost)
+    return Claim(
+        reason=Reason.ERROR if reason is Reason.OPTIMAL and not found else reason,
+        placement=extract(x) if found else None,
+        objective=None if cost is None else cost / MILLISECONDS,
+        dual_bound=None if bound is None else bound / MILLISECONDS,
+        message=message,
+        build_s=build_s,
+        solve_s=perf_counter() - began - build_s,
+    )

@@ -1,0 +1,1 @@
+"""The methods of EdgeShard's problems: the paper's own, heuristics, and specialised exact ones."""

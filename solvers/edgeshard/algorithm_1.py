@@ -1,0 +1,71 @@
+"""The paper's Algorithm 1: a dynamic programme over (layer, device) that treats memory as it goes.
+
+As printed, three lines make it a heuristic that may return what is no placement:
+
+- line 13 takes memory from device j whenever entry (i, j) improves, in a table whose entries belong to different
+  placements, and again for each sender k that improves the same entry; the source's layer 0 never takes any;
+- line 5 skips a device when ``Mem_j <= Req_i``, so a layer that fits exactly is refused;
+- line 11 accepts ``t_total <= DP(i,j)``, which holds for two infinities: unreachable entries take memory too.
+"""
+
+from __future__ import annotations
+
+from math import inf, isfinite
+from typing import TYPE_CHECKING
+
+from placewise.models.edgeshard.cost import time_tables
+from placewise.solvers.evidence.result import Claim, Reason
+
+if TYPE_CHECKING:
+    from placewise.models.edgeshard import EdgeShardInstance
+    from placewise.solvers.execution.run import Run
+
+
+def run(instance: EdgeShardInstance, run: Run) -> Claim:
+    """Run Algorithm 1 as printed."""
+    return _algorithm_1(instance, run, once=False)
+
+
+def run_once(instance: EdgeShardInstance, run: Run) -> Claim:
+    """Run the kinder reading: each table entry takes memory once, if it was reached, and layer 0 takes its own."""
+    return _algorithm_1(instance, run, once=True)
+
+
+def _algorithm_1(instance: EdgeShardInstance, run: Run, *, once: bool) -> Claim:
+    costs = time_tables(instance)
+    last, devices, source = len(instance.layers) - 1, range(instance.cluster.size), instance.source
+    need = [int(size) for size in instance.memory_bytes]
+    free = [int(size) for size in instance.cluster.memory_bytes]
+    table = [[inf] * len(devices) for _ in need]
+    choice: list[list[int]] = [[source] * len(devices) for _ in need]
+    table[0][source] = float(costs.compute_s[0, source]) + (
+        float(costs.return_s[source]) if last == 0 else 0.0
+    )
+    if once:
+        free[source] -= need[0]
+    for i in range(1, last + 1):
+        hop_s = costs.transfer_s(i - 1)
+        for j in devices:
+            if free[j] <= need[i]:
+                continue
+            own_s = float(costs.compute_s[i, j]) + (float(costs.return_s[j]) if i == last else 0.0)
+            for k in devices:
+                total_s = table[i - 1][k] + own_s + float(hop_s[k, j])
+                if total_s <= table[i][j]:
+                    table[i][j] = total_s
+                    choice[i][j] = k
+                    if not once:
+                        free[j] -= need[i]
+            if once and isfinite(table[i][j]):
+                free[j] -= need[i]
+
+    device = min(devices, key=table[last].__getitem__)
+    if not isfinite(table[last][device]):
+        return Claim(
+            Reason.FINISHED, message="the table has no finite entry for the last layer", solve_s=run.elapsed
+        )
+    placement = [device]
+    for i in range(last, 0, -1):
+        placement.append(choice[i][placement[-1]])
+    placement.reverse()
+    return Claim(Reason.FINISHED, tuple(placement), table[last][device], solve_s=run.elapsed)

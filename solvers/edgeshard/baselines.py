@@ -1,0 +1,125 @@
+"""The baselines of EdgeShard's Section V, and a greedy chain; each returns a placement or says what is in its way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from placewise.models.edgeshard.cost import time_tables
+from placewise.models.registry import problem_of
+from placewise.solvers.evidence.result import Claim, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from placewise.models.edgeshard import EdgeShardInstance
+    from placewise.solvers.execution.run import Run
+
+
+def edge_solo(instance: EdgeShardInstance, run: Run) -> Claim:
+    """Edge-Solo: all layers on the source."""
+    return _best(instance, run, [(instance.source,) * len(instance.layers)])
+
+
+def cloud_edge_even(instance: EdgeShardInstance, run: Run) -> Claim:
+    """Cloud-Edge-Even: the first half of the layers on the source, the others on the cloud."""
+    return _best(instance, run, [_split(instance, (len(instance.layers) + 1) // 2)])
+
+
+def cloud_edge_nearest(instance: EdgeShardInstance, run: Run) -> Claim:
+    """Cloud-Edge-Even where halves do not fit: the cut nearest to even that does."""
+    half = (len(instance.layers) + 1) // 2
+    claim = cloud_edge_even(instance, run)
+    for cut in sorted(range(1, len(instance.layers)), key=lambda cut: abs(cut - half)):
+        if claim.placement is not None:
+            break
+        claim = _best(instance, run, [_split(instance, cut)])
+    return claim
+
+
+def edgeshard_even(instance: EdgeShardInstance, run: Run) -> Claim:
+    """EdgeShard-Even: the source, the largest others and the cloud last, as few as hold equal shares of the layers."""
+    cloud, budget = cloud_of(instance), instance.cluster.memory_bytes
+    others = [j for j in range(instance.cluster.size) if j not in (instance.source, cloud)]
+    others.sort(key=lambda j: -int(budget[j]))
+    claim = Claim(Reason.FINISHED, message="no equal shares fit", solve_s=run.elapsed)
+    for size in range(min(len(others), len(instance.layers) - 2) + 1):
+        chain = [instance.source, *others[:size], cloud]
+        shares = np.array_split(np.arange(len(instance.layers)), len(chain))
+        placement = tuple(
+            device for device, share in zip(chain, shares, strict=True) for _ in range(len(share))
+        )
+        claim = _best(instance, run, [placement])
+        if claim.placement is not None:
+            break
+    return claim
+
+
+def cloud_edge_opt(instance: EdgeShardInstance, run: Run) -> Claim:
+    """Cloud-Edge-Opt: the best way to cut the layers in two, for the source and the cloud."""
+    cuts = range(1, len(instance.layers) + 1)
+    return _best(instance, run, [_split(instance, cut) for cut in cuts])
+
+
+def greedy(instance: EdgeShardInstance, run: Run) -> Claim:
+    """Fill the current device, then go on to the one with the least time per layer that it will take, hop included."""
+    costs = time_tables(instance)
+    need = [int(size) for size in instance.memory_bytes]
+    free = [int(size) for size in instance.cluster.memory_bytes]
+    placement: list[int] = []
+    device = instance.source
+    while len(placement) < len(need):
+        taken = _run_length(need[len(placement) :], free[device])
+        placement += [device] * taken
+        free[device] -= sum(need[len(placement) - taken : len(placement)])
+        if len(placement) == len(need):
+            break
+        first = len(placement)
+        candidates = []
+        for j in range(instance.cluster.size):
+            length = _run_length(need[first:], free[j])
+            if length and j != device and placement:
+                hop_s = float(costs.transfer_s(first - 1)[device, j])
+                candidates.append(((hop_s + costs.compute_s[first : first + length, j].sum()) / length, j))
+        if not candidates:
+            message = f"out of memory: layer {first} fits on no device"
+            return Claim(Reason.FINISHED, message=message, solve_s=run.elapsed)
+        device = min(candidates)[1]
+    return _best(instance, run, [tuple(placement)])
+
+
+def cloud_of(instance: EdgeShardInstance) -> int:
+    """Return the device that plays the cloud: the fastest for the whole model, other than the source."""
+    total_s = time_tables(instance).compute_s.sum(axis=0)
+    others = [j for j in range(instance.cluster.size) if j != instance.source]
+    return min(others, key=total_s.__getitem__, default=instance.source)
+
+
+def _split(instance: EdgeShardInstance, cut: int) -> tuple[int, ...]:
+    return (instance.source,) * cut + (cloud_of(instance),) * (len(instance.layers) - cut)
+
+
+def _run_length(need: list[int], free: int) -> int:
+    """Return how many of the next layers fit."""
+    for length, size in enumerate(need):
+        free -= size
+        if free < 0:
+            return length
+    return len(need)
+
+
+def _best(instance: EdgeShardInstance, run: Run, placements: Iterable[tuple[int, ...]]) -> Claim:
+    problem = problem_of(instance)
+    evaluated = [(problem.evaluation(instance, placement), placement) for placement in placements]
+    feasible = [
+        (evaluation.objective, placement)
+        for evaluation, placement in evaluated
+        if evaluation.feasible and evaluation.objective is not None
+    ]
+    if not feasible:
+        violation = evaluated[-1][0].violations[0]
+        word = "out of memory" if violation.constraint == "memory" else violation.constraint
+        return Claim(Reason.FINISHED, message=f"{word}: {violation.message}", solve_s=run.elapsed)
+    objective, placement = min(feasible)
+    return Claim(Reason.FINISHED, placement, objective, solve_s=run.elapsed)

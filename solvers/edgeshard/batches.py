@@ -1,0 +1,103 @@
+"""Batch-aware throughput one batch size at a time: the best pipeline of each, most promising first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from placewise.models.edgeshard.cost import time_tables
+from placewise.models.lazy import load
+from placewise.solvers.edgeshard import baselines
+from placewise.solvers.evidence.result import Claim, Progress, Reason
+from placewise.solvers.execution.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance
+
+
+def run(instance: EdgeShardBatchInstance, run: Run) -> Claim:
+    """Solve each batch size whose bound could still win; the least of what is left is the dual bound."""
+    bounds = {size: _floor_s(instance.at(size)) / size for size in instance.batch_sizes}
+    best, best_s, feasible_or_open = None, float("inf"), False
+    for size in sorted(bounds, key=lambda size: (bounds[size], -size)):
+        if bounds[size] >= best_s:
+            continue
+        claim = _pipeline(instance, size, run)
+        if claim.reason is Reason.INFEASIBLE:
+            bounds[size] = float("inf")
+            continue
+        feasible_or_open = True
+        if claim.dual_bound is not None:
+            bounds[size] = max(bounds[size], claim.dual_bound / size)
+        if claim.objective is not None and claim.objective / size < best_s:
+            best, best_s = (size, claim.placement), claim.objective / size
+        run.report(objective=best_s, dual_bound=min(best_s, *bounds.values()), placement=best)
+    if not feasible_or_open:
+        return Claim(Reason.INFEASIBLE, message="no batch size has a pipeline", solve_s=run.elapsed)
+    bound = min(best_s, *bounds.values())
+    reason = Reason.OPTIMAL if bound >= best_s else Reason.LIMIT
+    objective = None if best is None else best_s
+    return Claim(reason, best, objective, bound, solve_s=run.elapsed)
+
+
+def largest_batch(instance: EdgeShardBatchInstance, run: Run) -> Claim:
+    """Take the largest batch that fits at all and its best pipeline, as the paper does."""
+    return _largest(instance, run, lambda size: _pipeline(instance, size, run))
+
+
+def _largest(instance: EdgeShardBatchInstance, run: Run, solve: Callable[[int], Claim]) -> Claim:
+    claim = Claim(Reason.FINISHED)
+    for size in reversed(instance.batch_sizes):
+        claim = solve(size)
+        if claim.objective is not None:
+            return Claim(
+                Reason.FINISHED, (size, claim.placement), claim.objective / size, solve_s=run.elapsed
+            )
+    return Claim(Reason.FINISHED, message=claim.message, solve_s=run.elapsed)
+
+
+def _with_largest_batch(
+    baseline: Callable[[EdgeShardInstance, Run], Claim],
+) -> Callable[[EdgeShardBatchInstance, Run], Claim]:
+    """Return a baseline of one batch size as one that takes the largest batch that fits."""
+
+    def run(instance: EdgeShardBatchInstance, run: Run) -> Claim:
+        return _largest(instance, run, lambda size: baseline(instance.at(size), _part(run, size)))
+
+    return run
+
+
+edge_solo = _with_largest_batch(baselines.edge_solo)
+cloud_edge_even = _with_largest_batch(baselines.cloud_edge_even)
+cloud_edge_nearest = _with_largest_batch(baselines.cloud_edge_nearest)
+cloud_edge_opt = _with_largest_batch(baselines.cloud_edge_opt)
+edgeshard_even = _with_largest_batch(baselines.edgeshard_even)
+
+
+def _pipeline(instance: EdgeShardBatchInstance, batch_size: int, run: Run) -> Claim:
+    """Return what the default method says about one batch size."""
+    from placewise.solvers.registry import default_method
+
+    pipeline = instance.at(batch_size)
+    algorithm = default_method(pipeline).algorithm
+    assert algorithm is not None
+    claim: Claim = load(algorithm.run)(pipeline, _part(run, batch_size))
+    return claim
+
+
+def _part(run: Run, batch_size: int) -> Run:
+    """Return a run for one batch size: what is left of the time, incumbents passed on per token."""
+
+    def report(progress: Progress) -> None:
+        if progress.objective is not None:
+            run.report(objective=progress.objective / batch_size, placement=(batch_size, progress.placement))
+
+    return Run(replace(run.parameters, time_limit=max(run.remaining, 1e-3)), report=report)
+
+
+def _floor_s(pipeline: EdgeShardInstance) -> float:
+    """Return a bound on the bottleneck: the slowest layer where it is fastest, and an even share of all layers."""
+    fastest_s = time_tables(pipeline).compute_s.min(axis=1)
+    return float(max(fastest_s.max(), fastest_s.sum() / pipeline.cluster.size))

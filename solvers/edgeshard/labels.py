@@ -1,0 +1,187 @@
+"""The latency DP repaired: each label keeps the memory that its own path has used, so Eq. 5 holds for it.
+
+A label is a sequence of runs. Its cost so far plus a Lagrangian completion bound orders the search, best first, so
+the next bound is a dual bound at any time; local search over chains gives the placement to beat. Exact for any layers
+and links, revisits included; where the time or the memory for labels ends first, the gap is known.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from operator import mul
+from typing import TYPE_CHECKING, NamedTuple
+
+from placewise.solvers.edgeshard.baselines import cloud_edge_opt, greedy
+from placewise.solvers.edgeshard.chains import ChainSearch
+from placewise.solvers.edgeshard.lagrangian import PricedBound, RunPaths
+from placewise.solvers.evidence.result import Claim, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from placewise.models.edgeshard import EdgeShardInstance
+    from placewise.solvers.execution.run import Run
+
+#: Labels kept at most, about 2 GB.
+LARGEST_COUNT = 3_000_000
+#: The share of the remaining time that the local search may take.
+CHAIN_SHARE = 0.3
+
+
+class Label(NamedTuple):
+    """A sequence of runs; ordered by its bound.
+
+    Parameters
+    ----------
+    bound : float
+        No placement that continues it costs less.
+    number : int
+        Its position in the list of all labels, where its path is kept; also breaks ties.
+    placed : int
+        How many layers it has placed.
+    device : int
+        Of the last run.
+    cost : float
+        Compute and transfers so far.
+    free : tuple of int
+        Bytes left on each device, as later layers see them.
+    """
+
+    bound: float
+    number: int
+    placed: int
+    device: int
+    cost: float
+    free: tuple[int, ...]
+
+
+class LabelSearch:
+    """Search over labels with dominance between equal memory states."""
+
+    def __init__(self, instance: EdgeShardInstance, run: Run) -> None:
+        self.run = run
+        self.instance = instance
+        self.incumbent: tuple[int, ...] | None = None
+        self.upper = math.inf
+        paths = RunPaths(instance)
+        self.margin = paths.costs.tick_s / 2  # costs are multiples of the tick
+        self.root = self._root(paths)
+        self.count, self.size = paths.count, paths.size
+        self.need = [int(size) for size in instance.memory_bytes]
+        # The smallest and the sum of all needs from each layer on.
+        self.least = [min(self.need[i:], default=0) for i in range(self.count + 1)]
+        self.rest = [sum(self.need[i:]) for i in range(self.count + 1)]
+        self.price: list[float] = self.root.price_s.tolist()
+        self.to_go: list[list[float]] = self.root.to_go_s.tolist()
+        self.time_before: list[list[float]] = paths.time_before.T.tolist()
+        self.hop: list[list[list[float]]] = [paths.costs.transfer_s(i).tolist() for i in range(self.count)]
+        self.expanded = 0
+        # Per label its device, the layers placed, and its parent's number.
+        self.tree: list[tuple[int, int, int]] = []
+        self.best_cost: dict[tuple[int, int, tuple[int, ...]], float] = {}
+
+    def search(self) -> Claim:
+        """Expand labels until none can beat the incumbent."""
+        heap = list(self._roots())
+        heapq.heapify(heap)
+        while heap and heap[0].bound < self.upper - self.margin:
+            if self.expanded % 64 == 0 and (not self.run.remaining or len(self.tree) > LARGEST_COUNT):
+                limit = "the time limit" if not self.run.remaining else f"{LARGEST_COUNT:,} labels"
+                return self._claim(Reason.LIMIT, heap[0].bound, f"stopped at {limit}")
+            label = heapq.heappop(heap)
+            self.expanded += 1
+            self.run.report(dual_bound=label.bound)
+            for child in self._children(label):
+                heapq.heappush(heap, child)
+        if self.incumbent is None:
+            return self._claim(Reason.INFEASIBLE, None, "no label reaches the last layer")
+        return self._claim(Reason.OPTIMAL, self.upper, f"{self.expanded:,} labels expanded")
+
+    def _roots(self) -> Iterator[Label]:
+        """Yield the first runs, which are on the source (Eq. 4)."""
+        budget = tuple(int(size) for size in self.instance.cluster.memory_bytes)
+        return self._runs(Label(self.root.dual_bound, -1, 0, -1, 0.0, budget), self.instance.source, 0.0)
+
+    def _children(self, label: Label) -> Iterator[Label]:
+        """Yield the labels with one run more, unless a cheaper label has reached the same state since."""
+        if label.cost > self.best_cost.get((label.placed, label.device, label.free), math.inf):
+            return
+        hop = self.hop[label.placed - 1][label.device]
+        for device in range(self.size):
+            if device != label.device and label.cost + hop[device] < self.upper:
+                yield from self._runs(label, device, hop[device])
+
+    def _runs(self, label: Label, device: int, hop: float) -> Iterator[Label]:
+        """Yield the label continued by runs of every length that fits on a device."""
+        time_before, space = self.time_before[device], label.free[device]
+        start_cost = label.cost + hop - time_before[label.placed]
+        for end in range(label.placed + 1, self.count + 1):
+            space -= self.need[end - 1]
+            cost = start_cost + time_before[end]
+            if space < 0 or not cost < self.upper:
+                return
+            if end == self.count:
+                self._complete(label.number, device, cost + self.to_go[end][device])
+                return
+            free = self._canonical(end, (*label.free[:device], space, *label.free[device + 1 :]))
+            key = (end, device, free)
+            if self.best_cost.get(key, math.inf) <= cost:
+                continue
+            priced = cost + self.to_go[end][device] - sum(map(mul, self.price, free))
+            bound = max(priced, label.bound)
+            if bound < self.upper - self.margin:
+                self.best_cost[key] = cost
+                self.tree.append((device, end, label.number))
+                yield Label(bound, len(self.tree) - 1, end, device, cost, free)
+
+    def _canonical(self, placed: int, free: tuple[int, ...]) -> tuple[int, ...]:
+        """Free memory as later layers see it: too little for any is none, more than all need is all."""
+        least, rest = self.least[placed], self.rest[placed]
+        return tuple(0 if space < least else min(space, rest) for space in free)
+
+    def _complete(self, number: int, device: int, cost: float) -> None:
+        if not cost < self.upper:
+            return
+        path: list[int] = []
+        end = self.count
+        while True:  # from the last run back to the first
+            start = self.tree[number][1] if number >= 0 else 0
+            path[:0] = [device] * (end - start)
+            if number < 0:
+                break
+            end = start
+            device, _, number = self.tree[number]
+        self._offer(tuple(path), cost)
+
+    def _root(self, paths: RunPaths) -> PricedBound:
+        """Return the best root bound found, after heuristics and bound have helped each other."""
+        for heuristic in (greedy, cloud_edge_opt):
+            claim = heuristic(self.instance, self.run)
+            if claim.placement is not None and claim.objective is not None:
+                self._offer(claim.placement, claim.objective)
+        root = paths.best_bound(self.run, self.upper)
+        if not root.dual_bound < self.upper - self.margin:
+            return root
+        search = ChainSearch(self.instance, self.run)
+        path = paths.bound(root.price_s)[1] or (self.instance.source,)
+        for start in (path, self.incumbent or path):
+            until = self.run.elapsed + CHAIN_SHARE / 2 * self.run.remaining
+            search.search(tuple(dict.fromkeys(start)), until, self.run.parameters.seed)
+        if search.best:
+            self._offer(search.placement(search.best), search.best_s)
+        return max(root, paths.best_bound(self.run, self.upper), key=lambda bound: bound.dual_bound)
+
+    def _offer(self, placement: tuple[int, ...], cost: float) -> None:
+        if cost < self.upper:
+            self.incumbent, self.upper = placement, cost
+            self.run.report(objective=cost, placement=placement)
+
+    def _claim(self, reason: Reason, bound: float | None, message: str) -> Claim:
+        objective = None if self.incumbent is None else self.upper
+        return Claim(reason, self.incumbent, objective, bound, message, solve_s=self.run.elapsed)
+
+
+def run(instance: EdgeShardInstance, run: Run) -> Claim:
+    """Search the labels of an instance."""
+    return LabelSearch(instance, run).search()

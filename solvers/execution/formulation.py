@@ -1,0 +1,110 @@
+"""A back-end on a declarative model: build, lower, solve, extract, and cut off what tolerances let through."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from placewise.models.lazy import load
+from placewise.models.registry import problem_of
+from placewise.models.units import MILLISECONDS
+from placewise.solvers.backends.lowering import lower
+from placewise.solvers.backends.matrix import MatrixResult, MatrixRun
+from placewise.solvers.evidence.result import Claim, Reason
+
+if TYPE_CHECKING:
+    from placewise.models.problem import Formulation
+    from placewise.solvers.backends.lowering import MatrixModel
+    from placewise.solvers.execution.method import Method
+    from placewise.solvers.execution.run import Run
+
+
+def run_formulation(instance: Any, method: Method, run: Run) -> Claim:
+    """Solve an instance by a back-end on one of its problem's formulations.
+
+    A solver may overload a device within its feasibility tolerance. Such a placement is cut off by name and
+    the model is solved again; what is left of the time limit bounds this. It is solved again, too, without choices
+    dearer than the placement found, where those made it small beside a solver's tolerances.
+    """
+    assert method.backend is not None
+    assert method.formulation is not None
+    statement = problem_of(instance).formulations[method.formulation]
+    minimise = load(method.backend.minimise)
+    began = perf_counter()
+    model = load(statement.build)(instance)
+    build_s = perf_counter() - began
+    solve_s = 0.0
+    while True:
+        began = perf_counter()
+        matrix, result, claim_values = _solve_once(model, statement, minimise, run)
+        solve_s += perf_counter() - began
+        placement, objective, bound = claim_values
+        if placement is None:
+            break
+        if not load(statement.tighten)(model, placement):
+            cost_s = problem_of(instance).evaluation(instance, placement).objective
+            if cost_s is None or not run.remaining or not matrix.drop_dearer(MILLISECONDS * cost_s):
+                break
+            run.warm_start = placement
+            continue
+        if not run.remaining:
+            placement, objective = None, None
+            result = MatrixResult(Reason.LIMIT, message=f"{result.message}; its solution overloads a device")
+            break
+    return Claim(
+        reason=result.reason,
+        placement=placement,
+        objective=objective,
+        dual_bound=bound,
+        message=result.message,
+        build_s=build_s,
+        solve_s=solve_s,
+    )
+
+
+def write_model(instance: Any, formulation: str, kind: str, target: str | Path) -> None:
+    """Write a declarative model as ``mps`` or ``lp``: objective in milliseconds, names of the model."""
+    from placewise.instances.files import write_text  # a worker starts without the file formats
+
+    model = load(problem_of(instance).formulations[formulation].build)(instance)
+    with tempfile.TemporaryDirectory(prefix="placewise-") as folder:
+        file = Path(folder) / f"model.{kind}"
+        model.write(str(file), io_options={"symbolic_solver_labels": True})
+        write_text(target, file.read_text(encoding="utf-8"))
+
+
+def _solve_once(
+    model: Any, statement: Formulation, minimise: Any, run: Run
+) -> tuple[MatrixModel, MatrixResult, tuple[Any, float | None, float | None]]:
+    extract = load(statement.extract)
+    if run.warm_start is not None:
+        load(statement.start)(model, run.warm_start)
+    matrix = lower(model)
+
+    def placement_of(values: Any) -> Any:
+        matrix.load(values)
+        return extract(model)
+
+    def on_solution(values: Any) -> None:
+        run.report(objective=seconds(float(matrix.cost @ values)), placement=placement_of(values))
+
+    def seconds(objective: float) -> float:
+        return matrix.unscaled(objective) / MILLISECONDS
+
+    result: MatrixResult = minimise(
+        matrix,
+        MatrixRun(
+            parameters=run.parameters,
+            time_limit=run.remaining,
+            start=matrix.start() if run.warm_start is not None else None,
+            on_solution=on_solution,
+            on_bound=lambda bound: run.report(dual_bound=seconds(bound)),
+            stopped=run.stopped,
+        ),
+    )
+    bound = None if result.dual_bound is None else seconds(result.dual_bound)
+    if result.values is None:
+        return matrix, result, (None, None, bound)
+    return matrix, result, (placement_of(result.values), seconds(float(matrix.cost @ result.values)), bound)

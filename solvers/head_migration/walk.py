@@ -1,0 +1,33 @@
+"""A policy walked over the horizon: one placement after the other, each from the one before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from placewise.models.registry import problem_of
+from placewise.solvers.evidence.result import Claim, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from placewise.models.head_migration import HeadMigrationInstance, Interval
+    from placewise.solvers.execution.run import Run
+
+    #: ``(instance, interval, placement before) -> placement``, or None where it finds none.
+    Policy: TypeAlias = Callable[[HeadMigrationInstance, int, Interval | None], Interval | None]
+
+
+def walk(instance: HeadMigrationInstance, run: Run, policy: Policy) -> Claim:
+    """Return the trajectory of a policy; where it breaks a constraint, verification says which."""
+    trajectory: list[Interval] = []
+    before = instance.initial
+    for t in range(instance.intervals):
+        if not run.remaining:
+            return Claim(Reason.LIMIT, message="stopped at the time limit", solve_s=run.elapsed)
+        before = policy(instance, t, before)
+        if before is None:
+            return Claim(Reason.FINISHED, message=f"interval {t}: no placement found", solve_s=run.elapsed)
+        trajectory.append(before)
+    placement = tuple(trajectory)
+    objective = problem_of(instance).evaluation(instance, placement).objective
+    return Claim(Reason.FINISHED, placement, objective, solve_s=run.elapsed)
