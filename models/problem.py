@@ -123,6 +123,7 @@ class Problem:
     title: str
     unit: str
     evaluate: str
+    floor_s: str
     placement_to_json: str
     placement_from_json: str
     diagnose: str
@@ -134,6 +135,18 @@ class Problem:
         """Evaluate a placement: objective, terms, all violations."""
         result: Evaluation = load(self.evaluate)(instance, placement)
         return result
+
+    def gate(self, instance: Any, placement: Any) -> Any:
+        """Return a placement in the problem's own form, and what keeps it from being one."""
+        if isinstance(placement, dict):
+            placement = self.read_placement(instance, placement)
+        evaluation = self.evaluation(instance, placement)
+        return placement, [v for v in evaluation.violations if v.constraint in ("assignment", "batch")]
+
+    def floor(self, instance: Any) -> float:
+        """Return a bound that no placement can beat, from the equations alone, in the problem's unit."""
+        bound: float = load(self.floor_s)(instance)
+        return bound
 
     def placement_json(self, instance: Any, placement: Any) -> dict[str, Any]:
         """Return a placement as the result file states it."""

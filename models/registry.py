@@ -37,6 +37,7 @@ def _problem(
     formulations: dict[str, Formulation],
     *,
     evaluate: str = "placement:evaluate",
+    floor: str = "cost:floor_s",
     diagnose: str = "diagnosis:diagnose",
     resources: str = "resources:resources",
     scaled: str = "resources:scaled",
@@ -48,6 +49,7 @@ def _problem(
         title=title,
         unit="s",
         evaluate=f"{room}.{evaluate}",
+        floor_s=f"{room}.{floor}",
         placement_to_json=f"{room}.{placement}:to_json",
         placement_from_json=f"{room}.{placement}:from_json",
         diagnose=f"{room}.{diagnose}",
@@ -77,6 +79,7 @@ PROBLEMS: dict[str, Problem] = {
                 ),
             },
             evaluate="placement:evaluate_latency",
+            floor="cost:latency_floor_s",
         ),
         _problem(
             "edgeshard-throughput",
@@ -90,6 +93,7 @@ PROBLEMS: dict[str, Problem] = {
                 ),
             },
             evaluate="placement:evaluate_throughput",
+            floor="cost:bottleneck_floor_s",
         ),
         _problem(
             "edgeshard-batch",
@@ -103,6 +107,7 @@ PROBLEMS: dict[str, Problem] = {
                 ),
             },
             evaluate="batches:evaluate",
+            floor="batches:floor_s",
             diagnose="batches:diagnose",
         ),
         _problem(
@@ -147,6 +152,7 @@ PROBLEMS: dict[str, Problem] = {
                 ),
             },
             evaluate="decoder:evaluate",
+            floor="decoder:floor_s",
             diagnose="decoder:diagnose",
             resources="resources:decoder_resources",
             scaled="resources:scaled_decoder",

@@ -132,7 +132,6 @@ ALGORITHMS: dict[str, dict[str, Algorithm]] = {
                 f"{baseline.summary}; the largest batch that fits",
             )
             for name, baseline in _EDGESHARD_BASELINES.items()
-            if name != "greedy"
         },
     },
     "dilemma": {
@@ -244,6 +243,15 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
     "dilemma": ("labels",),
     "head-migration": ("step", "lookahead", "horizon"),
     "head-migration-decoder": ("highs",),
+}
+#: Quick heuristics that go before every method that proves something, so that none ends empty-handed.
+FIRST: dict[str, tuple[str, ...]] = {
+    "edgeshard-latency": ("greedy",),
+    "edgeshard-throughput": ("greedy",),
+    "edgeshard-batch": ("greedy",),
+    "dilemma": ("quantize-then-place",),
+    "head-migration": ("greedy-delay",),
+    "head-migration-decoder": ("layer-by-layer",),
 }
 #: Fast heuristics whose placements refute a false "infeasible".
 PROBES: dict[str, tuple[str, ...]] = {

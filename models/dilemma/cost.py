@@ -115,6 +115,13 @@ def delay_costs(instance: DilemmaInstance) -> DelayCosts:
     )
 
 
+def floor_s(instance: DilemmaInstance) -> float:
+    """Return a bound on the delay: every layer on the server and with the admissible width that are fastest for it."""
+    costs = delay_costs(instance)
+    fastest_s = np.where(costs.admissible, costs.compute_s.min(axis=1), np.inf).min(axis=1)
+    return float(fastest_s[np.isfinite(fastest_s)].sum())
+
+
 def _candidates(admissible: NDArray[np.bool_], error: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return the admissible widths that no smaller admissible width beats in error."""
     reached = np.where(admissible, error, np.iinfo(np.int64).max)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.models.cluster import non_negative, set_array, whole_bytes
 from placewise.models.edgeshard import placement as pipeline
+from placewise.models.edgeshard.cost import bottleneck_floor_s
 from placewise.models.edgeshard.data import EdgeShardInstance
 from placewise.models.edgeshard.diagnosis import diagnose as diagnose_pipeline
 from placewise.models.errors import InstanceError
@@ -138,6 +139,11 @@ def evaluate(instance: EdgeShardBatchInstance, placement: Any) -> Evaluation:
     return Evaluation(
         objective, {name: value / batch_size for name, value in whole.terms.items()}, whole.violations
     )
+
+
+def floor_s(instance: EdgeShardBatchInstance) -> float:
+    """Return a bound on the time per token: the least of all batch sizes."""
+    return min(bottleneck_floor_s(instance.at(size)) / size for size in instance.batch_sizes)
 
 
 def to_json(instance: EdgeShardBatchInstance, placement: BatchPlacement) -> dict[str, Any]:

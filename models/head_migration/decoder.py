@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from placewise.models.errors import InstanceError
+from placewise.models.head_migration.cost import floor_s as layer_floor_s
 from placewise.models.head_migration.cost import head_costs
 from placewise.models.head_migration.diagnosis import diagnose as diagnose_layer
 from placewise.models.head_migration.placement import (
@@ -140,6 +141,11 @@ def evaluate(instance: DecoderInstance, trajectory: Any) -> Evaluation:
     if not np.isfinite(total_s):
         return Evaluation(None, {}, tuple(violations))
     return Evaluation(total_s, terms, tuple(violations))
+
+
+def floor_s(instance: DecoderInstance) -> float:
+    """Return a bound on the objective: that of one layer, as often as there are layers."""
+    return instance.layers * layer_floor_s(instance.layer)
 
 
 def diagnose(instance: DecoderInstance) -> str | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from placewise.models.edgeshard import evaluate_throughput
 from placewise.models.edgeshard.cost import bottleneck_values_s, time_tables
 from placewise.models.edgeshard.runs import require_equal_block
 from placewise.models.errors import NotApplicableError
@@ -263,10 +264,18 @@ def run(instance: EdgeShardInstance, run: Run) -> Claim:
         int(np.searchsorted(values, decide.linked_from_s)) if len(decide.others) > LARGEST_SPARSE_SIZE else 0
     )
     low, high = lowest, len(values) - 1
-    while low < high:
+    if run.warm_start is not None:
+        known = evaluate_throughput(instance, run.warm_start)
+        position = len(values) if known.objective is None else int(np.searchsorted(values, known.objective))
+        if known.feasible and lowest <= position < high:
+            best, high = tuple(run.warm_start), position
+    while low < high and values[high] - values[low] > run.parameters.relative_gap * values[high]:
         if not run.remaining:
             bound = float(values[low]) if low > lowest else None
-            return Claim(Reason.LIMIT, best, None, bound, "stopped at the time limit", solve_s=run.elapsed)
+            objective = evaluate_throughput(instance, best).objective
+            return Claim(
+                Reason.LIMIT, best, objective, bound, "stopped at the time limit", solve_s=run.elapsed
+            )
         middle = (low + high) // 2
         found = decide.placement(float(values[middle]))
         if found is None:
@@ -277,4 +286,4 @@ def run(instance: EdgeShardInstance, run: Run) -> Claim:
             run.report(objective=float(values[high]), placement=best)
     if high == lowest > 0:  # the optimum may lie below the slowest link
         return (cpsat.throughput if decide.equal else cpsat.stages)(instance, run)
-    return Claim(Reason.OPTIMAL, best, float(values[high]), float(values[high]), solve_s=run.elapsed)
+    return Claim(Reason.OPTIMAL, best, float(values[high]), float(values[low]), solve_s=run.elapsed)

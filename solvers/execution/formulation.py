@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from placewise.solvers.execution.method import Method
     from placewise.solvers.execution.run import Run
 
+#: Of the time limit, kept for the end of a solver, which looks at its clock now and then: a share, and seconds at most.
+HAND_OVER_SHARE, HAND_OVER_S = 0.05, 1.0
+
 
 def run_formulation(instance: Any, method: Method, run: Run) -> Claim:
     """Solve an instance by a back-end on one of its problem's formulations.
@@ -35,6 +38,8 @@ def run_formulation(instance: Any, method: Method, run: Run) -> Claim:
     began = perf_counter()
     model = load(statement.build)(instance)
     build_s = perf_counter() - began
+    if not _seconds_for(run):
+        return Claim(Reason.LIMIT, message="the time limit ended while the model was built", build_s=build_s)
     solve_s = 0.0
     while True:
         began = perf_counter()
@@ -62,6 +67,11 @@ def run_formulation(instance: Any, method: Method, run: Run) -> Claim:
         build_s=build_s,
         solve_s=solve_s,
     )
+
+
+def _seconds_for(run: Run) -> float:
+    """Return the seconds that a solver is given: what is left, less the share that it needs to end and hand over."""
+    return max(run.remaining - min(HAND_OVER_SHARE * run.parameters.time_limit, HAND_OVER_S), 0.0)
 
 
 def write_model(instance: Any, formulation: str, kind: str, target: str | Path) -> None:
@@ -93,11 +103,15 @@ def _solve_once(
     def seconds(objective: float) -> float:
         return matrix.unscaled(objective) / MILLISECONDS
 
+    seconds_left = _seconds_for(run)
+    if not seconds_left:
+        late = MatrixResult(Reason.LIMIT, message="the time limit ended while the model was lowered")
+        return matrix, late, (None, None, None)
     result: MatrixResult = minimise(
         matrix,
         MatrixRun(
             parameters=run.parameters,
-            time_limit=run.remaining,
+            time_limit=seconds_left,
             start=matrix.start() if run.warm_start is not None else None,
             on_solution=on_solution,
             on_bound=lambda bound: run.report(dual_bound=seconds(bound)),

@@ -70,7 +70,7 @@ class Search:
     @property
     def closed(self) -> bool:
         """Whether the gap is closed, or there is no trajectory."""
-        return self.lower_s >= self.upper_s * (1 - CLOSED)
+        return self.lower_s >= self.upper_s * (1 - max(CLOSED, self.run.parameters.relative_gap))
 
     def whole(self) -> None:
         """Give the horizon to HiGHS, from the best trajectory."""
