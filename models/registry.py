@@ -48,6 +48,7 @@ def _problem(
         title=title,
         unit="s",
         evaluate=f"{room}.{evaluate}",
+        placement_of=f"{room}.{placement}:placement_of",
         placement_to_json=f"{room}.{placement}:to_json",
         placement_from_json=f"{room}.{placement}:from_json",
         diagnose=f"{room}.{diagnose}",
