@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
+from placewise.models.errors import InstanceError
 from placewise.models.lazy import load
 
 if TYPE_CHECKING:
@@ -31,6 +32,25 @@ class Violation:
     constraint: str
     where: str
     message: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Stands for an object that is no placement: it can be sent between processes, which the object may not.
+
+    Parameters
+    ----------
+    violations : tuple of Violation
+        Why it is none; at least one.
+    """
+
+    violations: tuple[Violation, ...]
+
+    def reasons(self) -> tuple[Violation, ...]:
+        """Return the violations, whoever made this: at least one, and nothing else."""
+        found = self.violations if type(self.violations) is tuple else ()
+        kept = tuple(v for v in found if type(v) is Violation and type(v.message) is str)
+        return kept or (Violation("assignment", "placement", "it is no placement"),)
 
 
 @dataclass(frozen=True)
@@ -124,6 +144,7 @@ class Problem:
     unit: str
     evaluate: str
     floor_s: str
+    placement_of: str
     placement_to_json: str
     placement_from_json: str
     diagnose: str
@@ -131,17 +152,26 @@ class Problem:
     scaled: str
     formulations: Mapping[str, Formulation] = field(default_factory=dict)
 
+    def gate(self, instance: Any, anything: Any) -> tuple[Any, tuple[Violation, ...]]:
+        """Return the placement that an object is, in plain tuples and integers, or None and why it is none.
+
+        Parameters
+        ----------
+        instance : Instance
+            Of the problem.
+        anything : object
+            Whatever a method, a warm start or a file gave: by index, by name, or as result files state it. No code
+            of its class is run; nothing is raised.
+        """
+        if type(anything) is Refused:
+            return None, anything.reasons()
+        placement, violations = load(self.placement_of)(instance, anything)
+        return placement, violations
+
     def evaluation(self, instance: Any, placement: Any) -> Evaluation:
-        """Evaluate a placement: objective, terms, all violations."""
+        """Evaluate what may be a placement, in any form that `gate` takes: objective, terms, all violations."""
         result: Evaluation = load(self.evaluate)(instance, placement)
         return result
-
-    def gate(self, instance: Any, placement: Any) -> Any:
-        """Return a placement in the problem's own form, and what keeps it from being one."""
-        if isinstance(placement, dict):
-            placement = self.read_placement(instance, placement)
-        evaluation = self.evaluation(instance, placement)
-        return placement, [v for v in evaluation.violations if v.constraint in ("assignment", "batch")]
 
     def floor(self, instance: Any) -> float:
         """Return a bound that no placement can beat, from the equations alone, in the problem's unit."""
@@ -149,8 +179,17 @@ class Problem:
         return bound
 
     def placement_json(self, instance: Any, placement: Any) -> dict[str, Any]:
-        """Return a placement as the result file states it."""
-        document: dict[str, Any] = load(self.placement_to_json)(instance, placement)
+        """Return a placement, in any form that `gate` takes, as the result file states it.
+
+        Raises
+        ------
+        InstanceError
+            Where it is none.
+        """
+        canonical, violations = self.gate(instance, placement)
+        if violations:
+            raise InstanceError("placement", violations[0].message)
+        document: dict[str, Any] = load(self.placement_to_json)(instance, canonical)
         return document
 
     def read_placement(self, instance: Any, document: Any) -> Any:

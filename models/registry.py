@@ -50,6 +50,7 @@ def _problem(
         unit="s",
         evaluate=f"{room}.{evaluate}",
         floor_s=f"{room}.{floor}",
+        placement_of=f"{room}.{placement}:placement_of",
         placement_to_json=f"{room}.{placement}:to_json",
         placement_from_json=f"{room}.{placement}:from_json",
         diagnose=f"{room}.{diagnose}",

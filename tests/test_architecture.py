@@ -96,6 +96,7 @@ def test_every_reference_of_a_problem_loads(problem):
     descriptor = PROBLEMS[problem]
     references = [
         descriptor.evaluate,
+        descriptor.placement_of,
         descriptor.placement_to_json,
         descriptor.placement_from_json,
         descriptor.diagnose,

@@ -7,7 +7,6 @@ per batch size, and the time per token of one sequence is the bottleneck over b.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from placewise.models.edgeshard.cost import bottleneck_floor_s
 from placewise.models.edgeshard.data import EdgeShardInstance
 from placewise.models.edgeshard.diagnosis import diagnose as diagnose_pipeline
 from placewise.models.errors import InstanceError
+from placewise.models.gate import entries, members, refused, shown, whole
 from placewise.models.problem import Evaluation, Violation
 
 if TYPE_CHECKING:
@@ -112,6 +112,43 @@ class EdgeShardBatchInstance:
         return self._pipelines[batch_size]
 
 
+def placement_of(
+    instance: EdgeShardBatchInstance, anything: Any
+) -> tuple[BatchPlacement | None, tuple[Violation, ...]]:
+    """Return the batch size and pipeline that an object is, or why it is none; see `placewise.models.gate`.
+
+    Parameters
+    ----------
+    instance : EdgeShardBatchInstance
+        The instance.
+    anything : object
+        Taken are a pair in a list or tuple, of one of the batch sizes itself and a pipeline as `evaluate_throughput`
+        takes it; and the document of a result file, ``{"batch_size": size, "layers": [name, ...]}``.
+
+    Returns
+    -------
+    (int, tuple of int) or None
+        Batch size, and the device index of each layer; None where there are violations.
+    tuple of Violation
+        Of the constraints ``assignment`` and ``batch``; the others are for `evaluate`.
+    """
+    if members(anything) is not None:
+        try:
+            anything = from_json(instance, anything)
+        except InstanceError as error:
+            return None, (refused(error.path, str(error)),)
+    found = entries(anything, 2)
+    if found is None or found[1] != 2:
+        message = f"expected a batch size and a device for each layer, found {shown(anything)}"
+        return None, (refused("layers", message),)
+    size, (given, pipe) = whole(found[0][0]), found[0]
+    if size is None or size not in instance.batch_sizes:
+        message = f"expected one of {', '.join(map(str, instance.batch_sizes))}, found {shown(given)}"
+        return None, (Violation("batch", "batch size", message),)
+    layers, violations = pipeline.placement_of(instance.at(size), pipe)
+    return (None, violations) if layers is None else ((size, layers), ())
+
+
 def evaluate(instance: EdgeShardBatchInstance, placement: Any) -> Evaluation:
     """Evaluate a batch size with its pipeline: the bottleneck of Eq. 11 over the batch size.
 
@@ -119,25 +156,22 @@ def evaluate(instance: EdgeShardBatchInstance, placement: Any) -> Evaluation:
     ----------
     instance : EdgeShardBatchInstance
         The instance.
-    placement : (int, sequence of int)
-        Batch size, and the device index of each layer.
+    placement : object
+        A batch size and a pipeline, in any form that `placement_of` takes.
 
     Returns
     -------
     Evaluation
         Objective and terms in seconds per token, whose inverse is the throughput of all sequences together.
     """
-    if not isinstance(placement, Sequence) or len(placement) != 2:
-        message = f"expected a batch size and a device for each layer, found {type(placement).__name__}"
-        return Evaluation(None, {}, (Violation("assignment", "layers", message),))
+    placement, refusals = placement_of(instance, placement)
+    if placement is None:
+        return Evaluation(None, {}, refusals)
     batch_size, layers = placement
-    if batch_size not in instance.batch_sizes:
-        message = f"expected one of {', '.join(map(str, instance.batch_sizes))}, found {batch_size!r}"
-        return Evaluation(None, {}, (Violation("batch", "batch size", message),))
-    whole = pipeline.evaluate_throughput(instance.at(batch_size), layers)
-    objective = None if whole.objective is None else whole.objective / batch_size
+    together = pipeline.evaluate_throughput(instance.at(batch_size), layers)
+    objective = None if together.objective is None else together.objective / batch_size
     return Evaluation(
-        objective, {name: value / batch_size for name, value in whole.terms.items()}, whole.violations
+        objective, {name: value / batch_size for name, value in together.terms.items()}, together.violations
     )
 
 
@@ -149,16 +183,17 @@ def floor_s(instance: EdgeShardBatchInstance) -> float:
 def to_json(instance: EdgeShardBatchInstance, placement: BatchPlacement) -> dict[str, Any]:
     """Return a placement as the result file states it."""
     batch_size, layers = placement
-    return {"batch_size": int(batch_size), **pipeline.to_json(instance.at(batch_size), layers)}
+    return {"batch_size": batch_size, **pipeline.to_json(instance.at(batch_size), layers)}
 
 
 def from_json(instance: EdgeShardBatchInstance, document: Any) -> BatchPlacement:
     """Read a placement back, or say which entry is no choice of the instance."""
-    size = document.get("batch_size") if isinstance(document, dict) else None
-    if size not in instance.batch_sizes:
+    given = (members(document) or {}).get("batch_size")
+    size = whole(given)
+    if size is None or size not in instance.batch_sizes:
         expected = ", ".join(map(str, instance.batch_sizes))
-        raise InstanceError("placement.batch_size", f"expected one of {expected}, found {size!r}")
-    return int(size), pipeline.from_json(instance.at(size), document)
+        raise InstanceError("placement.batch_size", f"expected one of {expected}, found {shown(given)}")
+    return size, pipeline.from_json(instance.at(size), document)
 
 
 def diagnose(instance: EdgeShardBatchInstance) -> str | None:

@@ -7,20 +7,21 @@ device with heads of the next is as large as the projection's output, once per d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from placewise.models.errors import InstanceError
+from placewise.models.gate import entries, listed, members, refused, shown
 from placewise.models.head_migration.cost import floor_s as layer_floor_s
 from placewise.models.head_migration.cost import head_costs
 from placewise.models.head_migration.diagnosis import diagnose as diagnose_layer
 from placewise.models.head_migration.placement import (
+    are_canonical,
     excess_memory,
     interval_json,
-    is_interval,
+    intervals_of,
     read_interval,
     walk,
 )
@@ -70,7 +71,7 @@ class DecoderInstance:
         if self.layer.initial is not None:
             raise InstanceError("initial_placement", "expected one placement per layer")
         if self.initial is not None and (
-            len(self.initial) != self.layers or not all(is_interval(self.layer, now) for now in self.initial)
+            len(self.initial) != self.layers or not are_canonical(self.layer, self.initial)
         ):
             raise InstanceError("initial_placement", f"expected placements of {self.layers} layers")
 
@@ -95,6 +96,58 @@ class DecoderInstance:
         return self.layer.reference
 
 
+def placement_of(
+    instance: DecoderInstance, anything: Any
+) -> tuple[DecoderTrajectory | None, tuple[Violation, ...]]:
+    """Return the trajectory that an object is, or why it is none; see `placewise.models.gate`.
+
+    Parameters
+    ----------
+    instance : DecoderInstance
+        T intervals, so many layers, M devices.
+    anything : object
+        Taken are T lists or tuples of an `Interval` per layer, with devices all by index (0 to M - 1) or all by
+        name; and the document of a result file,
+        ``{"intervals": [{"layers": [{"heads": [name, ...], "proj": name, "ffn": name}, ...]}, ...]}``.
+
+    Returns
+    -------
+    tuple of tuple of Interval or None
+        With plain tuples and integers; None where there are violations.
+    tuple of Violation
+        Of the constraint ``assignment``; the others are for `evaluate`.
+    """
+    count, layers = instance.intervals, instance.layers
+    if type(anything) is tuple and len(anything) == count:
+        for now in anything:
+            if type(now) is not tuple or len(now) != layers or not are_canonical(instance.layer, now):
+                break
+        else:
+            return anything, ()
+    if members(anything) is not None:
+        try:
+            anything = from_json(instance, anything)
+        except InstanceError as error:
+            return None, (refused(error.path, str(error)),)
+    found = entries(anything, count)
+    if found is None or found[1] != count:
+        message = f"expected placements for each of {count} intervals, found {shown(anything)}"
+        return None, (refused("intervals", message),)
+    parts: list[Any] = []
+    for t, now in enumerate(found[0]):
+        row = entries(now, layers)
+        if row is None or row[1] != layers:
+            message = f"interval {t}: expected placements of {layers} layers, found {shown(now)}"
+            return None, (refused(f"interval {t}", message),)
+        parts += row[0]
+    flat, violations = intervals_of(
+        instance.layer, parts, lambda at: f"interval {at // layers}, layer {at % layers}"
+    )
+    if flat is None:
+        return None, violations
+    return tuple(flat[at : at + layers] for at in range(0, len(flat), layers)), ()
+
+
 def evaluate(instance: DecoderInstance, trajectory: Any) -> Evaluation:
     """Evaluate a trajectory: (2)-(7) in every layer, (1) over all of them.
 
@@ -102,8 +155,8 @@ def evaluate(instance: DecoderInstance, trajectory: Any) -> Evaluation:
     ----------
     instance : DecoderInstance
         The instance.
-    trajectory : sequence of sequences of Interval
-        T times a placement of each layer.
+    trajectory : object
+        T times a placement of each layer, in any form that `placement_of` takes.
 
     Returns
     -------
@@ -111,14 +164,9 @@ def evaluate(instance: DecoderInstance, trajectory: Any) -> Evaluation:
         Objective in seconds, the terms inference (weighted by tokens under lookahead) and migration, all violations.
     """
     layer = instance.layer
-    if not isinstance(trajectory, Sequence) or len(trajectory) != instance.intervals:
-        message = f"expected placements for each of {instance.intervals} intervals"
-        return Evaluation(None, {}, (Violation("assignment", "intervals", message),))
-    for t, now in enumerate(trajectory):
-        right = isinstance(now, Sequence) and len(now) == instance.layers
-        if not right or not all(is_interval(layer, part) for part in now):
-            message = f"interval {t}: expected placements of {instance.layers} layers"
-            return Evaluation(None, {}, (Violation("assignment", f"interval {t}", message),))
+    trajectory, refusals = placement_of(instance, trajectory)
+    if trajectory is None:
+        return Evaluation(None, {}, refusals)
     violations: list[Violation] = []
     inference_s = migration_s = 0.0
     need: NDArray[np.int64] = np.zeros((instance.intervals, instance.cluster.size), dtype=np.int64)
@@ -161,19 +209,14 @@ def to_json(instance: DecoderInstance, trajectory: DecoderTrajectory) -> dict[st
 
 def from_json(instance: DecoderInstance, document: Any) -> DecoderTrajectory:
     """Read a trajectory back, or say which entry names no device of the instance."""
-    entries = document.get("intervals") if isinstance(document, dict) else None
-    if not isinstance(entries, list) or len(entries) != instance.intervals:
+    found = listed(document, "intervals")
+    if found is None or len(found) != instance.intervals:
         raise InstanceError("placement.intervals", f"expected a list of {instance.intervals} placements")
     names, units = instance.cluster.device_names, instance.layer.transformer.units
     trajectory = []
-    for t, entry in enumerate(entries):
-        path, parts = (
-            f"placement.intervals[{t}].layers",
-            entry.get("layers") if isinstance(entry, dict) else None,
-        )
-        if not isinstance(parts, list) or len(parts) != instance.layers:
-            raise InstanceError(path, f"expected a list of {instance.layers} layers")
-        trajectory.append(
-            tuple(read_interval(names, units, part, f"{path}[{n}]") for n, part in enumerate(parts))
-        )
+    for path, entry in found.items():
+        parts = listed(entry, "layers", path)
+        if parts is None or len(parts) != instance.layers:
+            raise InstanceError(f"{path}.layers", f"expected a list of {instance.layers} layers")
+        trajectory.append(tuple(read_interval(names, units, part, at) for at, part in parts.items()))
     return tuple(trajectory)

@@ -77,8 +77,6 @@ class Claim:
         Seconds to state the model and to solve it.
     limit : str
         Which limit it reached, where `reason` is LIMIT.
-    violations : tuple of Violation
-        Why what a user's function returned is no placement.
     """
 
     reason: Reason
@@ -89,7 +87,6 @@ class Claim:
     build_s: float = 0.0
     solve_s: float = 0.0
     limit: str = "time"
-    violations: tuple[Violation, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import PlacewiseError
 from placewise.models.lazy import load
+from placewise.models.problem import Refused
 from placewise.models.registry import problem_of
 from placewise.solvers.evidence.result import Claim, Progress, Reason
 from placewise.solvers.execution.formulation import run_formulation
@@ -85,4 +86,5 @@ def _run_function(reference: str, task: Task, run: Run) -> Claim:
         return Claim(Reason.FINISHED, solve_s=run.elapsed)
     # Here, where its classes are known: what is no placement need not be handed over.
     placement, violations = problem_of(task.instance).gate(task.instance, found)
-    return Claim(Reason.FINISHED, placement, solve_s=run.elapsed, violations=tuple(violations))
+    answer = Refused(violations) if violations else placement
+    return Claim(Reason.FINISHED, answer, solve_s=run.elapsed)

@@ -209,7 +209,9 @@ def _pickled(message: object) -> bytes:
         if not isinstance(message, Claim):
             raise
         why = f"what it returned cannot be handed over: {type(error).__name__}"
-        return pickle.dumps(replace(message, reason=Reason.ERROR, placement=None, message=why))
+        return pickle.dumps(
+            replace(message, reason=Reason.ERROR, placement=None, objective=None, message=why)
+        )
 
 
 def _end_with_parent() -> None:
