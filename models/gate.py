@@ -7,6 +7,7 @@ what comes out are plain integers and words. What they do not know is no placeme
 
 from __future__ import annotations
 
+import math
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ MOST_KEYS, MOST_LISTED = 64, 100
 #: Entries of a list in a file that are read: no instance has more layers or intervals.
 MOST_ENTRIES = 2**20
 _NUMPY_INTEGERS = tuple(np.dtype(code).type for code in np.typecodes["AllInteger"])
+_NUMPY_FLOATS = tuple(np.dtype(code).type for code in np.typecodes["Float"])
 
 
 def refused(where: str, message: str) -> Violation:
@@ -44,6 +46,20 @@ def whole(value: Any) -> int | None:
     if issubclass(kind, int):  # an IntEnum and its like: the number itself, not what its class makes of it
         return int.__int__(value)
     return int(value) if any(kind is known for known in _NUMPY_INTEGERS) else None
+
+
+def real(value: Any) -> float | None:
+    """Return the plain float that an integer or a float is, perhaps NaN or infinite, None for anything else."""
+    number = whole(value)
+    if number is not None:
+        try:
+            return float(number)
+        except OverflowError:
+            return math.inf if number > 0 else -math.inf
+    kind = type(value)
+    if issubclass(kind, float):
+        return float.__float__(value)
+    return float(value) if any(kind is known for known in _NUMPY_FLOATS) else None
 
 
 def word(value: Any) -> str | None:

@@ -106,7 +106,7 @@ class Conflict:
     Parameters
     ----------
     kind : str
-        infeasible-solution, objective-mismatch, bound-crossed, optima-disagree or false-infeasible.
+        infeasible-solution, objective-mismatch, invalid-bound, bound-crossed, optima-disagree or false-infeasible.
     methods : tuple of str
         Who says so.
     message : str
@@ -178,11 +178,14 @@ class VerifiedResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the result document, format ``placewise-result/1``."""
+        from placewise.instances.identity import instance_hash  # a worker process needs no file formats
+
         problem = problem_of(self.instance)
         placement = self.placement
         return {
             "format": "placewise-result/1",
             "instance": self.instance.name,
+            "instance_hash": instance_hash(self.instance),
             "problem": self.instance.problem,
             "method": self.method,
             "guarantee": self.guarantee.value,
