@@ -15,7 +15,6 @@ from placewise.instances.strict_json import loads
 from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.models.registry import problem_of
 from placewise.solvers import solve
-from placewise.solvers.algorithms import PROBES
 from placewise.solvers.evidence.audit import Audit, audit
 from placewise.solvers.evidence.verify import CLAIM_TOLERANCE
 
@@ -86,13 +85,13 @@ def _parsed(instance: Any, source: str) -> tuple[ResultSpec, Any]:
             raise InstanceError(key, f"expected {expected!r}, found {stated!r}")
     placement = result.placement
     if isinstance(placement, dict) or (placement is not None and result.format is not None):
-        placement = problem_of(instance).read_placement(instance, placement)
+        placement = problem_of(instance).from_json(instance, placement)
     return result, placement
 
 
 def _probes(instance: Any) -> Iterator[Any]:
     """Yield placements of fast heuristics, which may refute a bound or an infeasibility."""
-    for name in PROBES[instance.problem]:
+    for name in problem_of(instance).probing_methods:
         try:
             found = solve(instance, name, time_limit=PROBE_S, isolate=False)
         except PlacewiseError:  # it does not apply

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.models.registry import problem_of
-from placewise.solvers.algorithms import FIRST, PROBES
 from placewise.solvers.evidence.knowledge import Knowledge
 from placewise.solvers.evidence.result import Progress, Reason, Termination, VerifiedResult
 from placewise.solvers.evidence.verify import verify
+from placewise.solvers.execution.method import Method
 from placewise.solvers.execution.parameters import Parameters
 from placewise.solvers.execution.task import Task, perform
 from placewise.solvers.execution.worker import InterruptedSolve, perform_isolated
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from placewise.solvers.execution.method import Method
+    from placewise.solvers.execution.method import UserFunction
 
 #: Seconds that the heuristics which go first may take at most, and those that refute a false "infeasible".
 FIRST_S, PROBE_S = 1.0, 10.0
@@ -31,7 +31,7 @@ FIRST_S, PROBE_S = 1.0, 10.0
 
 def solve(
     instance: Any,
-    method: str | None = None,
+    method: str | UserFunction | Method[Any, Any] | None = None,
     *,
     time_limit: float = 60.0,
     relative_gap: float = 1e-6,
@@ -53,8 +53,9 @@ def solve(
     ----------
     instance : Instance
         As `placewise.instances.read` returns it.
-    method : str, optional
-        A name of `placewise methods`; by default the best exact one for the instance.
+    method : str, callable or Method, optional
+        A name of `placewise methods`, or a function ``(instance, parameters) -> placement``; by default the best
+        exact one for the instance.
     time_limit, relative_gap, threads, seed, log, memory_limit_bytes
         See `Parameters`.
     warm_start : placement, optional
@@ -79,7 +80,7 @@ def solve(
     """
     began = perf_counter()
     parameters = Parameters(time_limit, relative_gap, threads, seed, log, memory_limit_bytes)
-    chosen = find_method(instance.problem, method) if method else default_method(instance)
+    chosen = resolved(instance, method)
     if chosen.missing:
         raise PlacewiseError(f"method {chosen.name!r} is not installed: {chosen.missing}")
     knowledge = Knowledge(instance, chosen.guarantee(instance), progress)
@@ -87,7 +88,7 @@ def solve(
     if warm_start is not None:
         start = feasible_start(instance, warm_start)
         knowledge.offer(start, "warm start", perf_counter() - began)
-    task = Task(instance, chosen.name, parameters, start, began)
+    task = Task(instance, chosen, parameters, start, began)
 
     def record(step: Progress) -> None:
         knowledge.take(step, chosen.name)
@@ -121,6 +122,21 @@ def solve(
     if interrupted:
         raise InterruptedResult(result)
     return result
+
+
+def resolved(instance: Any, method: str | UserFunction | Method[Any, Any] | None) -> Method[Any, Any]:
+    """Return the method that a name, a function or nothing means for an instance; raise `PlacewiseError` for others."""
+    if isinstance(method, Method):
+        if method.problem is not problem_of(instance):
+            raise PlacewiseError(
+                f"method {method.name!r} is one of {method.problem.name}, not {instance.problem}"
+            )
+        return method
+    if method is None:
+        return default_method(instance)
+    if isinstance(method, str) or callable(method):
+        return find_method(instance.problem, method)
+    raise PlacewiseError(f"method: expected a name or a function, found {type(method).__name__}")
 
 
 class InterruptedResult(KeyboardInterrupt):
@@ -162,7 +178,7 @@ def feasible_start(instance: Any, given: Any) -> Any:
     except InstanceError as error:
         raise PlacewiseError(f"warm start: {error}") from None
     if not violations:
-        violations = problem.evaluation(instance, placement).violations
+        violations = problem.evaluate(instance, placement).violations
     if violations:
         raise PlacewiseError(f"warm start: {violations[0].message}")
     return placement
@@ -172,18 +188,18 @@ def _go_first(knowledge: Knowledge, parameters: Parameters, began: float) -> Non
     """Let a bound of the equations alone and quick heuristics go first: no method that proves ends empty-handed."""
     instance = knowledge.instance
     knowledge.take_floor(problem_of(instance).floor(instance), perf_counter() - began)
-    _heuristics(FIRST[instance.problem], knowledge, replace(parameters, time_limit=FIRST_S), began)
+    _heuristics(problem_of(instance).first_methods, knowledge, replace(parameters, time_limit=FIRST_S), began)
 
 
 def _probe(knowledge: Knowledge, parameters: Parameters, began: float) -> None:
     """Let heuristics look for a placement that refutes a false "infeasible"."""
-    names = PROBES[knowledge.instance.problem]
+    names = problem_of(knowledge.instance).probing_methods
     _heuristics(names, knowledge, replace(parameters, time_limit=PROBE_S), began)
 
 
 def _heuristics(names: tuple[str, ...], knowledge: Knowledge, parameters: Parameters, began: float) -> None:
     for name in names:
-        claim = perform(Task(knowledge.instance, name, parameters))
+        claim = perform(Task(knowledge.instance, find_method(knowledge.instance.problem, name), parameters))
         if claim.placement is not None:
             knowledge.offer(claim.placement, name, perf_counter() - began)
 

@@ -112,7 +112,7 @@ def _run_length(need: list[int], free: int) -> int:
 
 def _best(instance: EdgeShardInstance, run: Run, placements: Iterable[tuple[int, ...]]) -> Claim:
     problem = problem_of(instance)
-    evaluated = [(problem.evaluation(instance, placement), placement) for placement in placements]
+    evaluated = [(problem.evaluate(instance, placement), placement) for placement in placements]
     feasible = [
         (evaluation.objective, placement)
         for evaluation, placement in evaluated

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from placewise.models.edgeshard import pipeline_cpsat
 from placewise.models.edgeshard.batches import evaluate
 from placewise.models.edgeshard.cost import bottleneck_floor_s
-from placewise.models.lazy import load
-from placewise.solvers.edgeshard import baselines
+from placewise.models.errors import NotApplicableError
+from placewise.solvers.edgeshard import baselines, cpsat, thresholds
 from placewise.solvers.evidence.result import Claim, Progress, Reason
 from placewise.solvers.execution.run import Run
 
@@ -84,14 +85,18 @@ edgeshard_even = _with_largest_batch(baselines.edgeshard_even)
 
 
 def _pipeline(instance: EdgeShardBatchInstance, batch_size: int, run: Run) -> Claim:
-    """Return what the default method says about one batch size."""
-    from placewise.solvers.registry import default_method
-
-    pipeline = instance.at(batch_size)
-    algorithm = default_method(pipeline).algorithm
-    assert algorithm is not None
-    claim: Claim = load(algorithm.run)(pipeline, _part(run, batch_size))
-    return claim
+    """Return what the strongest method that takes one batch size says about it: that of `edgeshard-throughput`."""
+    pipeline, part = instance.at(batch_size), _part(run, batch_size)
+    for guarantee, method in (
+        (thresholds.guarantee, thresholds.run),
+        (pipeline_cpsat.run_length_guarantee, cpsat.throughput),
+    ):
+        try:
+            guarantee(pipeline)
+        except NotApplicableError:
+            continue
+        return method(pipeline, part)
+    return cpsat.stages(pipeline, part)
 
 
 def _part(run: Run, batch_size: int) -> Run:

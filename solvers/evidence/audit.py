@@ -80,7 +80,7 @@ def audit(
     known : iterable of placements
         From elsewhere, e.g. of heuristics; drawn from only where something stated may be refuted.
     """
-    evaluation = None if placement is None else problem_of(instance).evaluation(instance, placement)
+    evaluation = None if placement is None else problem_of(instance).evaluate(instance, placement)
     faults = [*_identity(instance, result)]
     if evaluation is not None:
         faults += [violation.message for violation in evaluation.violations]
@@ -99,7 +99,7 @@ def audit(
         else:
             unproven.append(f"the bound {result.dual_bound!r} is stated by {who}, not certified")
     if empty and evaluation is None:
-        proof = problem_of(instance).why_infeasible(instance)
+        proof = problem_of(instance).diagnose(instance)
         if best is not None:
             faults.append(f"the file claims that there is no placement, a known one costs {best!r}")
         elif proof is None:

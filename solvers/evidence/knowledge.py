@@ -68,7 +68,7 @@ class Knowledge:
         canonical, violations = problem.gate(self.instance, placement)
         if violations:
             return False
-        evaluation = problem.evaluation(self.instance, canonical)
+        evaluation = problem.evaluate(self.instance, canonical)
         if not evaluation.feasible or evaluation.objective is None:
             return False
         if self.incumbent is not None and evaluation.objective >= self.incumbent.objective:

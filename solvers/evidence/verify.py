@@ -40,7 +40,7 @@ def relative_gap(objective: float, dual_bound: float) -> float:
 
 def cheapest(instance: Instance, placements: Iterable[Any]) -> float | None:
     """Return what the best feasible one of some placements costs, None without one."""
-    evaluations = (problem_of(instance).evaluation(instance, placement) for placement in placements)
+    evaluations = (problem_of(instance).evaluate(instance, placement) for placement in placements)
     return min((e.objective for e in evaluations if e.feasible and e.objective is not None), default=None)
 
 
@@ -91,7 +91,7 @@ def verify(
 
     problem = problem_of(instance)
     placement, refusals = problem.gate(instance, claim.placement)
-    evaluation = Evaluation(None, {}, refusals) if refusals else problem.evaluation(instance, placement)
+    evaluation = Evaluation(None, {}, refusals) if refusals else problem.evaluate(instance, placement)
     common |= {"placement": placement, "terms": evaluation.terms, "violations": evaluation.violations}
     if not evaluation.feasible or evaluation.objective is None:
         if guarantee in (Guarantee.UNSAFE, Guarantee.RELAXATION):

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 from placewise.models.errors import PlacewiseError
 from placewise.models.lazy import load
 from placewise.models.problem import Refused
-from placewise.models.registry import problem_of
 from placewise.solvers.evidence.result import Claim, Progress, Reason
-from placewise.solvers.execution.formulation import run_formulation
 from placewise.solvers.execution.run import Run
-from placewise.solvers.registry import find_method
+from placewise.solvers.execution.statement import run_formulation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from placewise.solvers.execution.method import Method, UserFunction
     from placewise.solvers.execution.parameters import Parameters
 
 
@@ -28,7 +27,7 @@ class Task:
     Parameters
     ----------
     instance, method, parameters
-        What to solve, by which name, and how.
+        What to solve, by what, and how.
     warm_start : placement or None
         Known and verified.
     started : float
@@ -36,7 +35,7 @@ class Task:
     """
 
     instance: Any
-    method: str
+    method: Method[Any, Any]
     parameters: Parameters
     warm_start: Any = None
     started: float = field(default_factory=perf_counter)
@@ -44,14 +43,15 @@ class Task:
 
 def perform(task: Task, report: Callable[[Progress], None] | None = None) -> Claim:
     """Run a task in this process; errors of a method become a claim, misuse is raised."""
-    method = find_method(task.instance.problem, task.method)
+    method = task.method
     run = Run(task.parameters, task.warm_start, report, task.started)
     try:
         if method.function is not None:
             return _run_function(method.function, task, run)
-        if method.algorithm is None:
-            return run_formulation(task.instance, method, run)
-        claim: Claim = load(method.algorithm.run)(task.instance, run)
+        if method.backend is not None and method.statement is not None:
+            return run_formulation(method.problem, method.statement, method.backend, task.instance, run)
+        assert method.algorithm is not None
+        claim = method.algorithm.run(task.instance, run)
     except PlacewiseError:
         raise
     except MemoryError:
@@ -70,14 +70,14 @@ def described(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _run_function(reference: str, task: Task, run: Run) -> Claim:
+def _run_function(given: UserFunction | str, task: Task, run: Run) -> Claim:
     """Run a user's ``(instance, parameters) -> placement``; None means that it found nothing."""
     try:
-        function = load(reference)
+        function = load(given) if isinstance(given, str) else given
     except PlacewiseError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a user's module raises
-        raise PlacewiseError(f"method {reference!r}: cannot import it: {described(error)}") from None
+        raise PlacewiseError(f"method {given!r}: cannot import it: {described(error)}") from None
     try:
         found = function(task.instance, task.parameters)
     except (SystemExit, GeneratorExit) as error:
@@ -85,6 +85,6 @@ def _run_function(reference: str, task: Task, run: Run) -> Claim:
     if found is None:
         return Claim(Reason.FINISHED, solve_s=run.elapsed)
     # Here, where its classes are known: what is no placement need not be handed over.
-    placement, violations = problem_of(task.instance).gate(task.instance, found)
+    placement, violations = task.method.problem.gate(task.instance, found)
     answer = Refused(violations) if violations else placement
     return Claim(Reason.FINISHED, answer, solve_s=run.elapsed)

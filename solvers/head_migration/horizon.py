@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import NotApplicableError
 from placewise.models.head_migration import evaluate
+from placewise.models.head_migration.problems import HEAD_MIGRATION
+from placewise.solvers.backends.table import HIGHS
 from placewise.solvers.evidence.result import Claim, Progress, Reason
 from placewise.solvers.execution.run import Run
+from placewise.solvers.execution.statement import run_formulation
 from placewise.solvers.head_migration import baselines, lookahead
+from placewise.solvers.head_migration import step as one_step
 
 if TYPE_CHECKING:
     from placewise.models.head_migration import HeadMigrationInstance, Interval
@@ -119,8 +123,6 @@ class Search:
         self, part: HeadMigrationInstance, known: Trajectory | None, seconds: float, outer: Run | None = None
     ) -> Claim:
         """Solve a chunk exactly, by dynamic programming where it can."""
-        from placewise.solvers.execution.formulation import run_formulation
-        from placewise.solvers.registry import find_method
 
         def pass_on(step: Progress) -> None:
             if step.placement is not None:
@@ -131,16 +133,15 @@ class Search:
         inner = Run(replace(self.run.parameters, time_limit=seconds), known, pass_on if outer else None)
         inner.stopped = lambda: self.closed
         if part.intervals == 1:
-            from placewise.solvers.head_migration import step
-
-            return step.run(part, inner)
+            return one_step.run(part, inner)
         try:
             lookahead.guarantee(part)
             return lookahead.run(part, inner)
         except NotApplicableError:
             pass
         try:
-            return run_formulation(part, find_method(part.problem, "highs"), inner)
+            counts = HEAD_MIGRATION.formulations["counts"]
+            return run_formulation(HEAD_MIGRATION, counts, HIGHS, part, inner)
         except NotApplicableError as refusal:  # times too far apart: the chunks' bounds and placements stand
             return Claim(Reason.LIMIT, message=str(refusal))
 

@@ -166,10 +166,10 @@ def test_results_are_read_back(two):
     problem = PROBLEMS["head-migration"]
     document = problem.placement_json(two, (SPLIT,))
     assert document == {"intervals": [{"heads": ["a", "b"], "proj": "a", "ffn": "a"}]}
-    assert problem.read_placement(two, document) == (SPLIT,)
+    assert problem.from_json(two, document) == (SPLIT,)
     document["intervals"][0]["proj"] = "z"
     with pytest.raises(InstanceError, match=r"placement.intervals\[0\].proj: expected a device, found 'z'"):
-        problem.read_placement(two, document)
+        problem.from_json(two, document)
 
 
 def test_simple_reasons_for_infeasibility(two):
@@ -180,7 +180,7 @@ def test_simple_reasons_for_infeasibility(two):
         ([13, 16], "hold 1 of 2 heads"),
     ):
         small = dataclasses.replace(two, memory_bytes=np.array([memory]))
-        found = PROBLEMS[two.problem].why_infeasible(small)
+        found = PROBLEMS[two.problem].diagnose(small)
         if found is None:
             assert memory == [16, 16]
         else:
@@ -225,7 +225,7 @@ def test_decoder_placements_name_what_is_wrong(two):
     for wrong in (None, (), ((ALL_ON_A,),), ((ALL_ON_A, 3),), ((ALL_ON_A, Interval((0, 7), 0, 0)),)):
         assert evaluate_decoder(decoder, wrong).violations[0].constraint == "assignment"
     document = problem.placement_json(decoder, ((ALL_ON_A, ALL_ON_B),))
-    assert problem.read_placement(decoder, document) == ((ALL_ON_A, ALL_ON_B),)
+    assert problem.from_json(decoder, document) == ((ALL_ON_A, ALL_ON_B),)
     document["intervals"][0]["layers"][1]["proj"] = "c"
     with pytest.raises(InstanceError, match=r"placement\.intervals\[0\]\.layers\[1\]\.proj"):
-        problem.read_placement(decoder, document)
+        problem.from_json(decoder, document)
