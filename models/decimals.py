@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 import sys
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: A float keeps every decimal of so many digits; one that needs more was computed, and its last digits are noise.
 WRITTEN_DIGITS = sys.float_info.dig

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from placewise.models.dilemma.data import DilemmaInstance
 
+
 @dataclass(frozen=True, eq=False)
 class DelayCosts:
     """All numbers of an instance: times in multiples of a tick, storage and errors in exact integers.

@@ -106,9 +106,7 @@ def _error_violations(instance: DilemmaInstance, placement: Placement) -> Iterat
         if total > costs.error_budget:
             stated = [instance.quantization_error[layer, width] for layer, (_, width) in enumerate(placement)]
             assert instance.error_budget is not None
-            message = (
-                f"the errors sum to {text(sum(map(exact, stated)))}, expected at most {text(instance.error_budget)}"
-            )
+            message = f"the errors sum to {text(sum(map(exact, stated)))}, expected at most {text(instance.error_budget)}"
             yield Violation("error_budget", "layers", message)
 
 
