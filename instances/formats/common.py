@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from placewise.models.cluster import MAX_DEVICES, Cluster, require_distinct
 from placewise.models.errors import InstanceError
@@ -13,7 +13,9 @@ from placewise.models.units import MAX_BYTES
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Bytes = Annotated[float, Field(ge=0, le=MAX_BYTES, multiple_of=1, allow_inf_nan=False)]
+#: A whole number: `multiple_of` lets a float's noise through (28.999999999999996), which is rounded, never cut off.
+WHOLE = (Field(multiple_of=1, allow_inf_nan=False), AfterValidator(lambda number: float(round(number))))
+Bytes = Annotated[float, Field(ge=0, le=MAX_BYTES), *WHOLE]
 #: Printable: what a terminal would obey is no name.
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE)]

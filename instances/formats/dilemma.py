@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from placewise.instances.formats.common import (
+    WHOLE,
     Amount,
     Bytes,
     ClusterSpec,
@@ -24,7 +25,7 @@ from placewise.instances.formats.common import (
 )
 from placewise.models.dilemma.data import MAX_LAYERS, DilemmaInstance, QuantizableLayer
 
-Whole = Annotated[float, Field(ge=0, le=2**47, multiple_of=1, allow_inf_nan=False)]
+Whole = Annotated[float, Field(ge=0, le=2**47), *WHOLE]
 Bits = Annotated[int, Field(ge=1, le=64)]
 
 

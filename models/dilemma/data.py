@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from placewise.models.cluster import Cluster, non_negative, require_tables, set_array
+from placewise.models.decimals import as_floats
 from placewise.models.errors import InstanceError
 from placewise.models.units import MAX_BYTES
 
@@ -58,7 +59,8 @@ class DilemmaInstance:
     bit_widths : tuple of int
         Distinct widths in increasing order.
     quantization_error : ndarray, shape (L, B)
-        ``max |w - w_b|`` of each layer at each width, or another sensitivity; in any unit.
+        ``max |w - w_b|`` of each layer at each width, or another sensitivity; in any unit. Errors and their bounds
+        are read as the decimals that were written (`placewise.models.decimals`).
     mode : str
         ``corrected`` or ``as-printed``.
     tokens : int
@@ -103,18 +105,16 @@ class DilemmaInstance:
         require_tables("model.layers.output_elements", messages, len(widths), size, size)
         require_tables("model.layers", len(self.layers), len(widths), size)
         shape = (len(self.layers), len(widths))
-        set_array(
-            self,
-            "quantization_error",
-            non_negative(self.quantization_error, shape, "quantization_error"),
-        )
+        errors = as_floats(self.quantization_error)
+        set_array(self, "quantization_error", non_negative(errors, shape, "quantization_error"))
         if self.mode not in ("corrected", "as-printed"):
             raise InstanceError("mode", f"expected 'corrected' or 'as-printed', found {self.mode!r}")
         if self.mode == "as-printed" and self.error_budget is not None:
             raise InstanceError("error_budget", "expected null: the printed model bounds each layer alone")
         for key in ("max_error", "error_budget"):
             if getattr(self, key) is not None:
-                non_negative(getattr(self, key), (), key)
+                bound = non_negative(as_floats(getattr(self, key)), (), key)
+                object.__setattr__(self, key, float(bound))
         if not 1 <= self.tokens <= 2**31:
             raise InstanceError("tokens", f"expected 1 to 2**31, found {self.tokens}")
         for position, layer in enumerate(self.layers):

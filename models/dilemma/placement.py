@@ -6,6 +6,7 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from placewise.models.decimals import exact, text
 from placewise.models.dilemma.cost import delay_costs
 from placewise.models.errors import InstanceError
 from placewise.models.gate import devices, entries, listed, members, named, refused, shown, whole
@@ -169,15 +170,19 @@ def _error_violations(instance: DilemmaInstance, placement: Placement) -> Iterat
     costs = delay_costs(instance)
     for layer, (_, width) in enumerate(placement):
         if not costs.admissible[layer, width]:
-            found = float(instance.quantization_error[layer, width])
-            message = f"layer {layer} at {instance.bit_widths[width]} bits has error {found:g}, expected at most {instance.max_error:g} (5)"
+            found, most = instance.quantization_error[layer, width], instance.max_error
+            assert most is not None
+            message = (
+                f"layer {layer} at {instance.bit_widths[width]} bits has error {text(found)}, "
+                f"expected at most {text(most)} (5)"
+            )
             yield Violation("max_error", f"layer {layer}", message)
     if costs.error_budget is not None:
         total = sum(int(costs.error[layer, width]) for layer, (_, width) in enumerate(placement))
         if total > costs.error_budget:
-            message = (
-                f"the errors sum to {total * costs.error_unit:g}, expected at most {instance.error_budget:g}"
-            )
+            stated = [instance.quantization_error[layer, width] for layer, (_, width) in enumerate(placement)]
+            assert instance.error_budget is not None
+            message = f"the errors sum to {text(sum(map(exact, stated)))}, expected at most {text(instance.error_budget)}"
             yield Violation("error_budget", "layers", message)
 
 
