@@ -89,7 +89,9 @@ def _survivors(path: Path) -> set[str]:
 
 def _print_row(name: str, count: int, killed: int, known: int) -> None:
     share = 100 * killed / count if count else 100.0
-    print(f"{name:45}  {count:7}  {killed:6}  {known:9}  {count - killed - known:4}  {share:8.1f}", flush=True)
+    print(
+        f"{name:45}  {count:7}  {killed:6}  {known:9}  {count - killed - known:4}  {share:8.1f}", flush=True
+    )
 
 
 if __name__ == "__main__":

@@ -182,7 +182,9 @@ def _cannot_matter(node: Any, constants: tuple[str, ...]) -> bool:
             return True
         if kind == "decorator" or node.type == "decorator":
             text = (parent if kind == "decorator" else node).get_code().strip()
-            if any(f"@{prefix}{known}" in text for known in HARMLESS_DECORATORS for prefix in ("", "functools.")):
+            if any(
+                f"@{prefix}{known}" in text for known in HARMLESS_DECORATORS for prefix in ("", "functools.")
+            ):
                 return True
         if kind == "expr_stmt" and children[0].get_code().split(":")[0].strip() in constants:
             return True

@@ -147,7 +147,16 @@ class Runner:
             sys.meta_path.insert(0, _Handout(name, self._root / self._module, source))
             import pytest
 
-            options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=--import-mode=importlib"]
+            options = [
+                "-x",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                "-p",
+                "no:xdist",
+                "-o",
+                "addopts=--import-mode=importlib",
+            ]
             code = int(pytest.main([*options, *self._tests], plugins=[_Order(pipe, self._worth())]))
         finally:
             os._exit(code)

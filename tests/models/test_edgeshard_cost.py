@@ -25,8 +25,12 @@ def case(compute, outputs, memory=(9, 9, 9), need=None, source=1, returned=4.0, 
     """Return layers of one byte each on three devices."""
     need = need or [1] * len(outputs)
     cluster = Cluster(("a", "b", "c"), np.array(memory), np.array(BANDWIDTH), np.full((3, 3), latency))
-    layers = tuple(Layer(f"l{i}", n, float(size)) for i, (n, size) in enumerate(zip(need, outputs, strict=True)))
-    return EdgeShardInstance("case", "edgeshard-latency", cluster, layers, np.array(compute), source, returned)
+    layers = tuple(
+        Layer(f"l{i}", n, float(size)) for i, (n, size) in enumerate(zip(need, outputs, strict=True))
+    )
+    return EdgeShardInstance(
+        "case", "edgeshard-latency", cluster, layers, np.array(compute), source, returned
+    )
 
 
 def test_tables_by_hand():
@@ -178,8 +182,16 @@ def test_two_layers_are_equal_enough():
     ("memory", "need", "reason"),
     [
         ((9, 3, 9), [3, 9, 8], None),
-        ((9, 2, 9), [3, 3, 3], r"layer 0 \(l0\) must stay on the source b and needs 3 bytes; the source has 2"),
-        ((9, 3, 8), [3, 1, 10], r"layer 2 \(l2\) needs 10 bytes and fits on no device; the largest, a, has 9"),
+        (
+            (9, 2, 9),
+            [3, 3, 3],
+            r"layer 0 \(l0\) must stay on the source b and needs 3 bytes; the source has 2",
+        ),
+        (
+            (9, 3, 8),
+            [3, 1, 10],
+            r"layer 2 \(l2\) needs 10 bytes and fits on no device; the largest, a, has 9",
+        ),
         ((9, 3, 8), [3, 9, 9], "the layers need 21 bytes in all and the devices have 20"),
         ((9, 3, 8), [3, 9, 8], None),
     ],
@@ -208,7 +220,9 @@ def test_what_the_source_reaches_must_hold_the_layers():
     assert linked(chain, (4, 4, 4), [4, 4, 4]) is None
     cut = chain * [[1.0], [0.0], [1.0]]
     assert linked(cut, (4, 4, 4), [4, 4, 0]) is None
-    assert linked(cut, (4, 4, 4), [4, 4, 1]).startswith("no path from the source c to a; the layers need 9 bytes")
+    assert linked(cut, (4, 4, 4), [4, 4, 1]).startswith(
+        "no path from the source c to a; the layers need 9 bytes"
+    )
     assert linked(cut, (9, 4, 9), [4, 4, 5]) is None
     assert linked(cut, (9, 4, 5), [1, 6, 1]) == (
         "layer 1 (l1) needs 6 bytes and no device with a path from the source c has them"

@@ -68,7 +68,9 @@ def test_a_bound_without_a_placement_counts_where_the_guarantee_allows(split):
 
 def test_infeasible_needs_a_proof(split):
     """A relaxation without a solution proves it; an error or a limit does not; a broken placement refutes nothing."""
-    assert verified(split, Claim(Reason.INFEASIBLE), guarantee=Guarantee.RELAXATION).status is Status.INFEASIBLE
+    assert (
+        verified(split, Claim(Reason.INFEASIBLE), guarantee=Guarantee.RELAXATION).status is Status.INFEASIBLE
+    )
     assert verified(split, Claim(Reason.LIMIT), known=[BEST]).status is Status.NO_SOLUTION
     assert verified(split, Claim(Reason.ERROR), known=[BEST]).status is Status.ERROR
     refuted = verified(split, Claim(Reason.INFEASIBLE), known=[(0, 1, 1, 0), BEST])
@@ -105,7 +107,11 @@ def test_a_comparison_runs_what_applies_and_says_what_does_not():
     """Named methods in their order, each announced and finished; by default those that fit, others with a reason."""
     split, told, done = read("hand-split"), [], []
     named = compare(
-        split, ["greedy", "labels"], isolate=False, started=told.append, finished=lambda r: done.append(r.method)
+        split,
+        ["greedy", "labels"],
+        isolate=False,
+        started=told.append,
+        finished=lambda r: done.append(r.method),
     )
     assert [result.method for result in named.results] == told == done == ["greedy", "labels"]
     assert (named.skipped, named.conflicts) == ({}, ())
