@@ -1,1 +1,1 @@
-"""Mutation testing: does any test notice a small fault in the code that proofs rest on?"""
+"""Mutation testing: whether any test notices a small fault in the code that proofs rest on."""

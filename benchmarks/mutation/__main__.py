@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         if again is not None:
             made = [mutant for mutant in made if mutant.key in again]
         if options.sample is not None and options.sample < len(made):
-            made = random.Random(f"{options.seed} {module}").sample(made, options.sample)
+            made = random.Random(f"{options.seed} {module}").sample(made, options.sample)  # noqa: S311
         lived = _run(module, made, targets["modules"][module], options.output) if made else []
         known = sum(key in explained for key in lived)
         survivors += [key for key in lived if key not in explained]

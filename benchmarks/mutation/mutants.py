@@ -164,7 +164,7 @@ def _cannot_matter(node: Any, constants: tuple[str, ...]) -> bool:
     """Whether a place is out of reach of tests, by one of these rules.
 
     Annotations (never evaluated) and what stands under TYPE_CHECKING; texts for people (f-strings, the arguments of
-    ``raise``); ``strict=`` of zip, which checks lengths that are equal by construction; decorators that keep
+    ``raise``); the ``*`` before keyword arguments; ``strict=`` of zip, which checks lengths that are equal by construction; decorators that keep
     results or make dataclasses, and their arguments; constants named as steering speed only.
     """
     while node.parent is not None:
@@ -176,7 +176,16 @@ def _cannot_matter(node: Any, constants: tuple[str, ...]) -> bool:
             return True
         if kind == "funcdef" and node is parent.annotation:
             return True
-        if kind == "if_stmt" and children[1].get_code().strip() == "TYPE_CHECKING":
+        if (
+            "if_stmt" in (kind, node.type)
+            and _condition(parent if kind == "if_stmt" else node) == "TYPE_CHECKING"
+        ):
+            return True
+        if (
+            kind == "param" and node is children[0] and node.type == "operator"
+        ):  # the bare * of keyword arguments
+            return True
+        if kind == "parameters" and node.type == "operator":
             return True
         if kind == "argument" and children[0].get_code().strip() == "strict":
             return True
@@ -190,6 +199,11 @@ def _cannot_matter(node: Any, constants: tuple[str, ...]) -> bool:
             return True
         node = parent
     return False
+
+
+def _condition(statement: Any) -> str:
+    text: str = statement.children[1].get_code()
+    return text.strip()
 
 
 def _changed(before: str, after: str) -> tuple[str, str]:

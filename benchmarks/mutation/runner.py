@@ -14,11 +14,11 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
     from types import CodeType, ModuleType
 
 #: Imported once, before all forks.
@@ -63,7 +63,7 @@ class _Handout(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         return compile(self._source, str(self._path), "exec", dont_inherit=True)
 
     def exec_module(self, module: ModuleType) -> None:
-        exec(self.get_code(module.__name__), module.__dict__)  # noqa: S102: the mutant is meant to run
+        exec(self.get_code(module.__name__), module.__dict__)  # noqa: S102 - the mutant is meant to run
 
 
 class _Order:

@@ -35,6 +35,7 @@ class CountedRun(Run):
 
     @property
     def elapsed(self):
+        """Return nothing so far, or all the time there is."""
         self.left -= 1
         return 0.0 if self.left >= 0 else 1e9
 
