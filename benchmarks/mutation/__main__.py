@@ -47,9 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
     totals = [0, 0, 0]
     survivors: list[str] = []
     for module in chosen:
-        made = mutants(
-            module, (ROOT / module).read_text(encoding="utf-8"), tuple(targets["speed"].get(module, ()))
-        )
+        source = (ROOT / module).read_text(encoding="utf-8")
+        left_out = (tuple(targets[key].get(module, ())) for key in ("speed", "steering"))
+        made = mutants(module, source, *left_out)
         stale = {key for key in explained if key.startswith(f"{module}: ")} - {mutant.key for mutant in made}
         survivors += [f"explained, but no longer there: {key}" for key in sorted(stale)]
         if again is not None:

@@ -130,7 +130,9 @@ def operators() -> dict[str, Operator]:
     return chosen | {"ExchangeName": ExchangeName(), "LoosenNumber": LoosenNumber()}
 
 
-def mutants(module: str, source: str, constants: tuple[str, ...] = ()) -> list[Mutant]:
+def mutants(
+    module: str, source: str, constants: tuple[str, ...] = (), functions: tuple[str, ...] = ()
+) -> list[Mutant]:
     """Return a module's mutants, each a program that differs in one place.
 
     Parameters
@@ -141,6 +143,8 @@ def mutants(module: str, source: str, constants: tuple[str, ...] = ()) -> list[M
         Its text.
     constants : tuple of str
         Names of constants that only steer speed; their values are left out.
+    functions : tuple of str
+        Names of functions that choose among answers that are all valid, such as the steps of a climb: left out.
     """
     tree = get_ast(source)
     seen: dict[tuple[str, str, str], int] = {}
@@ -148,13 +152,13 @@ def mutants(module: str, source: str, constants: tuple[str, ...] = ()) -> list[M
     for name, operator in operators().items():
         nodes = [node for node in ast_nodes(tree) for _ in operator.mutation_positions(node)]
         for occurrence, node in enumerate(nodes):
-            if _cannot_matter(node, constants):
+            function = ASTQuery(node).get_definition_name() or ""
+            if function in functions or _cannot_matter(node, constants):
                 continue
             mutated = mutate_code(source, operator, occurrence)
             if mutated is None or mutated == source:
                 continue
             old, new = _changed(source, mutated)
-            function = ASTQuery(node).get_definition_name() or ""
             nth = seen[function, old, new] = seen.get((function, old, new), -1) + 1
             found.append(Mutant(module, name, function, old, new, nth, mutated))
     return found
@@ -165,7 +169,7 @@ def _cannot_matter(node: Any, constants: tuple[str, ...]) -> bool:
 
     Annotations (never evaluated) and what stands under TYPE_CHECKING; texts for people (f-strings, the arguments of
     ``raise``); the ``*`` before keyword arguments; ``strict=`` of zip, which checks lengths that are equal by construction; decorators that keep
-    results or make dataclasses, and their arguments; constants named as steering speed only.
+    results or make dataclasses, and their arguments; constants and functions named as steering speed only.
     """
     while node.parent is not None:
         parent = node.parent
