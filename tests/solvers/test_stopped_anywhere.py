@@ -29,8 +29,8 @@ LOOKS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20)
 class CountedRun(Run):
     """A run whose time is over after so many looks at the clock."""
 
-    def __init__(self, looks):
-        super().__init__(Parameters(threads=1))
+    def __init__(self, looks, report):
+        super().__init__(Parameters(threads=1), report=report)
         self.left = looks
 
     @property
@@ -52,7 +52,15 @@ def claims(problem, method, seeds):
         instance, optimum = tiny(problem, seed)
         for looks in LOOKS:
             run = load(methods_of(problem)[method].algorithm.run)
-            yield instance, optimum, run(instance, CountedRun(looks))
+            steps = []
+            claim = run(instance, CountedRun(looks, steps.append))
+            for step in steps:
+                if step.placement is not None:  # what a worker leaves behind when it is ended
+                    evaluation = PROBLEMS[problem].evaluation(instance, step.placement)
+                    assert evaluation.feasible
+                    assert evaluation.objective == step.objective
+                assert step.dual_bound is None or optimum is None or step.dual_bound <= optimum * (1 + 1e-9)
+            yield instance, optimum, claim
 
 
 @pytest.mark.parametrize(("problem", "method"), ALGORITHMS)
