@@ -15,7 +15,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from placewise.benchmarks.mutation.mutants import Mutant, mutants
+try:
+    from placewise.benchmarks.mutation.mutants import Mutant, mutants
+except ImportError:  # the extra is for this command alone
+    sys.exit("mutation: expected cosmic-ray: pip install 'placewise[mutation]'")
 from placewise.benchmarks.mutation.runner import Runner, preload
 
 HERE = Path(__file__).parent

@@ -47,7 +47,7 @@ OPPOSITE |= {other: name for name, other in OPPOSITE.items()}
 HARMLESS_DECORATORS = ("lru_cache", "cache", "dataclass", "abstractmethod", "overload", "override")
 
 
-class ExchangeName(Operator):
+class ExchangeName(Operator):  # type: ignore[misc]
     """Exchange a function for its opposite: min for max, any for all."""
 
     def mutation_positions(self, node: Any) -> Iterator[tuple[Any, Any]]:
@@ -67,7 +67,7 @@ class ExchangeName(Operator):
         return (Example("x = min(y)", "x = max(y)"),)
 
 
-class LoosenNumber(Operator):
+class LoosenNumber(Operator):  # type: ignore[misc]
     """Multiply a number below 1, a tolerance, by a thousand; cosmic-ray's own steps of 1 are far too coarse."""
 
     def mutation_positions(self, node: Any) -> Iterator[tuple[Any, Any]]:

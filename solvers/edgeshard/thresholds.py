@@ -254,7 +254,9 @@ def _equal_block(instance: EdgeShardInstance) -> bool:
 
 def _position(instance: EdgeShardInstance, values: NDArray[np.float64], placement: tuple[int, ...]) -> int:
     """Return where the bottleneck of a pipeline stands among the candidates: it may be below the threshold asked."""
-    return int(np.searchsorted(values, evaluate_throughput(instance, placement).objective))
+    bottleneck_s = evaluate_throughput(instance, placement).objective
+    assert bottleneck_s is not None
+    return int(np.searchsorted(values, bottleneck_s))
 
 
 def run(instance: EdgeShardInstance, run: Run) -> Claim:
