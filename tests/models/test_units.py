@@ -99,3 +99,19 @@ def test_the_largest_memory_is_a_pebibyte():
             assert memory > 2**50
         else:
             assert memory == 2**50
+
+
+def test_models_count_milliseconds():
+    """The hand-computed 7 s are 7000 in the declarative model, term by term."""
+    import pyomo.environ as pyo
+
+    from placewise.instances import read
+    from placewise.models.lazy import load
+    from placewise.models.registry import PROBLEMS
+
+    instance = read("hand-split")
+    for formulation in PROBLEMS[instance.problem].formulations.values():
+        model = load(formulation.build)(instance)
+        load(formulation.start)(model, (0, 1, 1, 1))
+        objective = next(model.component_data_objects(pyo.Objective, active=True))
+        assert pyo.value(objective) == 7000.0
