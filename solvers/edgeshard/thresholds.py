@@ -279,14 +279,7 @@ def run(instance: EdgeShardInstance, run: Run) -> Claim:
     while low < high and values[high] - values[low] > run.parameters.relative_gap * values[high]:
         if not run.remaining:
             bound = float(values[low]) if low > lowest else None
-            return Claim(
-                Reason.LIMIT,
-                best,
-                float(values[high]),
-                bound,
-                "stopped at the time limit",
-                solve_s=run.elapsed,
-            )
+            return Claim(Reason.LIMIT, best, float(values[high]), bound, "time limit", solve_s=run.elapsed)
         middle = (low + high) // 2
         found = decide.placement(float(values[middle]))
         if found is None:
@@ -295,8 +288,6 @@ def run(instance: EdgeShardInstance, run: Run) -> Claim:
         else:
             best, high = found, _position(instance, values, found)
             run.report(objective=float(values[high]), placement=best)
-    if 0 < lowest >= high:  # the optimum may lie below the slowest link
+    if 0 < lowest == low:  # nothing was refuted: the optimum may lie below the slowest link
         return (cpsat.throughput if decide.equal else cpsat.stages)(instance, run)
-    return Claim(
-        Reason.OPTIMAL, best, float(values[high]), float(values[min(low, high)]), solve_s=run.elapsed
-    )
+    return Claim(Reason.OPTIMAL, best, float(values[high]), float(values[low]), solve_s=run.elapsed)
