@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import PlacewiseError
 from placewise.models.problem import Formulation, Problem
 
 if TYPE_CHECKING:
-    from placewise.models.problem import Instance
+    from placewise.models.problem import Evaluation, Instance
 
 
 _EDGESHARD = "placewise.models.edgeshard"
@@ -158,6 +158,24 @@ PROBLEMS: dict[str, Problem] = {
 def problem_of(instance: Instance) -> Problem:
     """Return the descriptor of an instance's problem."""
     return problem_named(instance.problem)
+
+
+def evaluate(instance: Instance, placement: Any) -> Evaluation:
+    """Return what a placement costs and which constraints it breaks, by the problem's specification.
+
+    Parameters
+    ----------
+    instance : Instance
+        Of any problem.
+    placement : object
+        In the problem's own form, as a result has it; for EdgeShard a device index per layer.
+
+    Returns
+    -------
+    Evaluation
+        Objective in the problem's unit, its terms, and all violations.
+    """
+    return problem_of(instance).evaluation(instance, placement)
 
 
 def problem_named(name: str) -> Problem:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import platform
@@ -14,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from placewise.instances import to_document
+from placewise.instances.identity import instance_hash
 from placewise.instances.strict_json import finite
 from placewise.models.errors import PlacewiseError
 from placewise.solvers.evidence.result import Conflict, Status, VerifiedResult
@@ -88,12 +87,6 @@ class Record:
             wall_s=document["wall_seconds"],
             document=document,
         )
-
-
-def instance_hash(instance: Any) -> str:
-    """Return a hash of an instance's file."""
-    text = json.dumps(to_document(instance), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def record_of(
