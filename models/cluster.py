@@ -11,7 +11,7 @@ import numpy as np
 from placewise.models.devices import Device, columns, link_matrix
 from placewise.models.errors import InstanceError
 from placewise.models.units import MAX_BYTES
-from placewise.models.values import ByValue
+from placewise.models.values import ByValue, require_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -93,7 +93,7 @@ class Cluster(ByValue):
         *,
         devices: Iterable[Device | Iterable[Device]] | None = None,
     ) -> None:
-        given = {
+        given: dict[str, Any] = {
             "device_names": device_names,
             "memory_bytes": memory_bytes,
             "flops_per_s": flops_per_s,
@@ -217,9 +217,10 @@ class Cluster(ByValue):
 
 
 def require_distinct(names: tuple[str, ...]) -> None:
-    """Check that no device's name stands twice."""
+    """Check that all names are texts, and that none stands twice."""
     seen: set[str] = set()
     for name in names:
+        require_kind(name, str, "cluster.devices.name")
         if name in seen:
             raise InstanceError("cluster.devices", f"expected distinct names, found {name!r} twice")
         seen.add(name)

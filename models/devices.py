@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from placewise.models.errors import InstanceError
+from placewise.models.values import require_kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,9 +65,7 @@ def flat(parts: Iterable[T | Iterable[T]], kind: type[T], path: str) -> tuple[T,
     for position, part in enumerate(parts):
         several = part if isinstance(part, tuple | list) else (part,)
         for one in several:
-            if not isinstance(one, kind):
-                expected = f"expected a {kind.__name__}, found {type(one).__name__}"
-                raise InstanceError(f"{path}[{position}]", expected)
+            require_kind(one, kind, f"{path}[{position}]")
             found.append(one)
     return tuple(found)
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from placewise.models.errors import InstanceError
+
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
@@ -48,6 +50,12 @@ class ByValue:
         """Set fields of the frozen dataclass, in its constructor."""
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+
+def require_kind(value: object, kind: type, path: str) -> None:
+    """Refuse what is no object of a class, in one line that names the place."""
+    if not isinstance(value, kind):
+        raise InstanceError(path, f"expected a {kind.__name__}, found {type(value).__name__}")
 
 
 def _key(value: Any) -> Hashable:

@@ -10,6 +10,7 @@ from placewise.models.devices import flat
 from placewise.models.errors import InstanceError
 from placewise.models.instance import BaseInstance
 from placewise.models.units import MAX_BYTES
+from placewise.models.values import require_kind
 from placewise.models.workload import plain_numbers
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class Dilemma(BaseInstance):
         description: str = "",
         reference: str = "",
     ) -> None:
+        require_kind(cluster, Cluster, "cluster")
         self._set(
             cluster=cluster
             if cluster.memory_bytes_per_s is None

@@ -22,6 +22,7 @@ from placewise.models.edgeshard.times import Times, table_s, times_of
 from placewise.models.errors import InstanceError
 from placewise.models.instance import BaseInstance
 from placewise.models.problem import Evaluation, Violation
+from placewise.models.values import require_kind
 from placewise.models.workload import Layer
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class EdgeShardBatch(BaseInstance):
         description: str = "",
         reference: str = "",
     ) -> None:
+        require_kind(cluster, Cluster, "cluster")
         self._set(
             cluster=cluster,
             layers=flat(layers, Layer, "model.layers"),

@@ -14,6 +14,7 @@ from placewise.models.edgeshard.times import Stated, Times, table_s, times_of
 from placewise.models.errors import InstanceError
 from placewise.models.instance import BaseInstance
 from placewise.models.units import MAX_BYTES
+from placewise.models.values import require_kind
 from placewise.models.workload import Layer
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class EdgeShardInstance(BaseInstance):
         description: str = "",
         reference: str = "",
     ) -> None:
+        require_kind(cluster, Cluster, "cluster")
         self._set(
             cluster=cluster,
             layers=flat(layers, Layer, "model.layers"),

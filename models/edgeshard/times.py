@@ -73,8 +73,8 @@ def table_s(
     """
     shape = (len(layers), cluster.size)
     if isinstance(times, Stated):
-        shape = shape if batch_sizes is None else (len(batch_sizes), *shape)
-        non_negative(times.time_s, shape, "compute_time_s")
+        whole = shape if batch_sizes is None else (len(batch_sizes), *shape)
+        non_negative(times.time_s, whole, "compute_time_s")
         return times.time_s
     tables = [roofline_time_s(layers, cluster, tokens) for tokens in batch_sizes or (1,)]
     unknown = np.argwhere(np.isnan(tables[0]))

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from placewise.models.cluster import Cluster
 from placewise.models.errors import InstanceError
+from placewise.models.head_migration.blocks import HeadTransformer
 from placewise.models.head_migration.over_time import MAX_INTERVALS, DevicesOverTime, merged
 from placewise.models.instance import BaseInstance
+from placewise.models.values import require_kind
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from placewise.models.cluster import Cluster
-    from placewise.models.head_migration.blocks import HeadTransformer
 
 __all__ = ["MAX_INTERVALS", "DevicesOverTime", "HeadMigration", "HeadMigrationInstance", "Interval", "Policy"]
 
@@ -136,6 +137,8 @@ class HeadMigration(BaseInstance):
         description: str = "",
         reference: str = "",
     ) -> None:
+        require_kind(cluster, Cluster, "cluster")
+        require_kind(transformer, HeadTransformer, "transformer")
         tables = {
             "memory_bytes": memory_bytes,
             "flops_per_s": flops_per_s,

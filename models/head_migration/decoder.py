@@ -15,7 +15,7 @@ import numpy as np
 
 from placewise.models.errors import InstanceError
 from placewise.models.head_migration.cost import head_costs
-from placewise.models.head_migration.data import placed
+from placewise.models.head_migration.data import HeadMigration, placed
 from placewise.models.head_migration.diagnosis import diagnose as diagnose_layer
 from placewise.models.head_migration.placement import (
     excess_memory,
@@ -26,6 +26,7 @@ from placewise.models.head_migration.placement import (
 )
 from placewise.models.instance import BaseInstance
 from placewise.models.problem import Evaluation, Violation
+from placewise.models.values import require_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from placewise.models.cluster import Cluster
-    from placewise.models.head_migration.data import HeadMigration, Interval
+    from placewise.models.head_migration.data import Interval
 
 #: Per interval an `Interval` per layer.
 DecoderTrajectory = tuple[tuple["Interval", ...], ...]
@@ -81,6 +82,7 @@ class HeadMigrationDecoder(BaseInstance):
         cluster: Cluster | None = None,
         name: str | None = None,
     ) -> None:
+        require_kind(layer, HeadMigration, "layer")
         if not 1 <= layers <= MAX_LAYERS:
             raise InstanceError("layers", f"expected 1 to {MAX_LAYERS}, found {layers}")
         if layer.initial is not None:

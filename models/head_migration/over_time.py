@@ -136,5 +136,5 @@ def _rows(tables: Mapping[str, Any]) -> int:
         except ValueError:  # rows of different lengths
             raise InstanceError(name, "expected rows of equal length") from None
         if len(shape) == dimensions:
-            return shape[0]
+            return int(shape[0])
     raise InstanceError("intervals", "expected how many there are, or a table with a row for each")
