@@ -13,7 +13,7 @@ from placewise.models.plugins import offered
 from placewise.models.problem import Problem
 
 if TYPE_CHECKING:
-    from placewise.models.problem import InstanceT
+    from placewise.models.problem import Evaluation, InstanceT
 
 #: Group of the entry points, ``NAME = module:PROBLEM``, by which packages bring problems of their own.
 ENTRY_POINTS = "placewise.problems"
@@ -54,3 +54,21 @@ def problem_named(name: str) -> Problem[Any, Any]:
     if known is None:
         raise PlacewiseError(f"unknown problem {name!r}; expected one of {', '.join(problems())}")
     return known
+
+
+def evaluate(instance: InstanceT, placement: object) -> Evaluation:
+    """Return what a placement costs and which constraints it breaks, by the problem's specification.
+
+    Parameters
+    ----------
+    instance : Instance
+        Of any problem.
+    placement : object
+        In any form that the problem's gate takes: by index, by name, or as result files state it.
+
+    Returns
+    -------
+    Evaluation
+        Objective in the problem's unit, its terms, and all violations.
+    """
+    return problem_of(instance).evaluate(instance, placement)

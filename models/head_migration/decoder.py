@@ -7,8 +7,8 @@ device with heads of the next is as large as the projection's output, once per d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from placewise.models.errors import InstanceError
 from placewise.models.gate import entries, listed, members, refused, shown
 from placewise.models.head_migration.cost import floor_s as layer_floor_s
 from placewise.models.head_migration.cost import head_costs
+from placewise.models.head_migration.data import HeadMigration, placed
 from placewise.models.head_migration.diagnosis import diagnose as diagnose_layer
 from placewise.models.head_migration.placement import (
     are_canonical,
@@ -25,33 +26,39 @@ from placewise.models.head_migration.placement import (
     read_interval,
     walk,
 )
+from placewise.models.instance import BaseInstance
 from placewise.models.problem import Evaluation, Violation
+from placewise.models.values import require_kind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from placewise.models.cluster import Cluster
-    from placewise.models.head_migration.data import HeadMigrationInstance, Interval
+    from placewise.models.head_migration.data import Interval
 
 #: Per interval an `Interval` per layer.
 DecoderTrajectory = tuple[tuple["Interval", ...], ...]
 MAX_LAYERS = 256
 
 
-@dataclass(frozen=True, eq=False)
-class DecoderInstance:
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class HeadMigrationDecoder(BaseInstance):
     """One instance of head-level placement of a decoder with several layers.
 
     Parameters
     ----------
-    name, problem : str
-        Its name, and ``head-migration-decoder``.
-    layer : HeadMigrationInstance
-        Devices over time and one layer, without a placement before the first interval.
-    initial : tuple of Interval or None
-        The placement of each layer before the first interval.
+    layer : HeadMigration
+        Devices over time and one layer, without a placement before the first interval; it takes this instance's name.
     layers : int
         How many equal layers there are.
+    initial : sequence of Interval, or None
+        The placement of each layer before the first interval; mappings as in `HeadMigration`.
+    cluster : Cluster, optional
+        Other devices than the layer has, as in ``dataclasses.replace(instance, cluster=...)``.
+    name : str
+        By default the layer's.
 
     Raises
     ------
@@ -59,21 +66,41 @@ class DecoderInstance:
         On a value outside its range, naming the path in the instance file.
     """
 
-    name: str
-    problem: str
-    layer: HeadMigrationInstance
-    layers: int
-    initial: tuple[Interval, ...] | None = None
+    problem: ClassVar[str] = "head-migration-decoder"
 
-    def __post_init__(self) -> None:
-        if not 1 <= self.layers <= MAX_LAYERS:
-            raise InstanceError("layers", f"expected 1 to {MAX_LAYERS}, found {self.layers}")
-        if self.layer.initial is not None:
+    layer: HeadMigration
+    layers: int
+    initial: tuple[Interval, ...] | None
+    name: str
+
+    old_arguments: ClassVar[tuple[str, ...]] = ("name", "problem", "layer", "layers", "initial")
+
+    def __init__(
+        self,
+        layer: HeadMigration,
+        layers: int,
+        initial: Sequence[Interval | Mapping[str, Any]] | None = None,
+        *,
+        cluster: Cluster | None = None,
+        name: str | None = None,
+    ) -> None:
+        require_kind(layer, HeadMigration, "layer")
+        if not 1 <= layers <= MAX_LAYERS:
+            raise InstanceError("layers", f"expected 1 to {MAX_LAYERS}, found {layers}")
+        if layer.initial is not None:
             raise InstanceError("initial_placement", "expected one placement per layer")
-        if self.initial is not None and (
-            len(self.initial) != self.layers or not are_canonical(self.layer, self.initial)
-        ):
-            raise InstanceError("initial_placement", f"expected placements of {self.layers} layers")
+        if name is None:
+            name = self.problem if layer.name == layer.problem else layer.name
+        if layer.name != name or cluster is not None:
+            layer = replace(layer, name=name, cluster=cluster or layer.cluster)
+        if initial is not None:
+            initial = tuple(
+                placed(now, layer.cluster, layer.transformer, f"initial_placement[{n}]")
+                for n, now in enumerate(initial)
+            )
+            if len(initial) != layers:
+                raise InstanceError("initial_placement", f"expected placements of {layers} layers")
+        self._set(layer=layer, layers=layers, initial=initial, name=name)
 
     @property
     def cluster(self) -> Cluster:
@@ -94,6 +121,13 @@ class DecoderInstance:
     def reference(self) -> str:
         """For people."""
         return self.layer.reference
+
+    def _sizes(self) -> str:
+        return f"{self.layers} layers of {self.layer._sizes()}"  # noqa: SLF001 - of the same base
+
+
+#: The name in version 0.1.
+DecoderInstance = HeadMigrationDecoder
 
 
 def placement_of(

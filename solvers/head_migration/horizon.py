@@ -38,9 +38,7 @@ def cut(
     """Return the intervals from first to before end as an instance of their own."""
     return replace(
         instance,
-        memory_bytes=instance.memory_bytes[first:end],
-        flops_per_s=instance.flops_per_s[first:end],
-        bandwidth_bytes_per_s=instance.bandwidth_bytes_per_s[first:end],
+        over_time=instance.over_time.cut(first, end),
         initial=before,
         initial_length=instance.length(first - 1),
     )

@@ -58,9 +58,9 @@ def passed(instance, anything):
         assert violation.message.isprintable()
         assert len(violation.message) < 500
     if type(anything) is not Refused:
-        evaluation = problem.evaluation(instance, anything)
+        evaluation = problem.evaluate(instance, anything)
         assert evaluation.violations == (violations or evaluation.violations)
-        again = problem.evaluation(instance, placement)
+        again = problem.evaluate(instance, placement)
         assert (again.objective, again.terms) == (evaluation.objective, evaluation.terms)
     result = verify(instance, "planted", Guarantee.EXACT, Claim(Reason.FINISHED, anything), tolerance=1e-6)
     assert pickle.loads(pickle.dumps(result.placement)) == placement
@@ -327,7 +327,7 @@ def test_violations_of_the_gate_are_violations():
     """They are listed like those of other constraints."""
     instance = tiny("dilemma")
     count = len(instance.layers)
-    assert PROBLEMS["dilemma"].evaluation(instance, [(-1, -1)] * count).violations == tuple(
+    assert PROBLEMS["dilemma"].evaluate(instance, [(-1, -1)] * count).violations == tuple(
         Violation(
             "assignment",
             f"layer {i}",

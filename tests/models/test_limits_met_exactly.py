@@ -15,7 +15,7 @@ from placewise.solvers.evidence.result import Status
 
 
 def broken(instance, placement):
-    evaluation = PROBLEMS[instance.problem].evaluation(instance, placement)
+    evaluation = PROBLEMS[instance.problem].evaluate(instance, placement)
     return [violation.constraint for violation in evaluation.violations]
 
 

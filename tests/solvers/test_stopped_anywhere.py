@@ -56,7 +56,7 @@ def claims(problem, method, seeds):
             claim = run(instance, CountedRun(looks, steps.append))
             for step in steps:
                 if step.placement is not None:  # what a worker leaves behind when it is ended
-                    evaluation = PROBLEMS[problem].evaluation(instance, step.placement)
+                    evaluation = PROBLEMS[problem].evaluate(instance, step.placement)
                     assert evaluation.feasible
                     assert evaluation.objective == step.objective
                 assert step.dual_bound is None or optimum is None or step.dual_bound <= optimum * (1 + 1e-9)
@@ -71,7 +71,7 @@ def test_what_is_stated_is_true_whenever_time_ends(problem, method):
         if claim.dual_bound is not None:
             assert claim.dual_bound <= best * (1 + 1e-9)
         if claim.placement is not None and claim.objective is not None:
-            evaluation = PROBLEMS[problem].evaluation(instance, claim.placement)
+            evaluation = PROBLEMS[problem].evaluate(instance, claim.placement)
             assert evaluation.feasible
             assert evaluation.objective == claim.objective
         if claim.reason is Reason.OPTIMAL:
