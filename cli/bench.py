@@ -28,11 +28,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time (default 1)")
     parser.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler, or local:N worker processes")
+    parser.add_argument(
+        "--retry-errors",
+        action="store_true",
+        help="also repeat runs that ended in an error, or that something outside them ended",
+    )
     parser.add_argument("--list", action="store_true", help="list the runs, or without SUITE the suites")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run what is not done yet; return 1 on any conflict."""
+    """Run what is not done yet; return 1 on any conflict, 4 if something outside them ended runs."""
     # Imported here: no other command needs them to start.
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -75,15 +80,29 @@ def run(options: argparse.Namespace) -> int:
             suite,
             folder,
             engine,
+            retry_errors=options.retry_errors,
             started=lambda total, done: progress.update(task, total=total, completed=done),
             finished=lambda record: progress.update(
                 task, advance=1, description=f"{record['instance']}  {record['method']}"
             ),
+            rejected=_say,
         )
     counts = Counter(record.document["status"] for record in records)
     conflicts = all_conflicts(records)
     for record, conflict in conflicts:
-        print(f"conflict, {conflict.kind}, {record.instance}: {conflict.message}", file=sys.stderr)
+        _say(f"conflict, {conflict.kind}, {record.instance}: {conflict.message}")
+    lost = [record for record in records if record.transient]
+    if lost:
+        _say(
+            f"{len(lost)} runs were ended by something outside them, the first by: {lost[0].document['message']}; "
+            "--retry-errors repeats them"
+        )
     stated = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
     print(f"{len(records)} runs in {folder}: {stated}; {len(conflicts)} conflicts")
-    return output.CONFLICT if conflicts else output.SOLVED
+    if conflicts:
+        return output.CONFLICT
+    return output.LIMIT if lost else output.SOLVED
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ def run(options: argparse.Namespace) -> int:
     from placewise.benchmarks.report.page import write_report
 
     folder = Path(options.folder)
+    records = read_records(folder, rejected=lambda line: print(line, file=sys.stderr))
     page, others = write_report(folder, Path(options.output) if options.output else None)
     print(f"{page} (beside it: {', '.join(others)})")
-    return output.CONFLICT if all_conflicts(read_records(folder)) else output.SOLVED
+    return output.CONFLICT if all_conflicts(records) else output.SOLVED

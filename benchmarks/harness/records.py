@@ -1,25 +1,23 @@
-"""Records of runs: one line of JSON each, appended and never changed."""
+"""Records of runs: one line of JSON each, appended and never changed; the newest of a run counts."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import platform
-import subprocess
+import math
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from placewise.benchmarks.harness.plain import one_line, plain
+from placewise.benchmarks.harness.provenance import machine
 from placewise.instances.identity import instance_hash
-from placewise.instances.strict_json import finite
 from placewise.models.errors import PlacewiseError
+from placewise.models.problem import Guarantee
 from placewise.solvers.evidence.result import Conflict, Status, VerifiedResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from placewise.benchmarks.harness.suites import RunSpec
 
@@ -28,6 +26,8 @@ FILE = "records.jsonl"
 SKIPPED = "skipped"
 #: Points of a trace that are kept.
 LONGEST_TRACE = 200
+#: What a line raises that is something else.
+NO_RECORD = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,9 @@ class Record:
         To state and solve.
     wall_s : float
         From the harness' call to its return.
+    transient : bool
+        Whether something outside the run ended it: its worker was killed, its scheduler died. Not the answer of an
+        undisturbed run, even where it has a placement.
     """
 
     key: str
@@ -63,47 +66,88 @@ class Record:
     conflicts: tuple[Conflict, ...]
     seconds: float
     wall_s: float
+    transient: bool
     document: dict[str, Any] = field(repr=False)
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Record:
-        """Read a line back."""
-        status = document["status"]
+        """Read a line back; raise one of `NO_RECORD` if it is none that a report can show."""
+        status, seconds = document["status"], document["seconds"]
+        for name in ("suite", "finished", "message"):
+            _text(document[name])
+        for moment, objective, bound in document["trace"]:
+            _number(moment), _number(objective), _number(bound)
         return cls(
-            key=document["key"],
-            group=document["run"]["group"],
-            problem=document["problem"],
-            instance=document["instance"],
-            instance_sha256=document["instance_sha256"],
-            method=document["method"],
+            key=_text(document["key"]),
+            group=_text(document["run"]["group"]),
+            problem=_text(document["problem"]),
+            instance=_text(document["instance"]),
+            instance_sha256=_text(document["instance_sha256"]),
+            method=_text(document["method"]),
             status=None if status == SKIPPED else Status(status),
-            objective=document["objective"],
-            dual_bound=document["dual_bound"],
-            relative_gap=document["relative_gap"],
+            objective=_number(document["objective"]),
+            dual_bound=_number(document["dual_bound"]),
+            relative_gap=_number(document["relative_gap"]),
             conflicts=tuple(
                 Conflict(c["kind"], tuple(c["methods"]), c["message"]) for c in document["conflicts"]
             ),
-            seconds=sum(document["seconds"].values()),
-            wall_s=document["wall_seconds"],
+            seconds=(_number(seconds["build"]) or 0.0) + (_number(seconds["solve"]) or 0.0),
+            wall_s=_number(document["wall_seconds"]) or 0.0,
+            transient=document.get("transient") is True,
             document=document,
         )
 
+    @property
+    def failed(self) -> bool:
+        """Whether another try may end better: an error, or something outside ended the run."""
+        return self.transient or self.status is Status.ERROR
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _number(value: Any) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise ValueError
+    return None if value is None else value + 0.0
+
 
 def record_of(
-    run: RunSpec, suite: str, instance: Any, result: VerifiedResult, wall_s: float
+    run: RunSpec,
+    suite: str,
+    instance: Any,
+    result: VerifiedResult,
+    wall_s: float,
+    *,
+    transient: bool = False,
 ) -> dict[str, Any]:
-    """Return the record of a result."""
+    """Return the record of a result, of values that JSON has."""
     trace = [[p.seconds, p.objective, p.dual_bound] for p in result.trace]
     step = max(1, -(-len(trace) // LONGEST_TRACE))
-    return (
+    record: dict[str, Any] = plain(
         _common(run, suite, instance, wall_s)
         | result.to_json()
         | {
             "format": FORMAT,
             "conflicts": [conflict.to_json() for conflict in result.conflicts],
             "trace": trace[::step],
+            "transient": transient,
         }
     )
+    return record
+
+
+def failed_record(
+    run: RunSpec, suite: str, instance: Any, message: str, wall_s: float = 0.0, *, transient: bool = False
+) -> dict[str, Any]:
+    """Return the record of a run that came to no result."""
+    result = VerifiedResult(
+        instance, run.method, Guarantee.HEURISTIC, Status.ERROR, message=one_line(message), solve_s=wall_s
+    )
+    return record_of(run, suite, instance, result, wall_s, transient=transient)
 
 
 def skipped_record(run: RunSpec, suite: str, instance: Any, why: str) -> dict[str, Any]:
@@ -114,7 +158,7 @@ def skipped_record(run: RunSpec, suite: str, instance: Any, why: str) -> dict[st
         "instance": instance.name,
         "method": run.method,
         "status": SKIPPED,
-        "message": why,
+        "message": one_line(why, 1000),
         "objective": None,
         "dual_bound": None,
         "relative_gap": None,
@@ -122,6 +166,7 @@ def skipped_record(run: RunSpec, suite: str, instance: Any, why: str) -> dict[st
         "conflicts": [],
         "trace": [],
         "seconds": {"build": 0.0, "solve": 0.0},
+        "transient": False,
     }
 
 
@@ -137,114 +182,51 @@ def _common(run: RunSpec, suite: str, instance: Any, wall_s: float) -> dict[str,
     }
 
 
-@lru_cache(maxsize=1)
-def machine() -> dict[str, Any]:
-    """Return what a time depends on: processor, cores, system, commit."""
-    processor = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        processor = next(
-            (line.partition(":")[2].strip() for line in lines if "model name" in line), processor
-        )
-    return {
-        "processor": processor,
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "commit": _commit(),
-    }
-
-
-def _commit() -> str | None:
-    """Return the commit of a source tree, None for an installed package."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+def record_in(line: bytes) -> Record | None:
+    """Return the record that a line holds, or None: it is empty, torn, or something else."""
     try:
-        found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
-    except (OSError, subprocess.SubprocessError):
+        return Record.of(json.loads(line, parse_constant=_no_number))
+    except NO_RECORD:
         return None
-    return found.stdout.strip()
 
 
-def read_records(folder: Path) -> list[Record]:
-    """Return the records of a folder; a line that a kill cut off is left out.
+def _no_number(text: str) -> float:
+    raise ValueError(text)
+
+
+def read_records(folder: Path, rejected: Callable[[str], None] | None = None) -> list[Record]:
+    """Return the newest record of each run of a folder; what a kill cut off at the end is left out.
+
+    Parameters
+    ----------
+    folder : Path
+        Of a bench run.
+    rejected : callable, optional
+        Told in one line if there are lines that are no records; they are left out.
 
     Raises
     ------
     PlacewiseError
-        Where there are none, or a line in the middle is no record.
+        Where there is no such file.
     """
     path = folder / FILE
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+        *lines, tail = path.read_bytes().split(b"\n")
     except OSError as error:
         raise PlacewiseError(f"{path}: {error.strerror}; expected the folder of a bench run") from None
-    records: dict[str, Record] = {}
-    for number, line in enumerate(lines[:-1], 1):
-        try:
-            record = Record.of(json.loads(line))
-        except (ValueError, KeyError, TypeError):
-            raise PlacewiseError(f"{path}: line {number}: expected a record") from None
-        records[record.key] = record
-    return list(records.values())
+    found = [(number, record_in(line)) for number, line in enumerate(lines, 1)]
+    bad = [number for number, record in found if record is None]
+    if bad and rejected:
+        rejected(f"{path}: {lines_words(bad)}: expected a record; left out")
+    last = record_in(tail)
+    records = [record for _, record in found if record is not None] + ([last] if last else [])
+    return list({record.key: record for record in records}.values())
 
 
-class RecordFile:
-    """The records of a folder, open for appending by one process.
-
-    Raises
-    ------
-    PlacewiseError
-        When another process has it open, or it cannot be written.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / FILE
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._stream = self.path.open("a+b", buffering=0)
-        except OSError as error:
-            raise PlacewiseError(f"{self.path}: {error.strerror}") from None
-        self._lock()
-        self._drop_partial_line()
-        self.done = {record.key for record in read_records(folder)}
-
-    def _lock(self) -> None:
-        try:
-            import fcntl
-        except ImportError:  # no such lock on Windows
-            return
-        try:
-            fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._stream.close()
-            raise PlacewiseError(f"{self.path}: another run writes to it") from None
-
-    def _drop_partial_line(self) -> None:
-        """Cut off what a kill left of a line."""
-        self._stream.seek(0)
-        content = self._stream.read()
-        self._stream.truncate(content.rfind(b"\n") + 1)
-
-    def append(self, record: dict[str, Any]) -> None:
-        """Write one record, all of it, to the disk; a run that is there already is not written again."""
-        if record["key"] in self.done:
-            return
-        line = memoryview(json.dumps(finite(record), allow_nan=False).encode() + b"\n")
-        end = os.fstat(self._stream.fileno()).st_size
-        try:
-            while line:
-                line = line[self._stream.write(line) :]
-            os.fsync(self._stream.fileno())
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                self._stream.truncate(end)
-            raise PlacewiseError(f"{self.path}: cannot write: {error.strerror}") from None
-        self.done.add(record["key"])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
+def lines_words(numbers: list[int]) -> str:
+    """Return numbers of lines for people."""
+    shown = ", ".join(map(str, numbers[:10])) + (", ..." if len(numbers) > 10 else "")
+    return f"line {shown}" if len(numbers) == 1 else f"{len(numbers)} lines ({shown})"
 
 
 def grouped(records: list[Record], attribute: str) -> Iterator[tuple[str, list[Record]]]:

@@ -23,6 +23,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 from placewise.models.errors import PlacewiseError
 from placewise.solvers.evidence.result import Claim, Progress, Reason
+from placewise.solvers.execution.processes import (
+    adopt_orphans,
+    end_children,
+    end_family,
+    end_own_family,
+    start_family,
+)
 from placewise.solvers.execution.task import Task, perform
 
 if TYPE_CHECKING:
@@ -123,13 +130,12 @@ def _latest(last: Progress, new: Progress) -> Progress:
 
 
 def _start(task: Task, errors: IO[bytes]) -> subprocess.Popen[bytes]:
-    worker = subprocess.Popen(
+    worker = start_family(  # in a session of its own: Ctrl-C reaches the parent only
         # -P: a numpy.py in the current folder is not NumPy.
         [sys.executable, "-P", "-m", "placewise.solvers.execution.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
-        start_new_session=True,  # Ctrl-C reaches the parent only, and the whole group can be stopped
     )
     assert worker.stdin is not None
     with contextlib.suppress(BrokenPipeError):  # then the receiver sees its end
@@ -150,11 +156,7 @@ def _receive(stream: Any, messages: queue.Queue[Any]) -> None:
 
 
 def _stop(worker: subprocess.Popen[bytes]) -> None:
-    if hasattr(os, "killpg"):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(worker.pid, signal.SIGKILL)
-    worker.kill()
-    worker.wait()
+    end_family(worker)
     for stream in (worker.stdin, worker.stdout):
         if stream is not None:
             with contextlib.suppress(OSError):
@@ -166,18 +168,21 @@ def _exit_words(code: int) -> str:
 
 
 def _tail(errors: IO[bytes]) -> str:
-    errors.seek(0)
-    lines = errors.read()[-4000:].decode(errors="replace").strip().splitlines()
+    errors.seek(max(errors.seek(0, os.SEEK_END) - 4000, 0))
+    lines = errors.read().decode(errors="replace").strip().splitlines()
     return f": {lines[-1]}" if lines else ""
 
 
 def main() -> None:
     """Serve one task: standard input gives it, standard output takes progress and the claim."""
+    adopt_orphans()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a solver prints must not mix with the answers
     # The caller's own modules, last: they take no installed module's place.
     sys.path += [path for path in pickle.load(sys.stdin.buffer) if path not in sys.path]
     task: Task = pickle.load(sys.stdin.buffer)
+    parent = os.dup(0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # or a method that asks for input waits for the parent's end
     parameters = task.parameters
     if parameters.log is not None:
         log = os.open(parameters.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -186,7 +191,7 @@ def main() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (parameters.memory_limit_bytes, parameters.memory_limit_bytes))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     lock = threading.Lock()
 
     def send(message: object) -> None:
@@ -196,7 +201,9 @@ def main() -> None:
             answers.flush()
 
     try:
-        send(perform(task, send))
+        claim = perform(task, send)
+        end_children()
+        send(claim)
     except PlacewiseError as error:
         send(error)
 
@@ -214,9 +221,10 @@ def _pickled(message: object) -> bytes:
         )
 
 
-def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
-    os.killpg(0, signal.SIGKILL) if hasattr(os, "killpg") else os._exit(1)
+def _end_with_parent(parent: int) -> None:
+    while os.read(parent, 2**16):  # not by a buffer, whose lock makes the interpreter's end an abort
+        pass
+    end_own_family()
 
 
 if __name__ == "__main__":

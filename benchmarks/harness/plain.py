@@ -1,0 +1,66 @@
+"""Values that JSON has, from any object: a record is written whatever a method returned."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+#: What is beyond is left out: a record is a line that people and tools can still read.
+LONGEST_TEXT = 10_000
+LARGEST_BITS = 1024
+MOST_VALUES = 1_000_000
+MOST_DEEP = 40
+
+
+def plain(value: Any) -> Any:
+    """Return a value of null, booleans, finite numbers, texts, lists and objects, in at most `MOST_VALUES`.
+
+    Non-finite and endless numbers become null, other objects their text, and what is left out is null.
+    """
+    return _plain(value, 0, [MOST_VALUES])
+
+
+def one_line(value: Any, longest: int = 300) -> str:
+    """Return a text of any object, in one line; one that has none is named by its type."""
+    try:
+        text = str(value)[: LONGEST_TEXT * 10]
+        return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:longest]
+    except Exception:  # noqa: BLE001 - an object of a method may do anything
+        return f"<{type(value).__name__}>"
+
+
+def error_line(error: BaseException) -> str:
+    """Return an exception's type and message in one line."""
+    said = one_line(error)
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def _plain(value: Any, depth: int, left: list[int]) -> Any:
+    left[0] -= 1
+    if left[0] < 0 or depth > MOST_DEEP:
+        return None
+    try:
+        if value is None or isinstance(value, bool | np.bool_):
+            return None if value is None else bool(value)
+        if isinstance(value, str):
+            return str(value)[:LONGEST_TEXT]
+        if isinstance(value, Integral):
+            number = int(value)
+            return number if number.bit_length() <= LARGEST_BITS else None
+        if isinstance(value, Real):
+            real = float(value)
+            return real if math.isfinite(real) else None
+        if isinstance(value, Mapping):
+            return {
+                key if type(key) is str else one_line(key): _plain(item, depth + 1, left)
+                for key, item in value.items()
+            }
+        if isinstance(value, list | tuple | set | frozenset | np.ndarray):
+            return [_plain(item, depth + 1, left) for item in value if left[0] > 0]
+    except Exception:  # noqa: BLE001 - an object of a method may do anything
+        return f"<{type(value).__name__}>"
+    return one_line(value)
