@@ -15,8 +15,8 @@ from placewise.solvers.evidence.result import Progress, Reason, Termination, Ver
 from placewise.solvers.evidence.verify import verify
 from placewise.solvers.execution.method import Method
 from placewise.solvers.execution.parameters import Parameters
-from placewise.solvers.execution.task import Task, perform
-from placewise.solvers.execution.worker import InterruptedSolve, perform_isolated
+from placewise.solvers.execution.task import Task
+from placewise.solvers.execution.worker import InterruptedSolve, perform_isolated, require_guard
 from placewise.solvers.registry import default_method, find_method
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ def solve(
             claim = perform_isolated(task, record, meanwhile=first)
         else:
             first()
-            claim = perform(task, record)
+            require_guard()
+            claim = task.perform(record)
     except InterruptedSolve as stop:
         claim, interrupted = stop.claim, True
     if claim.reason is Reason.INFEASIBLE and knowledge.incumbent is None:
@@ -199,7 +200,8 @@ def _probe(knowledge: Knowledge, parameters: Parameters, began: float) -> None:
 
 def _heuristics(names: tuple[str, ...], knowledge: Knowledge, parameters: Parameters, began: float) -> None:
     for name in names:
-        claim = perform(Task(knowledge.instance, find_method(knowledge.instance.problem, name), parameters))
+        method = find_method(knowledge.instance.problem, name)
+        claim = Task(knowledge.instance, method, parameters).perform()
         if claim.placement is not None:
             knowledge.offer(claim.placement, name, perf_counter() - began)
 

@@ -40,25 +40,31 @@ class Task:
     warm_start: Any = None
     started: float = field(default_factory=perf_counter)
 
+    def perform(self, report: Callable[[Progress], None] | None = None) -> Claim:
+        """Run the method in this process; its errors become a claim, misuse is raised."""
+        run = Run(self.parameters, self.warm_start, report, self.started)
+        return guarded(lambda: self._answer(run), run)
 
-def perform(task: Task, report: Callable[[Progress], None] | None = None) -> Claim:
-    """Run a task in this process; errors of a method become a claim, misuse is raised."""
-    method = task.method
-    run = Run(task.parameters, task.warm_start, report, task.started)
-    try:
+    def _answer(self, run: Run) -> Claim:
+        method = self.method
         if method.function is not None:
-            return _run_function(method.function, task, run)
+            return _run_function(method.function, self, run)
         if method.backend is not None and method.statement is not None:
-            return run_formulation(method.problem, method.statement, method.backend, task.instance, run)
+            return run_formulation(method.problem, method.statement, method.backend, self.instance, run)
         assert method.algorithm is not None
-        claim = method.algorithm.run(task.instance, run)
+        return method.algorithm.run(self.instance, run)
+
+
+def guarded(answer: Callable[[], Claim], run: Run) -> Claim:
+    """Return an answer, or what went wrong as one; misuse is raised."""
+    try:
+        return answer()
     except PlacewiseError:
         raise
     except MemoryError:
         return Claim(Reason.ERROR, message="out of memory", solve_s=run.elapsed, limit="memory")
     except Exception as error:  # noqa: BLE001 - whatever a solver raises is its result
         return Claim(Reason.ERROR, message=described(error), solve_s=run.elapsed)
-    return claim
 
 
 def described(error: BaseException) -> str:

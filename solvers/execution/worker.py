@@ -11,6 +11,7 @@ import contextlib
 import os
 import pickle
 import queue
+import runpy
 import signal
 import subprocess
 import sys
@@ -19,7 +20,8 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import IO, TYPE_CHECKING, Any
+from types import ModuleType
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from placewise.models.errors import PlacewiseError
 from placewise.solvers.evidence.result import Claim, Progress, Reason
@@ -30,13 +32,26 @@ from placewise.solvers.execution.processes import (
     end_own_family,
     start_family,
 )
-from placewise.solvers.execution.task import Task, perform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from placewise.solvers.execution.parameters import Parameters
+
+#: Set while a worker runs its caller's script, which then may not solve anything.
+IN_SCRIPT = "PLACEWISE_IN_SCRIPT"
 #: Beyond the time limit, for a solver's own overrun and for handing over what it found: seconds, and a share of the limit.
 GRACE_S, GRACE_SHARE = 1.0, 0.02
+
+
+class Work(Protocol):
+    """What a worker can be asked to do."""
+
+    parameters: Parameters
+    started: float
+
+    def perform(self, report: Callable[[Progress], None] | None = None) -> Claim:
+        """Do it and return what came out; misuse is raised as `PlacewiseError`."""
 
 
 class InterruptedSolve(KeyboardInterrupt):
@@ -54,13 +69,13 @@ class InterruptedSolve(KeyboardInterrupt):
 
 
 def perform_isolated(
-    task: Task, report: Callable[[Progress], None], meanwhile: Callable[[], None] = lambda: None
+    task: Work, report: Callable[[Progress], None], meanwhile: Callable[[], None] = lambda: None
 ) -> Claim:
     """Run a task in a worker process.
 
     Parameters
     ----------
-    task : Task
+    task : Work
         What to do; its time limit counts from ``task.started``.
     report : callable
         Receives the worker's progress.
@@ -74,6 +89,7 @@ def perform_isolated(
     InterruptedSolve
         On Ctrl-C, after the worker was stopped.
     """
+    require_guard()
     limit_s = task.parameters.time_limit
     deadline = task.started + limit_s + GRACE_S + GRACE_SHARE * limit_s
     last = Progress(0.0)
@@ -107,6 +123,15 @@ def perform_isolated(
                 _stop(worker)
 
 
+def require_guard() -> None:
+    """Refuse to solve while a worker runs its caller's script to find a function: that would nest without end."""
+    if IN_SCRIPT in os.environ:
+        raise PlacewiseError(
+            f"{os.environ[IN_SCRIPT]} solves when it is imported, and a worker process imports it to find its functions: "
+            "put what it does under if __name__ == '__main__':"
+        )
+
+
 def _kept(last: Progress, reason: Reason, message: str, began: float) -> Claim:
     """Return what a stopped worker leaves: its last incumbent and bound."""
     return Claim(
@@ -129,7 +154,8 @@ def _latest(last: Progress, new: Progress) -> Progress:
     )
 
 
-def _start(task: Task, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(task: Work, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    content = _pickled_task(task)
     worker = start_family(  # in a session of its own: Ctrl-C reaches the parent only
         # -P: a numpy.py in the current folder is not NumPy.
         [sys.executable, "-P", "-m", "placewise.solvers.execution.worker"],
@@ -139,10 +165,38 @@ def _start(task: Task, errors: IO[bytes]) -> subprocess.Popen[bytes]:
     )
     assert worker.stdin is not None
     with contextlib.suppress(BrokenPipeError):  # then the receiver sees its end
-        pickle.dump([path or str(Path.cwd()) for path in sys.path], worker.stdin)
-        pickle.dump(task, worker.stdin)
+        pickle.dump((_paths(), _own_script() if b"__main__" in content else None), worker.stdin)
+        worker.stdin.write(content)
         worker.stdin.flush()
     return worker
+
+
+def _pickled_task(task: Work) -> bytes:
+    try:
+        return pickle.dumps(task)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise PlacewiseError(
+            f"this cannot be handed to a worker process: {error}; expected a function that a module defines, "
+            "or isolate=False"
+        ) from None
+
+
+def _paths() -> list[str]:
+    return [path or str(Path.cwd()) for path in sys.path]
+
+
+def _own_script() -> str | None:
+    """Return the script that runs, whose functions a worker finds by running it under another name."""
+    return getattr(sys.modules["__main__"], "__file__", None)
+
+
+def _run_script(path: str) -> None:
+    """Run the caller's script as a module, so that its functions can be found; what its main guard holds is not run."""
+    os.environ[IN_SCRIPT] = path
+    module = ModuleType("__main__")
+    module.__dict__.update(runpy.run_path(path, run_name="__placewise_main__"))
+    sys.modules["__main__"] = module
+    del os.environ[IN_SCRIPT]
 
 
 def _receive(stream: Any, messages: queue.Queue[Any]) -> None:
@@ -179,8 +233,16 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a solver prints must not mix with the answers
     # The caller's own modules, last: they take no installed module's place.
-    sys.path += [path for path in pickle.load(sys.stdin.buffer) if path not in sys.path]
-    task: Task = pickle.load(sys.stdin.buffer)
+    paths, script = pickle.load(sys.stdin.buffer)
+    sys.path += [path for path in paths if path not in sys.path]
+    if script is not None:
+        try:
+            _run_script(script)
+        except PlacewiseError as error:
+            answers.write(pickle.dumps(error))
+            answers.flush()
+            return
+    task: Work = pickle.load(sys.stdin.buffer)
     parent = os.dup(0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # or a method that asks for input waits for the parent's end
     parameters = task.parameters
@@ -201,7 +263,7 @@ def main() -> None:
             answers.flush()
 
     try:
-        claim = perform(task, send)
+        claim = task.perform(send)
         end_children()
         send(claim)
     except PlacewiseError as error:

@@ -9,7 +9,7 @@ import pytest
 
 from placewise.instances.generators import generate
 from placewise.models.cluster import Cluster
-from placewise.models.edgeshard import EdgeShardInstance
+from placewise.models.edgeshard import EdgeShardInstance, EdgeShardLatency
 from placewise.models.edgeshard.cost import bottleneck_values_s, prefill_time_s, roofline_time_s, time_tables
 from placewise.models.edgeshard.diagnosis import diagnose
 from placewise.models.edgeshard.runs import require_equal_block, revisits_never_pay, shortcut_pairs
@@ -95,10 +95,10 @@ def test_rooflines_by_hand():
 
 def test_prompts_take_rooflines_where_tokens_do():
     """Device a's decode time is its roofline, b's is measured: then each token takes it again."""
-    layer = Layer("l", 1, 1.0, 6.0, 8.0, 3)
+    layer = Layer("l", 1, 1.0, 6.0, 8.0)
     devices = machine(np.array([2.0, 4.0]), np.array([1.0, 16.0]))
-    instance = EdgeShardInstance("p", "edgeshard-latency", devices, (layer,), np.array([[11.0, 5.0]]), 0)
-    assert prefill_time_s(instance, 2).tolist() == [[14.0, 10.0]]
+    instance = EdgeShardLatency(devices, [layer], compute_time_s=[[8.0, 5.0]])
+    assert prefill_time_s(instance, 4).tolist() == [[12.0, 20.0]]
 
 
 def test_shortcuts_by_hand():
