@@ -117,7 +117,9 @@ def head_costs(instance: HeadMigrationInstance) -> HeadCosts:
         for t in range(count)
     )
     reference_s = weight * float(sum(after_s[t].min() + slope_s[t].min() for t in range(count)))
-    tick_s = choose_tick(reference_s, float(horizon_s), entries=(heads + 4) * count)
+    # Of an interval's delay and moves; what the weight multiplies counts so many times.
+    entries = count * ((heads + 4) * int(weight) + heads + 2)
+    tick_s = choose_tick(reference_s, float(horizon_s), entries)
     return HeadCosts(
         memory=memory[1:],
         slope_s=to_ticks(slope_s, tick_s),
