@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from placewise.models.errors import NotApplicableError
+from placewise.models.errors import InstanceError, NotApplicableError
 from placewise.models.units import (
     EXACT_BITS,
     RANGE_BITS,
@@ -63,6 +64,8 @@ class TimeRange:
         """
         if self.horizon_s <= 0:
             return 1.0
+        if not math.isfinite(self.horizon_s):
+            raise InstanceError("compute_time_s", "expected times that sum to less than 1e308 s")
         if self.reference_s > 0:
             tick = tick_between(self.reference_s, self.entries, self.horizon_s, RANGE_BITS)
             if tick is not None:
@@ -79,6 +82,28 @@ class TimeRange:
             if tick is not None:
                 return tick
         raise too_wide(reference_s, self.summed_s, ROUNDING_TOLERANCE * 2.0**EXACT_BITS / entries)
+
+
+def require_finite(messages_s: NDArray[np.float64], bandwidth: NDArray[np.float64]) -> None:
+    """Refuse messages that take longer than any number: only a missing link, of bandwidth 0, takes infinitely long.
+
+    Parameters
+    ----------
+    messages_s, bandwidth : ndarray, shapes (..., M, M) and (M, M) or (T, M, M)
+        Seconds and bytes per second, row = sender.
+
+    Raises
+    ------
+    InstanceError
+        Naming the link.
+    """
+    slow = np.argwhere(np.isinf(messages_s) & (bandwidth > 0))
+    if slow.size:
+        sender, receiver = slow[0][-2:]
+        raise InstanceError(
+            f"cluster.bandwidth_bytes_per_s[{sender}][{receiver}]",
+            "expected 0 (no link) or a bandwidth at which a message takes less than 1e308 s",
+        )
 
 
 def fits_whole_numbers(horizon_s: float, tick_s: float) -> bool:

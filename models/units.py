@@ -78,8 +78,8 @@ def too_wide(least_s: float, most_s: float, factor: float) -> InstanceError:
     """Return the refusal of times too far apart."""
     return InstanceError(
         "compute_time_s",
-        f"times span too wide a range to be compared exactly: from {least_s:.3g} s in all on the "
-        f"fastest devices to {most_s:.3g} s on the slowest; expected at most a factor of {factor:.1g}",
+        f"times span too wide a range to be compared exactly: from {least_s:.3g} s at the least to "
+        f"{most_s:.3g} s on the slowest devices; expected at most a factor of {factor:.1g}",
     )
 
 

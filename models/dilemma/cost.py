@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.models.dilemma.errors import whole_errors
-from placewise.models.time_range import TimeRange, fits_whole_numbers, least_sufficient, reachable
+from placewise.models.time_range import (
+    TimeRange,
+    fits_whole_numbers,
+    least_sufficient,
+    reachable,
+    require_finite,
+)
 from placewise.models.units import common_unit, to_ticks
 
 if TYPE_CHECKING:
@@ -82,14 +88,19 @@ def delay_costs(instance: DilemmaInstance) -> DelayCosts:
     assert cluster.flops_per_s is not None
     work = np.array([layer.flops for layer in layers])
     original = np.array([layer.original_bits for layer in layers], dtype=np.float64)
-    compute_s = (
-        tokens * (work[:, None] / cluster.flops_per_s)[:, :, None] * (widths / original[:, None])[:, None, :]
-    )
+    with np.errstate(over="ignore"):
+        compute_s = (
+            tokens
+            * (work[:, None] / cluster.flops_per_s)[:, :, None]
+            * (widths / original[:, None])[:, None, :]
+        )
     outputs = [layer.output_elements for layer in layers]
     sizes = sorted(set(outputs))
-    messages_s = tokens * np.stack(
-        [np.stack([cluster.transfer_time_s(size * bits / 8) for bits in widths]) for size in sizes]
-    )
+    with np.errstate(over="ignore"):
+        messages_s = tokens * np.stack(
+            [np.stack([cluster.transfer_time_s(size * bits / 8) for bits in widths]) for size in sizes]
+        )
+    require_finite(messages_s, cluster.bandwidth_bytes_per_s)
     message = np.array([sizes.index(size) for size in outputs], dtype=np.intp)
     admissible = np.ones(instance.quantization_error.shape, dtype=bool)
     if instance.max_error is not None:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from placewise.models.time_range import TimeRange, fits_whole_numbers, least_sufficient, reachable
+from placewise.models.time_range import (
+    TimeRange,
+    fits_whole_numbers,
+    least_sufficient,
+    reachable,
+    require_finite,
+)
 from placewise.models.units import to_ticks
 
 if TYPE_CHECKING:
@@ -59,10 +65,16 @@ def time_tables(instance: EdgeShardInstance) -> TimeTables:
     outputs = [layer.output_bytes for layer in instance.layers]
     sizes = sorted(set(outputs))
     compute_s = instance.compute_time_s
-    messages_s = np.stack([cluster.transfer_time_s(size) for size in sizes])
+    with np.errstate(over="ignore"):
+        messages_s = np.stack([cluster.transfer_time_s(size) for size in sizes])
+    require_finite(messages_s, cluster.bandwidth_bytes_per_s)
     message = np.array([sizes.index(size) for size in outputs], dtype=np.intp)
     if instance.return_bytes > 0:
-        return_s = cluster.transfer_time_s(instance.return_bytes)[:, source]
+        with np.errstate(over="ignore"):
+            token_s = cluster.transfer_time_s(instance.return_bytes)
+        to_source = np.where(np.arange(cluster.size) == source, cluster.bandwidth_bytes_per_s, 0.0)
+        require_finite(token_s, to_source)
+        return_s = token_s[:, source]
     else:
         return_s = np.zeros(cluster.size)
 
