@@ -41,8 +41,8 @@ def decimals(
     bound = bound or draw.choice(BOUNDS)
     if bound not in BOUNDS:
         raise PlacewiseError(f"bound: expected one of {', '.join(BOUNDS)}, found {bound!r}")
-    if not 0 <= digits <= 15:
-        raise PlacewiseError(f"digits: expected 0 to 15, found {digits}")
+    if not 0 <= digits <= 13:
+        raise PlacewiseError(f"digits: expected 0 to 13, found {digits}")
     mode = mode or draw.choice(["corrected", "corrected", "corrected", "as-printed"])
     digits = digits or draw.randint(1, 6)
     count = draw.randint(2, 5)
@@ -55,15 +55,15 @@ def decimals(
 
     def row() -> list[float]:
         units = sorted((draw.randint(0, 10**digits - 1) for _ in widths), reverse=True)
-        return [number(draw.choice([n, n, n, n, 0, n * 10**6])) for n in units]
+        return [number(draw.choice([n, n, n, n, 0, n * 10 ** min(6, 13 - digits)])) for n in units]
 
     error = [row() for _ in range(count)]
     if draw.random() < 0.3:
         error = [error[0]] * count
     placement = [(draw.randrange(size), draw.randrange(len(widths))) for _ in range(count)]
     chosen = [exact(row[b]) for row, (_, b) in zip(error, placement, strict=True)]
-    limit = max(chosen) if mode == "as-printed" else sum(chosen)
-    limit = {"met": limit, "missed": max(limit - exact(number(1)), exact(0)), "loose": 2 * limit}[bound]
+    total = max(chosen) if mode == "as-printed" else sum(chosen, exact(0))
+    limit = {"met": total, "missed": max(total - exact(number(1)), exact(0)), "loose": 2 * total}[bound]
     layers = tuple(
         QuantizableLayer(f"layer-{i}", float(draw.randint(0, 8)), draw.choice([0, 4, 8, 12]), 1.0, 8)
         for i in range(count)

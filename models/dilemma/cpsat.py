@@ -8,6 +8,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.dilemma.cost import delay_costs
+from placewise.models.time_range import require_whole_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +57,7 @@ def delay_tables(instance: DilemmaInstance) -> DelayModel:
     from ortools.sat.python import cp_model
 
     costs = delay_costs(instance)
+    require_whole_numbers(costs.whole_numbers)
     model = cp_model.CpModel()
     layers, servers = range(len(instance.layers)), range(instance.cluster.size)
     widths = [costs.candidate[layer].nonzero()[0].tolist() for layer in layers]

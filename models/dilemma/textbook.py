@@ -117,6 +117,32 @@ def _at_most(pulp: Any, terms: list[tuple[int, Any]], limit: int) -> Any:
     return pulp.lpSum(size * scale * variable for size, variable in terms) <= limit * scale + margin
 
 
+def tighten(
+    problem: Any, x: dict[tuple[int, int, int], Any], instance: DilemmaInstance, placement: Placement
+) -> bool:
+    """Forbid what CBC's tolerance let through: the choices that overload a server, or the budget, are a cover.
+
+    Returns
+    -------
+    bool
+        Whether a cut was added.
+    """
+    import pulp
+
+    costs = delay_costs(instance)
+    chosen = [(layer, i, b) for layer, (i, b) in enumerate(placement)]
+    covers = [] if costs.error_budget is None else [(costs.error, chosen, costs.error_budget)]
+    if not instance.printed:
+        for i, space in enumerate(costs.capacity.tolist()):
+            covers.append((costs.storage, [key for key in chosen if key[1] == i], space))
+    added = False
+    for weight, keys, limit in covers:
+        if sum(int(weight[layer, b]) for layer, _, b in keys) > limit:
+            problem += pulp.lpSum(x[key] for key in keys) <= len(keys) - 1
+            added = True
+    return added
+
+
 def extract(x: dict[tuple[int, int, int], Any]) -> Placement:
     """Return the placement in a solved problem: for each layer the largest ``x_lib``."""
     best: dict[int, tuple[float, tuple[int, int]]] = {}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.models.edgeshard.cost import time_tables
 from placewise.models.edgeshard.runs import require_equal_block, shortcut_pairs
+from placewise.models.time_range import require_whole_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -114,6 +115,7 @@ def latency_run_length(instance: EdgeShardInstance) -> RunLengthModel:
 
     require_equal_block(instance)
     costs = time_tables(instance)
+    require_whole_numbers(costs.whole_numbers)
 
     def ticks(time_s: float) -> int:
         return round(time_s / costs.tick_s)

@@ -16,6 +16,7 @@ import numpy as np
 from placewise.models.edgeshard.cost import time_tables
 from placewise.models.edgeshard.runs import require_equal_block
 from placewise.models.problem import Guarantee
+from placewise.models.time_range import require_whole_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,8 +61,9 @@ class PipelineModel:
 
 
 def run_length_guarantee(instance: EdgeShardInstance) -> Guarantee:
-    """Return EXACT for equal layers; raise `NotApplicableError` for others."""
+    """Return EXACT for equal layers; raise `NotApplicableError` for others, and for times too far apart."""
     require_equal_block(instance)
+    require_whole_numbers(time_tables(instance).whole_numbers)
     return Guarantee.EXACT
 
 
@@ -75,6 +77,7 @@ def throughput_run_length(instance: EdgeShardInstance) -> PipelineModel:
     """
     require_equal_block(instance)
     costs = time_tables(instance)
+    require_whole_numbers(costs.whole_numbers)
     model, arcs, last, used = _circuit(instance, costs)
     devices, source, total = range(instance.cluster.size), instance.source, len(instance.layers)
     memory = [int(need) for need in instance.memory_bytes]
@@ -106,6 +109,7 @@ def throughput_run_length(instance: EdgeShardInstance) -> PipelineModel:
 def throughput_stages(instance: EdgeShardInstance) -> PipelineModel:
     """Return the model on first layers and ends, for any layers: sums over a stage are differences of elements."""
     costs = time_tables(instance)
+    require_whole_numbers(costs.whole_numbers)
     model, arcs, last, used = _circuit(instance, costs)
     devices, source, total = range(instance.cluster.size), instance.source, len(instance.layers)
     unit_s = _unit_s(costs)

@@ -14,6 +14,7 @@ import numpy as np
 from placewise.models.edgeshard.cost import time_tables
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
+from placewise.models.time_range import require_whole_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,5 +87,7 @@ def revisits_never_pay(hop_s: NDArray[np.float64], source: int) -> bool:
 def run_length_guarantee(instance: EdgeShardInstance) -> Guarantee:
     """Return EXACT where revisits never pay, else RESTRICTION; raise `NotApplicableError` for other layers."""
     require_equal_block(instance)
-    hop_s = time_tables(instance).transfer_s(0)
+    costs = time_tables(instance)
+    require_whole_numbers(costs.whole_numbers)
+    hop_s = costs.transfer_s(0)
     return Guarantee.EXACT if revisits_never_pay(hop_s, instance.source) else Guarantee.RESTRICTION

@@ -100,7 +100,8 @@ class Decomposition:
         self.away_s = self.transfer_s.copy()
         self.away_s[:, :, diagonal, diagonal] = np.inf
         # What no server can use more than: all layers at their largest widths.
-        self.capacity = np.minimum(capacity, int(self.storage.max(axis=1).sum()))
+        most = min(sum(self.storage.max(axis=1).tolist()), int(capacity.max()))
+        self.capacity = np.minimum(capacity, most)
         self.grain = max(-(-int(self.capacity.max(initial=1)) // LARGEST_UNITS), 1)
         self.size = self.storage // self.grain
         self.space = self.capacity // self.grain
