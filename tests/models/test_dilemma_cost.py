@@ -153,6 +153,16 @@ def test_as_printed_a_hop_is_free_only_between_widths():
         assert cut.terms["compute"] > 0
 
 
+def test_two_missing_links_are_two_violations():
+    """One of a hop that counts, one of a hop between widths: no objective either way."""
+    plain = case(mode="as-printed")
+    cluster = dataclasses.replace(plain.cluster, bandwidth_bytes_per_s=np.zeros((3, 3)))
+    evaluation = evaluate(dataclasses.replace(plain, cluster=cluster), ((0, 0), (1, 0), (2, 1)))
+    assert evaluation.objective is None
+    assert [violation.where for violation in evaluation.violations] == ["a -> b", "b -> c"]
+    assert all(math.isfinite(value) for value in evaluation.terms.values())
+
+
 def with_memory(memory, **options):
     return case(cluster=dataclasses.replace(case().cluster, memory_bytes=np.array(memory)), **options)
 
