@@ -1,10 +1,13 @@
 """How exact is "the same", and how small is a gap: verification and comparison at their limits."""
 
+import dataclasses
 import math
 
+import numpy as np
 import pytest
 
 from placewise.instances import read
+from placewise.instances.generators import generate
 from placewise.models.problem import Guarantee
 from placewise.solvers.bridge import GapReport, compare
 from placewise.solvers.evidence.result import Claim, Reason, Status, VerifiedResult
@@ -123,3 +126,33 @@ def test_a_comparison_runs_what_applies_and_says_what_does_not():
     assert {result.method for result in report.results} >= {"labels", "highs", "greedy", "brute-force"}
     assert not {result.method for result in report.results} & set(report.skipped)
     assert all(report.skipped.values())
+
+
+def test_methods_that_do_not_apply_do_not_stop_the_others():
+    """The first method needs equal layers: it is skipped with a reason, and the others run."""
+    instance = next(
+        made
+        for made in (generate("edgeshard-latency", "tiny", seed=seed) for seed in range(40))
+        if len(made.layers) > 3 and made.layers[1].memory_bytes != made.layers[2].memory_bytes
+    )
+    report = compare(instance, isolate=False, threads=1)
+    assert "equal layers" in report.skipped["run-length"]
+    assert {result.method for result in report.results} >= {"labels", "highs", "greedy"}
+
+
+def test_nothing_costs_nothing(split):
+    """An optimum of 0 s with a bound of 0 s is no contradiction, and optimal."""
+    idle = dataclasses.replace(
+        split,
+        compute_time_s=np.zeros_like(split.compute_time_s),
+        cluster=dataclasses.replace(split.cluster, memory_bytes=np.full(2, 2**40)),
+    )
+    result = verified(idle, Claim(Reason.OPTIMAL, (0, 0, 0, 0), 0.0, 0.0))
+    assert (result.status, result.objective, result.relative_gap, kinds(result)) == (
+        Status.OPTIMAL,
+        0.0,
+        0.0,
+        [],
+    )
+    below = verified(idle, Claim(Reason.OPTIMAL, (0, 0, 0, 0), 0.0, -1.0))
+    assert below.status is Status.FEASIBLE
