@@ -168,7 +168,7 @@ def _cannot_matter(node: Any, constants: tuple[str, ...]) -> bool:
     """Whether a place is out of reach of tests, by one of these rules.
 
     Annotations (never evaluated) and what stands under TYPE_CHECKING; texts for people (f-strings, the arguments of
-    ``raise``); the ``*`` before keyword arguments; ``strict=`` of zip, which checks lengths that are equal by construction; decorators that keep
+    ``raise``); the ``*`` before keyword arguments; ``strict=`` of zip, which checks lengths that are equal by construction, and ``repr=``; decorators that keep
     results or make dataclasses, and their arguments; constants and functions named as steering speed only.
     """
     while node.parent is not None:
@@ -191,7 +191,7 @@ def _cannot_matter(node: Any, constants: tuple[str, ...]) -> bool:
             return True
         if kind == "parameters" and node.type == "operator":
             return True
-        if kind == "argument" and children[0].get_code().strip() == "strict":
+        if kind == "argument" and children[0].get_code().strip() in ("strict", "repr"):
             return True
         if kind == "decorator" or node.type == "decorator":
             text = (parent if kind == "decorator" else node).get_code().strip()

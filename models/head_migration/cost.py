@@ -164,7 +164,7 @@ def heads_beside(
     """
     head, proj, ffn = (int(size) for size in head_costs(instance).memory[interval])
     left = instance.memory_bytes[interval] - projections * proj - networks * ffn
-    fit = np.full_like(left, MAX_HEADS) if head == 0 else np.minimum(left // max(head, 1), MAX_HEADS)
+    fit = np.full_like(left, MAX_HEADS) if head == 0 else np.minimum(left // head, MAX_HEADS)
     return np.where(left < 0, -1, fit)
 
 

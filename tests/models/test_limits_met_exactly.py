@@ -8,6 +8,7 @@ import pytest
 from placewise.instances import read
 from placewise.models.cluster import Cluster
 from placewise.models.dilemma.data import DilemmaInstance, QuantizableLayer
+from placewise.models.errors import InstanceError
 from placewise.models.head_migration import HeadMigrationInstance, HeadTransformer, Interval
 from placewise.models.registry import PROBLEMS
 from placewise.solvers import solve
@@ -107,3 +108,22 @@ def test_blocks_that_fill_a_device_to_the_byte_fit():
         )
         assert broken(instance, (Interval((0, 0), 0, 0),)) == expected
         assert (solve(instance, isolate=False).status is Status.OPTIMAL) == (not expected)
+
+
+def test_one_device_sends_nothing():
+    """All layers in one stage: no message, also where nothing takes time."""
+    instance = read("hand-pipeline")
+    idle = dataclasses.replace(
+        instance, compute_time_s=np.zeros_like(instance.compute_time_s), return_bytes=0.0
+    )
+    for case in (instance, idle):
+        evaluation = PROBLEMS[case.problem].evaluation(case, (0,) * len(case.layers))
+        assert (evaluation.terms["communication"], evaluation.terms["return"]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("document", [None, [], {}, {"layers": 3}, {"layers": None}, ["layers"]])
+def test_results_list_their_layers(document):
+    """A list of names, or the path is said."""
+    instance = read("hand-split")
+    with pytest.raises(InstanceError, match=r"placement.layers: expected a list"):
+        PROBLEMS[instance.problem].read_placement(instance, document)
