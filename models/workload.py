@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Layer:
     """One layer of a model as a placement sees it; ``Layer(...) * 32`` are 32 equal ones in a row.
 
@@ -16,7 +16,7 @@ class Layer:
     name : str
         For people.
     memory_bytes : int
-        Memory that it occupies on its device (``Req_i``): weights and reserved KV cache, whole bytes.
+        Memory that it occupies on its device (``Req_i``): weights and reserved KV cache, whole bytes; ``8e8`` will do.
     output_bytes : float
         Size of its output activation per token (``O_i``).
     flops, weight_bytes : float, optional
@@ -28,13 +28,25 @@ class Layer:
     name: str
     memory_bytes: int
     output_bytes: float
-    flops: float | None = None
-    weight_bytes: float | None = None
-    cache_bytes: int = 0
+    flops: float | None
+    weight_bytes: float | None
+    cache_bytes: int
 
-    def __post_init__(self) -> None:
-        plain_numbers(self, "memory_bytes", "cache_bytes", whole=True)
-        plain_numbers(self, "output_bytes", "flops", "weight_bytes")
+    def __init__(
+        self,
+        name: str,
+        memory_bytes: float,
+        output_bytes: float,
+        flops: float | None = None,
+        weight_bytes: float | None = None,
+        cache_bytes: float = 0,
+    ) -> None:
+        whole = {"memory_bytes": memory_bytes, "cache_bytes": cache_bytes}
+        others = {"output_bytes": output_bytes, "flops": flops, "weight_bytes": weight_bytes}
+        for key, value in ({"name": name} | whole | others).items():
+            object.__setattr__(self, key, value)
+        plain_numbers(self, *whole, whole=True)
+        plain_numbers(self, *others)
 
     def __mul__(self, count: int) -> tuple[Layer, ...]:
         return (self,) * count

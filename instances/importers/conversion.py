@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from placewise.instances.importers.transformer_config import PublishedModel
+    from placewise.models.cluster import Cluster
 
 DEFAULT_LENGTH = 1024
 
@@ -22,7 +23,7 @@ DEFAULT_LENGTH = 1024
 def convert(
     sources: str | Path | Sequence[str | Path],
     *,
-    cluster: str | Path | None = None,
+    cluster: str | Path | Cluster | None = None,
     problem: str = "edgeshard-latency",
     sequence_length: int | None = None,
     quantization: str | None = None,
@@ -35,7 +36,7 @@ def convert(
     sources : path or sequence of paths
         A transformer's ``config.json``; a GGUF file, or all its parts; a HALDA model profile with device profiles; a
         layer graph of dnn-partitioning.
-    cluster : path, optional
+    cluster : path or Cluster, optional
         Devices and links, for a ``config.json`` or GGUF file.
     problem : str
         Any for a ``config.json``; those of EdgeShard that the others allow.
@@ -91,11 +92,15 @@ def _alone(paths: list[str]) -> None:
         raise InstanceError("", "expected one file")
 
 
-def _on_cluster(model: PublishedModel, cluster: str | Path | None, problem: str, length: int) -> Any:
+def _on_cluster(
+    model: PublishedModel, cluster: str | Path | Cluster | None, problem: str, length: int
+) -> Any:
     if cluster is None:
         raise PlacewiseError("--cluster: expected a file with devices and links")
     from placewise.instances.importers.with_cluster import instance_of, read_cluster
 
+    if not isinstance(cluster, str | Path):
+        return instance_of(model, cluster, problem, length)
     with blaming(cluster):
         return instance_of(model, read_cluster(read_json(cluster)), problem, length)
 

@@ -25,7 +25,7 @@ MAX_LAYERS = 4096
 MAX_BITS = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class QuantizableLayer:
     """One layer whose weights and output can be held in fewer bits.
 
@@ -47,11 +47,17 @@ class QuantizableLayer:
     flops: float
     parameters: int
     output_elements: float
-    original_bits: int = 32
+    original_bits: int
 
-    def __post_init__(self) -> None:
-        plain_numbers(self, "parameters", "original_bits", whole=True)
-        plain_numbers(self, "flops", "output_elements")
+    def __init__(
+        self, name: str, flops: float, parameters: float, output_elements: float, original_bits: int = 32
+    ) -> None:
+        whole = {"parameters": parameters, "original_bits": original_bits}
+        others = {"flops": flops, "output_elements": output_elements}
+        for key, value in ({"name": name} | whole | others).items():
+            object.__setattr__(self, key, value)
+        plain_numbers(self, *whole, whole=True)
+        plain_numbers(self, *others)
 
     def __mul__(self, count: int) -> tuple[QuantizableLayer, ...]:
         return (self,) * count
