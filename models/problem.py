@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -12,6 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from placewise.models.resources import Resource
+
+#: Names of `Problem` in 0.1, found for one version.
+RENAMED = {
+    "evaluation": "evaluate",
+    "read_placement": "from_json",
+    "why_infeasible": "diagnose",
+    "resources_of": "resources",
+    "with_scaled": "scaled",
+}
 
 InstanceT = TypeVar("InstanceT", bound="Instance")
 PlacementT = TypeVar("PlacementT")
@@ -216,6 +226,13 @@ class Problem(Generic[InstanceT, PlacementT]):
         if canonical is None:
             raise InstanceError("placement", violations[0].message)
         return self.to_json(instance, canonical)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what had another name in 0.1, with a warning."""
+        if name in RENAMED:
+            warnings.warn(f"Problem.{name} is now Problem.{RENAMED[name]}", DeprecationWarning, stacklevel=2)
+            return getattr(self, RENAMED[name])
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         """Travel between processes by name."""

@@ -20,7 +20,6 @@ from placewise.models.gate import shown
 from placewise.models.head_migration import Interval
 from placewise.models.problem import Refused
 from placewise.models.registry import problem_of
-from placewise.solvers.brute_force import SPACES
 
 
 class BadCodeError(Exception):
@@ -297,7 +296,7 @@ FORMS = {
 
 def first(instance):
     """Return a placement of a tiny instance in canonical form, feasible or not."""
-    return next(iter(SPACES[instance.problem][1](instance)))
+    return next(iter(problem_of(instance).placements(instance)))
 
 
 def in_json(value):

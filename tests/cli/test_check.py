@@ -123,7 +123,7 @@ def test_violations_are_counted(check, honest):
     broken = {"layers": ["b", "a", "b", "a"]}
     split = read("hand-split")
     problem = PROBLEMS["edgeshard-latency"]
-    evaluation = problem.evaluation(split, problem.read_placement(split, broken))
+    evaluation = problem.evaluate(split, problem.from_json(split, broken))
     messages = [violation.message for violation in evaluation.violations]
     assert len(messages) > 1
     said = without(honest, "dual_bound", "relative_gap") | {
@@ -250,7 +250,7 @@ def test_heuristics_refute_a_bound(check):
     """A placement of 34 s that is called optimal, with a bound to match, where another costs 13 s."""
     home = read("hand-stay-home")
     problem = PROBLEMS[home.problem]
-    evaluation = problem.evaluation(home, (0, 1, 1, 1))
+    evaluation = problem.evaluate(home, (0, 1, 1, 1))
     lie = solve(home, isolate=False).to_json() | {
         "objective": evaluation.objective,
         "dual_bound": evaluation.objective,
@@ -284,7 +284,7 @@ def test_infeasible_is_proven_refuted_or_open(check, honest, tmp_path):
     for seed in range(300):
         instance = generate("edgeshard-latency", "tiny", seed=seed, kind="tight")
         if solve(instance, "brute-force", isolate=False).status is Status.INFEASIBLE and (
-            PROBLEMS[instance.problem].why_infeasible(instance) is None
+            PROBLEMS[instance.problem].diagnose(instance) is None
         ):
             break
     result = solve(instance, "brute-force", isolate=False)

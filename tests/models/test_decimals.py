@@ -118,8 +118,8 @@ def test_simple_proofs_print_decimals():
     """The sum as people write it, not the one of floats."""
     instance = quantized(np.array([[0.1, 0.1]] * 3), error_budget=0.2)
     reason = "the errors sum to at least 0.3 and error_budget is 0.2"
-    assert PROBLEMS["dilemma"].why_infeasible(instance) == reason
-    assert PROBLEMS["dilemma"].why_infeasible(replace(instance, error_budget=0.3)) is None
+    assert PROBLEMS["dilemma"].diagnose(instance) == reason
+    assert PROBLEMS["dilemma"].diagnose(replace(instance, error_budget=0.3)) is None
 
 
 def test_scaled_bounds_are_decimals():
@@ -128,9 +128,9 @@ def test_scaled_bounds_are_decimals():
     instance = quantized(np.array([[0.1, 0.0]] * 3), error_budget=0.1, max_error=0.07)
     for kind, factor, expected in (("error_budget", 3.0, 0.3), ("max_error", 100.0, 7.0)):
         resource = Resource(kind, (), kind)
-        changed = PROBLEMS["dilemma"].with_scaled(instance, resource, factor)
+        changed = PROBLEMS["dilemma"].scaled(instance, resource, factor)
         assert getattr(changed, kind) == expected
-        assert getattr(PROBLEMS["dilemma"].with_scaled(instance, resource, np.inf), kind) is None
+        assert getattr(PROBLEMS["dilemma"].scaled(instance, resource, np.inf), kind) is None
 
 
 def test_scaled_memory_is_whole():

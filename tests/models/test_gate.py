@@ -17,8 +17,7 @@ from placewise.models.errors import InstanceError
 from placewise.models.gate import real, shown
 from placewise.models.head_migration import Interval
 from placewise.models.problem import Guarantee, Refused, Violation
-from placewise.models.registry import PROBLEMS
-from placewise.solvers.brute_force import SPACES
+from placewise.models.registry import PROBLEMS, problem_of
 from placewise.solvers.evidence.result import Claim, Reason, Status
 from placewise.solvers.evidence.verify import verify
 
@@ -37,7 +36,9 @@ def tiny(problem):
 def best(instance):
     """Return the first feasible placement."""
     evaluate = PROBLEMS[instance.problem].evaluation
-    return next((p for p in SPACES[instance.problem][1](instance) if evaluate(instance, p).feasible), None)
+    return next(
+        (p for p in problem_of(instance).placements(instance) if evaluate(instance, p).feasible), None
+    )
 
 
 def plain(value):
@@ -80,7 +81,7 @@ def passed(instance, anything):
     assert problem.gate(instance, placement) == (placement, ())
     document = json.loads(json.dumps(problem.placement_json(instance, anything)))
     assert problem.gate(instance, document) == (placement, ())
-    assert problem.read_placement(instance, document) == placement
+    assert problem.from_json(instance, document) == placement
     return True
 
 

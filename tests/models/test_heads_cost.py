@@ -268,4 +268,4 @@ def test_heads_of_no_size_fit_anywhere():
 def test_results_that_are_no_trajectory(document):
     """Two intervals with two groups each, or the path is said."""
     with pytest.raises(InstanceError, match=r"^placement\.intervals"):
-        PROBLEMS["head-migration"].read_placement(network(), document)
+        PROBLEMS["head-migration"].from_json(network(), document)

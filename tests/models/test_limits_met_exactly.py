@@ -117,7 +117,7 @@ def test_one_device_sends_nothing():
         instance, compute_time_s=np.zeros_like(instance.compute_time_s), return_bytes=0.0
     )
     for case in (instance, idle):
-        evaluation = PROBLEMS[case.problem].evaluation(case, (0,) * len(case.layers))
+        evaluation = PROBLEMS[case.problem].evaluate(case, (0,) * len(case.layers))
         assert (evaluation.terms["communication"], evaluation.terms["return"]) == (0.0, 0.0)
 
 
@@ -126,4 +126,4 @@ def test_results_list_their_layers(document):
     """A list of names, or the path is said."""
     instance = read("hand-split")
     with pytest.raises(InstanceError, match=r"placement.layers: expected a list"):
-        PROBLEMS[instance.problem].read_placement(instance, document)
+        PROBLEMS[instance.problem].from_json(instance, document)

@@ -37,16 +37,16 @@ class Asked:
         self.instance = dict(amounts)
         self.groups, self.simple, self.questions, self.solves = groups, simple, 0, 0
         self.problem = SimpleNamespace(
-            resources_of=lambda _: self.limits, with_scaled=self.with_scaled, why_infeasible=self.why
+            resources=lambda _: self.limits, scaled=self.changed, diagnose=self.why
         )
 
-    def with_scaled(self, instance, limit, factor):
+    def changed(self, instance, limit, factor):
         """Return an instance with more of a limit."""
         return instance | {limit: math.inf if math.isinf(factor) else instance[limit] * factor}
 
     def scaled(self, limit, factor):
         """Return the instance with more of a limit."""
-        return self.with_scaled(self.instance, limit, factor)
+        return self.changed(self.instance, limit, factor)
 
     def bad(self, instance):
         """Whether a group forbids every placement."""
