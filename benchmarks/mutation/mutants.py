@@ -164,6 +164,23 @@ def mutants(
     return found
 
 
+def planted(module: str, source: str, changes: list[tuple[str, str]]) -> list[Mutant]:
+    """Return mutants that somebody thought of: each text, which must stand in the module once, replaced.
+
+    Raises
+    ------
+    ValueError
+        Where the text is not there: the change is to be planted anew.
+    """
+    found = []
+    for before, after in changes:
+        if source.count(before) != 1:
+            raise ValueError(f"{module}: expected {before!r} once, found it {source.count(before)} times")
+        mutated = source.replace(before, after)
+        found.append(Mutant(module, "planted", "planted", *_changed(source, mutated), 0, mutated))
+    return found
+
+
 def _cannot_matter(node: Any, constants: tuple[str, ...]) -> bool:
     """Whether a place is out of reach of tests, by one of these rules.
 
