@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 from time import perf_counter
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 def run_formulation(instance: Any, method: Method, run: Run) -> Claim:
     """Solve an instance by a back-end on one of its problem's formulations.
 
-    A solver may overload a device within its feasibility tolerance. Such a placement is cut off by name and
-    the model is solved again; what is left of the time limit bounds this. It is solved again, too, without choices
-    dearer than the placement found, where those made it small beside a solver's tolerances.
+    Rows of bytes reach a solver relaxed, so it may overload a device by some. Such a placement is cut off by name, and
+    the model is solved again with these rows in digits; what is left of the time limit bounds this, and a bound of
+    before stays one. It is solved again, too, without choices dearer than the placement found, where those made it
+    small beside a solver's tolerances.
     """
     assert method.backend is not None
     assert method.formulation is not None
@@ -35,33 +37,51 @@ def run_formulation(instance: Any, method: Method, run: Run) -> Claim:
     began = perf_counter()
     model = load(statement.build)(instance)
     build_s = perf_counter() - began
-    solve_s = 0.0
+    solve_s, known_s, digits, proven = 0.0, _cost_s(instance, run.warm_start), False, -math.inf
+    known = run.warm_start if known_s is not None else None
     while True:
         began = perf_counter()
-        matrix, result, claim_values = _solve_once(model, statement, minimise, run)
+        matrix, result, claim_values = _solve_once(instance, model, statement, minimise, run, known_s, digits)
         solve_s += perf_counter() - began
         placement, objective, bound = claim_values
+        proven = max(proven, -math.inf if bound is None else bound)
         if placement is None:
             break
-        if not load(statement.tighten)(model, placement):
-            cost_s = problem_of(instance).evaluation(instance, placement).objective
-            if cost_s is None or not run.remaining or not matrix.drop_dearer(MILLISECONDS * cost_s):
+        if load(statement.tighten)(model, placement):
+            digits = True
+            if not run.remaining:
+                placement = None
+                result = MatrixResult(
+                    Reason.LIMIT, message=f"{result.message}; its solution overloads a device"
+                )
                 break
-            run.warm_start = placement
             continue
-        if not run.remaining:
-            placement, objective = None, None
-            result = MatrixResult(Reason.LIMIT, message=f"{result.message}; its solution overloads a device")
+        known, known_s = placement, _cost_s(instance, placement)
+        if known_s is None or not run.remaining or not matrix.drop_dearer(MILLISECONDS * known_s):
             break
+        run.warm_start, proven = placement, -math.inf  # a bound of before may be drowned, too
+    if placement is None and known is not None:
+        placement, objective = known, known_s
+        if result.reason is Reason.INFEASIBLE:
+            result = MatrixResult(Reason.ERROR, message=f"{result.message}, which a known placement refutes")
+            proven = -math.inf
     return Claim(
         reason=result.reason,
         placement=placement,
-        objective=objective,
-        dual_bound=bound,
+        objective=objective if placement is not None else None,
+        dual_bound=proven if math.isfinite(proven) else None,
         message=result.message,
         build_s=build_s,
         solve_s=solve_s,
     )
+
+
+def _cost_s(instance: Any, placement: Any) -> float | None:
+    """Return what a feasible placement costs; None without one."""
+    if placement is None:
+        return None
+    evaluation = problem_of(instance).evaluation(instance, placement)
+    return evaluation.objective if evaluation.feasible else None
 
 
 def write_model(instance: Any, formulation: str, kind: str, target: str | Path) -> None:
@@ -76,19 +96,28 @@ def write_model(instance: Any, formulation: str, kind: str, target: str | Path) 
 
 
 def _solve_once(
-    model: Any, statement: Formulation, minimise: Any, run: Run
+    instance: Any,
+    model: Any,
+    statement: Formulation,
+    minimise: Any,
+    run: Run,
+    known_s: float | None,
+    digits: bool,
 ) -> tuple[MatrixModel, MatrixResult, tuple[Any, float | None, float | None]]:
     extract = load(statement.extract)
     if run.warm_start is not None:
         load(statement.start)(model, run.warm_start)
-    matrix = lower(model)
+    matrix = lower(model, digits=digits)
+    if known_s is not None and matrix.drop_dearer(MILLISECONDS * known_s):
+        matrix = lower(model, digits=digits)
 
     def placement_of(values: Any) -> Any:
         matrix.load(values)
         return extract(model)
 
     def on_solution(values: Any) -> None:
-        run.report(objective=seconds(float(matrix.cost @ values)), placement=placement_of(values))
+        placement = placement_of(values)
+        run.report(objective=_cost_s(instance, placement), placement=placement)
 
     def seconds(objective: float) -> float:
         return matrix.unscaled(objective) / MILLISECONDS
