@@ -32,6 +32,7 @@ def judge(
     methods: Iterable[str],
     counts: Counter[tuple[str, str]],
     truth: VerifiedResult | None = None,
+    threads: int | None = 1,
 ) -> list[str]:
     """Solve one instance by the oracle and by each method; return what does not agree.
 
@@ -45,13 +46,15 @@ def judge(
         Is told each method's status.
     truth : VerifiedResult, optional
         What the oracle said, if it was asked before.
+    threads : int, optional
+        As in `solve`.
     """
     truth = truth or solve(instance, ORACLE, isolate=False, time_limit=600)
     results, faults = [truth], []
     for method in methods:
         try:
             # The bound may be off by floating point, the placement must cost the optimum itself.
-            result = solve(instance, method, isolate=False, relative_gap=BOUND_TOLERANCE, threads=1)
+            result = solve(instance, method, isolate=False, relative_gap=BOUND_TOLERANCE, threads=threads)
         except NotApplicableError:
             counts[method, "not applicable"] += 1
             continue

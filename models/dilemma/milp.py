@@ -12,6 +12,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.dilemma.cost import delay_costs
+from placewise.models.statement import stated
 from placewise.models.units import MILLISECONDS
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def delay_milp(instance: DilemmaInstance) -> Any:
     model.harm = {node: int(costs.error[node[0], node[2]]) for node in nodes}
     model.budget = costs.error_budget
     model.printed = instance.printed
-    return model
+    return stated(model, instance, "flow")
 
 
 def _conserve(instance: DilemmaInstance, model: Any, nodes: list[Any], arcs: list[Any]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.models.edgeshard import milp
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.statement import stated
 
 if TYPE_CHECKING:
     from placewise.models.edgeshard.batches import BatchPlacement, EdgeShardBatchInstance
@@ -41,7 +42,7 @@ def batch_milp(instance: EdgeShardBatchInstance) -> Any:
     model.objective = pyo.Objective(
         expr=pyo.quicksum(model.pipeline[size].bottleneck / size for size in model.batch_sizes)
     )
-    return model
+    return stated(model, instance, "flow")
 
 
 def extract(model: Any) -> BatchPlacement:

@@ -11,6 +11,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.statement import stated
 from placewise.models.units import MILLISECONDS, common_unit
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def latency_milp(instance: EdgeShardInstance) -> Any:
     model = pyo.ConcreteModel(name=instance.name)
     _layered_flow(model, instance)
     _minimise_latency(model, time_tables(instance), model.flow.items())
-    return model
+    return stated(model, instance, "flow")
 
 
 def throughput_milp(instance: EdgeShardInstance) -> Any:
@@ -64,7 +65,7 @@ def throughput_milp(instance: EdgeShardInstance) -> Any:
     model = pyo.ConcreteModel(name=instance.name)
     pipeline_rows(model, instance)
     model.objective = pyo.Objective(expr=model.bottleneck)
-    return model
+    return stated(model, instance, "flow")
 
 
 def pipeline_rows(model: Any, instance: EdgeShardInstance, chosen: Any = 1) -> None:
@@ -155,7 +156,7 @@ def latency_textbook(instance: EdgeShardInstance) -> Any:
     )
     model.no_link = pyo.Constraint(unlinked, rule=lambda m, i, k, j: m.assign[i - 1, k] + m.assign[i, j] <= 1)
     _minimise_latency(model, costs, ((pair, model.both[pair]) for pair in linked))
-    return model
+    return stated(model, instance, "textbook")
 
 
 def _assignment(model: Any, instance: EdgeShardInstance, chosen: Any = 1) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from placewise.models.head_migration.cost import heads_beside
 from placewise.models.head_migration.milp import add_layer
 from placewise.models.head_migration.milp_values import extract_layer, start_layer
+from placewise.models.statement import stated
 
 if TYPE_CHECKING:
     from placewise.models.head_migration.decoder import DecoderInstance, DecoderTrajectory
@@ -64,7 +65,7 @@ def decoder_milp(instance: DecoderInstance) -> Any:
             heads <= pyo.quicksum(min(rooms[pair], limit) * chosen[pair] for pair in pairs if rooms[pair] > 0)
         )
     model.objective = pyo.Objective(expr=pyo.quicksum(terms))
-    return model
+    return stated(model, instance, "counts")
 
 
 def extract(model: Any) -> DecoderTrajectory:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from placewise.models.head_migration.cost import FFN, HEAD, PROJ, capacities, head_costs
+from placewise.models.statement import stated
 from placewise.models.units import MILLISECONDS
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def horizon_milp(instance: HeadMigrationInstance) -> Any:
     objective = add_layer(model, instance, instance.initial)
     memory_rows(model, instance)
     model.objective = pyo.Objective(expr=objective)
-    return model
+    return stated(model, instance, "counts")
 
 
 def add_layer(

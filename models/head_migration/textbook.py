@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from placewise.models.head_migration.cost import head_costs, parts
 from placewise.models.head_migration.data import Interval
 from placewise.models.head_migration.milp import head_delay_rows, memory_rows
+from placewise.models.statement import stated
 from placewise.models.units import MILLISECONDS
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def block_milp(instance: HeadMigrationInstance) -> Any:
     )
     delay = pyo.quicksum(model.last[t] for t in model.intervals) + MILLISECONDS * after
     model.objective = pyo.Objective(expr=costs.weight * delay + MILLISECONDS * _moves(model, instance))
-    return model
+    return stated(model, instance, "textbook")
 
 
 def _moves(model: Any, instance: HeadMigrationInstance) -> Any:

@@ -29,11 +29,6 @@ STATUS = {
 }
 
 
-#: Added to the right-hand side of scaled rows: PuLP writes 12 decimals, and CBC's cuts then cut off a placement
-#: that fills a device to the byte. What this lets through is evaluated and cut off like any overload.
-MARGIN = 1e-6
-
-
 def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
     """Solve a lowered model with CBC."""
     import pulp
@@ -66,7 +61,7 @@ def run_cbc(
             threads=parameters.thread_count,
             warmStart=start,
             logPath=str(log),
-            options=[f"randomCbcSeed {parameters.seed + 1}", "allowableGap 0", "primalTolerance 1e-9"],
+            options=[f"randomCbcSeed {parameters.seed + 1}", "allowableGap 0"],
         )
         solver.tmpDir = folder
         problem.solve(solver)
@@ -116,9 +111,8 @@ def _pulp_problem(pulp: Any, model: MatrixModel) -> tuple[Any, list[Any]]:
         body = pulp.LpAffineExpression((columns[indices[p]], data[p]) for p in span)
         if low == high:
             problem.addConstraint(body == low, f"r{row}")
-        margin = MARGIN * (model.row_scale[row] != 1)
-        if np.isfinite(high) and low != high:
-            problem.addConstraint(body <= high + margin, f"r{row}")
-        elif low != high:
-            problem.addConstraint(body >= low - margin, f"r{row}")
+        elif np.isfinite(high):
+            problem.addConstraint(body <= high, f"r{row}")
+        else:
+            problem.addConstraint(body >= low, f"r{row}")
     return problem, columns

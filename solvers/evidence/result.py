@@ -150,6 +150,8 @@ class VerifiedResult:
         Why the method stopped.
     incumbent_by : str or None
         Who found the placement: the method, a heuristic that went first, or the warm start.
+    extended : bool
+        Whether the proof is that of a model to which rows were added, not that of the problem itself.
     """
 
     instance: Instance
@@ -170,6 +172,7 @@ class VerifiedResult:
     versions: Mapping[str, str] = field(default_factory=dict)
     termination: Termination | None = None
     incumbent_by: str | None = None
+    extended: bool = False
 
     @property
     def proven(self) -> bool:
@@ -188,6 +191,7 @@ class VerifiedResult:
             "instance_hash": instance_hash(self.instance),
             "problem": self.instance.problem,
             "method": self.method,
+            "model": "extended" if self.extended else None,
             "guarantee": self.guarantee.value,
             "status": self.status.value,
             "termination": None if self.termination is None else self.termination.to_json(),

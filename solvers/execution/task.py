@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from placewise.models.errors import PlacewiseError
 from placewise.models.lazy import load
 from placewise.models.problem import Refused
+from placewise.solvers.backends.matrix import MatrixRun
 from placewise.solvers.evidence.result import Claim, Progress, Reason
 from placewise.solvers.execution.run import Run
 from placewise.solvers.execution.statement import run_formulation
@@ -16,7 +17,8 @@ from placewise.solvers.execution.statement import run_formulation
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from placewise.solvers.execution.method import Method, UserFunction
+    from placewise.solvers.backends.lowering import MatrixModel
+    from placewise.solvers.execution.method import Backend, Method, UserFunction
     from placewise.solvers.execution.parameters import Parameters
 
 
@@ -53,6 +55,61 @@ class Task:
             return run_formulation(method.problem, method.statement, method.backend, self.instance, run)
         assert method.algorithm is not None
         return method.algorithm.run(self.instance, run)
+
+
+@dataclass(frozen=True)
+class Named:
+    """Stands for a variable where only its name is needed."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class MatrixTask:
+    """A back-end on a lowered model, for models that cannot be handed to another process themselves.
+
+    Parameters
+    ----------
+    matrix : MatrixModel
+        Lowered; its variables stand by their names.
+    backend : Backend
+        Solves it.
+    parameters : Parameters
+        Options; the time limit is what is left.
+    start : ndarray or None
+        A warm start, one value per column.
+    started : float
+        When the time limit began to count, by `perf_counter`.
+    """
+
+    matrix: MatrixModel
+    backend: Backend
+    parameters: Parameters
+    start: Any = None
+    started: float = field(default_factory=perf_counter)
+
+    def perform(self, report: Callable[[Progress], None] | None = None) -> Claim:
+        """Solve it; placements are vectors of values here, objectives and bounds those of the scaled model."""
+        run = Run(self.parameters, None, None, self.started)
+
+        def tell(values: Any = None, bound: float | None = None) -> None:
+            if report is not None:
+                report(Progress(run.elapsed, dual_bound=bound, placement=values))
+
+        def answer() -> Claim:
+            result = self.backend.minimise(
+                self.matrix,
+                MatrixRun(
+                    parameters=self.parameters,
+                    time_limit=max(run.remaining, 1e-3),
+                    start=self.start,
+                    on_solution=tell,
+                    on_bound=lambda bound: tell(bound=bound),
+                ),
+            )
+            return Claim(result.reason, result.values, dual_bound=result.dual_bound, message=result.message)
+
+        return guarded(answer, run)
 
 
 def guarded(answer: Callable[[], Claim], run: Run) -> Claim:
