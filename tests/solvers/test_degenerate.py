@@ -10,7 +10,7 @@ from placewise.benchmarks.agreement import ORACLE, judge
 from placewise.instances import read
 from placewise.models.registry import PROBLEMS
 from placewise.solvers import solve
-from placewise.solvers.execution.formulation import write_model
+from placewise.solvers.execution.statement import write_model
 from placewise.solvers.registry import methods_of
 
 CRASH = Path(__file__).parents[1] / "instances" / "wrong" / "dilemma-milp-crash.json"
