@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from operator import index
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from placewise.models.cluster import Cluster, whole_bytes
@@ -23,7 +22,7 @@ from placewise.models.errors import InstanceError
 from placewise.models.instance import BaseInstance
 from placewise.models.problem import Evaluation, Violation
 from placewise.models.values import require_kind
-from placewise.models.workload import Layer
+from placewise.models.workload import Layer, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -101,7 +100,7 @@ class EdgeShardBatch(BaseInstance):
         self._set(
             cluster=cluster,
             layers=flat(layers, Layer, "model.layers"),
-            batch_sizes=tuple(map(index, batch_sizes)),
+            batch_sizes=tuple(count(size, "batch_sizes") for size in batch_sizes),
             times=times_of(times, compute_time_s),
             source=cluster.index(source, "source_device"),
             return_bytes=float(return_bytes) + 0.0,
