@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import index
+from typing import Any
 
 import numpy as np
+
+from placewise.models.errors import InstanceError
 
 
 @dataclass(frozen=True, init=False)
@@ -67,6 +71,14 @@ def plain_numbers(owner: object, *names: str, whole: bool = False) -> None:
             object.__setattr__(owner, name, float(value) + 0.0)
         elif value == value // 1:
             object.__setattr__(owner, name, int(value))
+
+
+def count(value: Any, path: str) -> int:
+    """Return a whole number of any integer type as int, or say where it was expected."""
+    try:
+        return index(value)
+    except TypeError:
+        raise InstanceError(path, f"expected a whole number, found {value!r}") from None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from placewise.models.errors import InstanceError
 from placewise.models.instance import BaseInstance
 from placewise.models.units import MAX_BYTES
 from placewise.models.values import require_kind
-from placewise.models.workload import plain_numbers
+from placewise.models.workload import count, plain_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -138,10 +138,10 @@ class Dilemma(BaseInstance):
             if cluster.memory_bytes_per_s is None
             else replace(cluster, memory_bytes_per_s=None),
             layers=flat(layers, QuantizableLayer, "model.layers"),
-            bit_widths=tuple(bit_widths),
+            bit_widths=tuple(count(width, "bit_widths") for width in bit_widths),
             quantization_error=quantization_error,
             mode=mode,
-            tokens=tokens,
+            tokens=count(tokens, "tokens"),
             max_error=float(max_error) if isinstance(max_error, int) else max_error,
             error_budget=float(error_budget) if isinstance(error_budget, int) else error_budget,
             name=self.problem if name is None else name,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from operator import index
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from placewise.models.cluster import Cluster, whole_bytes
@@ -24,7 +23,7 @@ from placewise.models.gate import entries, members, refused, shown, whole
 from placewise.models.instance import BaseInstance
 from placewise.models.problem import Evaluation, Violation
 from placewise.models.values import require_kind
-from placewise.models.workload import Layer
+from placewise.models.workload import Layer, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -102,7 +101,7 @@ class EdgeShardBatch(BaseInstance):
         self._set(
             cluster=cluster,
             layers=flat(layers, Layer, "model.layers"),
-            batch_sizes=tuple(map(index, batch_sizes)),
+            batch_sizes=tuple(count(size, "batch_sizes") for size in batch_sizes),
             times=times_of(times, compute_time_s),
             source=cluster.index(source, "source_device"),
             return_bytes=float(return_bytes) + 0.0,

@@ -29,6 +29,7 @@ from placewise.models.head_migration.placement import (
 from placewise.models.instance import BaseInstance
 from placewise.models.problem import Evaluation, Violation
 from placewise.models.values import require_kind
+from placewise.models.workload import count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,6 +86,7 @@ class HeadMigrationDecoder(BaseInstance):
         name: str | None = None,
     ) -> None:
         require_kind(layer, HeadMigration, "layer")
+        layers = count(layers, "layers")
         if not 1 <= layers <= MAX_LAYERS:
             raise InstanceError("layers", f"expected 1 to {MAX_LAYERS}, found {layers}")
         if layer.initial is not None:

@@ -10,6 +10,7 @@ import numpy as np
 from placewise.models.cluster import non_negative, require_tables, set_array, whole_bytes
 from placewise.models.errors import InstanceError
 from placewise.models.values import ByValue
+from placewise.models.workload import count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,9 +53,10 @@ class DevicesOverTime(ByValue):
         flops_per_s: ArrayLike | None = None,
         bandwidth_bytes_per_s: ArrayLike | None = None,
     ) -> None:
+        intervals = count(intervals, "intervals")
         if not 1 <= intervals <= MAX_INTERVALS:
             raise InstanceError("intervals", f"expected 1 to {MAX_INTERVALS}, found {intervals}")
-        self._set(intervals=int(intervals), memory_bytes=None, flops_per_s=None, bandwidth_bytes_per_s=None)
+        self._set(intervals=intervals, memory_bytes=None, flops_per_s=None, bandwidth_bytes_per_s=None)
         if memory_bytes is not None:
             table = self._table(memory_bytes, 2, "memory_bytes")
             set_array(self, "memory_bytes", whole_bytes(table, table.shape, "memory_bytes"))
