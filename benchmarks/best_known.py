@@ -35,7 +35,7 @@ def faults(name: str, entry: dict[str, Any]) -> list[str]:
         return []
     instance = read(name)
     problem = problem_of(instance)
-    evaluation = problem.evaluation(instance, problem.read_placement(instance, entry["placement"]))
+    evaluation = problem.evaluate(instance, problem.from_json(instance, entry["placement"]))
     found = [f"{name}: {violation.message}" for violation in evaluation.violations]
     if evaluation.objective != entry["objective"]:
         found.append(f"{name}: states {entry['objective']!r}, its placement costs {evaluation.objective!r}")

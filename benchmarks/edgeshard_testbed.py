@@ -18,7 +18,6 @@ import numpy as np
 from placewise.instances.catalogue import transformer
 from placewise.instances.generators.edgeshard import paper_testbed
 from placewise.instances.generators.edgeshard_batch import with_batches
-from placewise.models.edgeshard.cost import roofline_time_s
 from placewise.models.edgeshard.schedule import simulate
 from placewise.solvers.solve import solve
 
@@ -88,9 +87,7 @@ def setting(
     order[[base.source, index]] = index, base.source
     links = cluster.bandwidth_bytes_per_s[np.ix_(order, order)]
     cluster = replace(cluster, bandwidth_bytes_per_s=links)
-    latency = replace(
-        base, cluster=cluster, source=index, compute_time_s=roofline_time_s(base.layers, cluster)
-    )
+    latency = replace(base, cluster=cluster, source=index)
     sizes = tuple(range(1, LARGEST_BATCH + 1))
     return Setting(latency, with_batches(latency, transformer(model), sizes, name=base.name))
 

@@ -1,4 +1,4 @@
-"""check a result file: evaluate its placement anew, list all violations, compare the claims"""
+"""check a result file: recompute all that it states from its placement, and say what no file can prove"""
 
 from __future__ import annotations
 
@@ -9,84 +9,129 @@ from rich.markup import escape
 
 from placewise.cli import output
 from placewise.instances import read
-from placewise.instances.files import read_text
+from placewise.instances.files import blaming, read_text
+from placewise.instances.formats.result import ResultSpec, parse_result
 from placewise.instances.strict_json import loads
 from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.models.registry import problem_of
-from placewise.solvers.evidence.verify import differs
+from placewise.solvers import solve
+from placewise.solvers.evidence.audit import Audit, audit
+from placewise.solvers.evidence.verify import CLAIM_TOLERANCE
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
+
+#: Seconds for each heuristic that may refute a bound.
+PROBE_S = 10.0
+_COLOURS = {"holds": "green", "fails": "red"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("instance", metavar="INSTANCE", help="a path, or a shipped name")
-    parser.add_argument("result", metavar="RESULT", help="a result file, as solve --output writes it")
+    parser.add_argument(
+        "result", metavar="RESULT", help='a result file, as solve --output writes it, or {"placement": ...}'
+    )
+    parser.add_argument(
+        "--gap",
+        type=float,
+        default=CLAIM_TOLERANCE,
+        metavar="G",
+        help="relative gap up to which 'optimal' is right (default 1e-6, as for solve)",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Check, show, and return 1 when anything is wrong."""
+    """Check, show, and return 1 when anything is wrong or nothing could be checked."""
+    if not 0 <= options.gap < 1:
+        raise PlacewiseError(f"--gap: expected 0 <= G < 1, found {options.gap:g}")
     instance = read(options.instance)
-    placement, document = read_result(instance, options.result)
-    evaluation = problem_of(instance).evaluation(instance, placement)
-    faults = [violation.message for violation in evaluation.violations]
-    faults += _false_claims(document, evaluation.objective, feasible=evaluation.feasible)
+    found = examine(instance, options.result, options.gap)
     if options.json:
-        output.print_json(
-            {
-                "format": "placewise-check/1",
-                "instance": instance.name,
-                "feasible": evaluation.feasible,
-                "objective": evaluation.objective,
-                "claimed_objective": document.get("objective"),
-                "violations": [violation.message for violation in evaluation.violations],
-                "faults": faults,
-            }
-        )
+        output.print_json(_document(instance, *found))
     else:
-        console = Console(highlight=False)
-        for fault in faults:
-            console.print(f"[red]{escape(fault)}[/red]", soft_wrap=True)
-        verdict = "[red]fails[/red]" if faults else "[green]holds[/green]"
-        console.print(
-            f"{escape(instance.name)}: {verdict}, objective {output.duration(evaluation.objective)}",
-            soft_wrap=True,
-        )
-    return output.CONFLICT if faults else output.SOLVED
+        _show(instance, found[1])
+    return output.SOLVED if found[1].verdict == "holds" else output.CONFLICT
 
 
-def read_result(instance: Any, source: str) -> tuple[Any, dict[str, Any]]:
-    """Return the placement in a result file, and the file."""
-    try:
-        document = loads(read_text(source))
-        if not isinstance(document, dict) or document.get("format") != "placewise-result/1":
-            raise InstanceError("format", "expected 'placewise-result/1'")
-        for key, expected in (("instance", instance.name), ("problem", instance.problem)):
-            if document.get(key) != expected:
-                raise InstanceError(key, f"expected {expected!r}, found {document.get(key)!r}")
-        if document.get("placement") is None:
+def examine(instance: Any, source: str, tolerance: float = CLAIM_TOLERANCE) -> tuple[ResultSpec, Audit]:
+    """Return a result file and what is left of it; raise `PlacewiseError` where it is no result of the instance."""
+    with blaming(source):
+        result, placement = _parsed(instance, source)
+    return result, audit(instance, result, placement, tolerance=tolerance, known=_probes(instance))
+
+
+def read_result(instance: Any, source: str) -> tuple[Any, ResultSpec]:
+    """Return the placement in a result file, in canonical form, and the file; raise one line where there is none."""
+    with blaming(source):
+        result, given = _parsed(instance, source)
+        if given is None:
             raise InstanceError("placement", "expected a placement, found none")
-        return problem_of(instance).read_placement(instance, document["placement"]), document
-    except InstanceError as error:
-        raise PlacewiseError(f"{source}: {error}") from None
+        placement, violations = problem_of(instance).gate(instance, given)
+        if violations:
+            raise InstanceError("placement", violations[0].message)
+        return placement, result
 
 
-def _false_claims(document: dict[str, Any], objective: float | None, *, feasible: bool) -> list[str]:
-    faults = []
-    claimed, bound = document.get("objective"), document.get("dual_bound")
-    for key, value in (("objective", claimed), ("dual_bound", bound)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise InstanceError(key, f"expected a number or null, found {value!r}")
-    if claimed is not None and (objective is None or differs(claimed, objective)):
-        faults.append(f"the file claims {claimed!r}, the placement costs {objective!r}")
-    if (
-        feasible
-        and objective is not None
-        and bound is not None
-        and bound > objective
-        and differs(bound, objective)
-    ):
-        faults.append(f"the file claims that nothing is below {bound!r}, the placement costs {objective!r}")
-    return faults
+def _parsed(instance: Any, source: str) -> tuple[ResultSpec, Any]:
+    """Return a checked result of an instance, and its placement as read from its names."""
+    document = loads(read_text(source))
+    result = parse_result(document)
+    for key, expected in (("instance", instance.name), ("problem", instance.problem)):
+        stated = getattr(result, key)
+        if stated != expected and (stated is not None or result.format is not None):
+            raise InstanceError(key, f"expected {expected!r}, found {stated!r}")
+    placement = result.placement
+    if isinstance(placement, dict) or (placement is not None and result.format is not None):
+        placement = problem_of(instance).from_json(instance, placement)
+    return result, placement
+
+
+def _probes(instance: Any) -> Iterator[Any]:
+    """Yield placements of fast heuristics, which may refute a bound or an infeasibility."""
+    for name in problem_of(instance).probing_methods:
+        try:
+            found = solve(instance, name, time_limit=PROBE_S, isolate=False)
+        except PlacewiseError:  # it does not apply
+            continue
+        if found.objective is not None:
+            yield found.placement
+
+
+def _document(instance: Any, result: ResultSpec, found: Audit) -> dict[str, Any]:
+    """Return the document, format ``placewise-check/1``."""
+    evaluation = found.evaluation
+    return {
+        "format": "placewise-check/1",
+        "instance": instance.name,
+        "verdict": found.verdict,
+        "feasible": None if evaluation is None else evaluation.feasible,
+        "objective": None if evaluation is None else evaluation.objective,
+        "claimed_objective": result.objective,
+        "violations": []
+        if evaluation is None
+        else [violation.message for violation in evaluation.violations],
+        "faults": list(found.faults),
+        "unproven": list(found.unproven),
+        "proof": found.proof,
+    }
+
+
+def _show(instance: Any, found: Audit) -> None:
+    """Print the faults, what is unproven, and the verdict."""
+    console = Console(highlight=False)
+    for fault in found.faults:
+        console.print(f"[red]{escape(fault)}[/red]", soft_wrap=True)
+    for line in found.unproven:
+        console.print(f"[yellow]{escape(line)}[/yellow]", soft_wrap=True)
+    value = (
+        f"no placement, proven: {found.proof}"
+        if found.proof
+        else f"objective {output.duration(None if found.evaluation is None else found.evaluation.objective)}"
+    )
+    colour = _COLOURS.get(found.verdict, "yellow")
+    console.print(
+        f"{escape(instance.name)}: [{colour}]{found.verdict}[/{colour}], {escape(value)}", soft_wrap=True
+    )

@@ -8,7 +8,7 @@ from placewise.cli import output
 from placewise.instances import read
 from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_of
-from placewise.solvers.execution.formulation import write_model
+from placewise.solvers.execution.statement import write_model
 
 if TYPE_CHECKING:
     import argparse

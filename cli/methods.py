@@ -9,8 +9,7 @@ from rich.table import Table
 
 from placewise.cli import output
 from placewise.models.problem import Guarantee
-from placewise.models.registry import PROBLEMS, problem_named
-from placewise.solvers.algorithms import DEFAULTS
+from placewise.models.registry import problem_named, problems
 from placewise.solvers.registry import methods_of
 
 if TYPE_CHECKING:
@@ -27,15 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """List the methods."""
-    problems = [problem_named(options.problem).name] if options.problem else list(PROBLEMS)
-    rows = {problem: [_row(method) for method in methods_of(problem).values()] for problem in problems}
+    names = [problem_named(options.problem).name] if options.problem else list(problems())
+    rows = {problem: [_row(method) for method in methods_of(problem).values()] for problem in names}
     if options.json:
         output.print_json(rows)
         return output.SOLVED
     console = output.table_console()
-    for problem in problems:
+    for problem in names:
         console.print(
-            f"[bold]{problem}[/bold]  {PROBLEMS[problem].title}  (default: {', else '.join(DEFAULTS[problem])})"
+            f"[bold]{problem}[/bold]  {problem_named(problem).title}  "
+            f"(default: {', else '.join(problem_named(problem).default_methods)})"
         )
         table = Table(box=None, pad_edge=False)
         for name in ("method", "guarantee", "what it is"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -14,7 +13,7 @@ from placewise.benchmarks import pictures
 from placewise.cli import output
 from placewise.cli.check import read_result
 from placewise.instances import read
-from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance
+from placewise.models.edgeshard import EdgeShardBatch, EdgeShardInstance, EdgeShardThroughput
 from placewise.models.edgeshard.schedule import STRATEGIES, Schedule, simulate
 from placewise.models.errors import PlacewiseError
 from placewise.solvers import solve
@@ -47,16 +46,16 @@ def run(options: argparse.Namespace) -> int:
     if options.picture:
         pictures.require_format(options.picture)
     instance = read(options.instance)
-    if not isinstance(instance, EdgeShardInstance | EdgeShardBatchInstance):
+    if not isinstance(instance, EdgeShardInstance | EdgeShardBatch):
         raise PlacewiseError(f"{instance.name}: expected an instance of EdgeShard, found {instance.problem}")
     placement = _placement(instance, options)
     sequences = 1
-    if isinstance(instance, EdgeShardBatchInstance):
+    if isinstance(instance, EdgeShardBatch):
         sequences, placement = placement
         instance = instance.at(sequences)
     schedules = [
         simulate(
-            replace(instance, problem="edgeshard-throughput"),
+            EdgeShardThroughput.of(instance),
             placement,
             micro_batches=options.micro_batches,
             tokens=options.tokens,

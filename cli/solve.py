@@ -108,7 +108,7 @@ def verdict(result: VerifiedResult) -> str:
         bound = "no bound" if result.dual_bound is None else f"bound {output.duration(result.dual_bound)}"
         return f"{status}  {output.duration(result.objective)}   {bound}   gap {output.percent(result.relative_gap)}"
     if result.status is Status.INFEASIBLE:
-        reason = problem_of(result.instance).why_infeasible(result.instance)
+        reason = problem_of(result.instance).diagnose(result.instance)
         reason = (
             reason or "no placement meets all constraints; placewise explain looks for the smallest reason"
         )

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,19 +20,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def read(source: str | Path) -> Any:
+def read(source: str | Path | Mapping[str, Any]) -> Any:
     """Read an instance.
 
     Parameters
     ----------
-    source : str or Path
-        A path, ``-`` for standard input, or the name of a shipped instance.
+    source : str, Path or mapping
+        A path, ``-`` for standard input, the name of a shipped instance, or what an instance file has, as a dict.
+
+    Returns
+    -------
+    instance
+        Of the class of its problem, e.g. `EdgeShardLatency`; equal to the same one made in Python.
 
     Raises
     ------
     PlacewiseError
         In one line: a file that is missing or unreadable, or the path of a wrong value and what was expected.
     """
+    if isinstance(source, Mapping):
+        return from_document(dict(source))
     with blaming(source):
         return from_document(strict_json.loads(read_text(source)))
 
@@ -99,8 +107,18 @@ def to_document(instance: Any) -> dict[str, Any]:
 
 
 def write(instance: Any, target: str | Path) -> None:
-    """Write an instance file: whole or not at all."""
-    write_text(target, json.dumps(to_document(instance), indent=1) + "\n")
+    """Write an instance file that `read` takes back as an equal instance: whole or not at all.
+
+    Raises
+    ------
+    InstanceError
+        For what no file may say, as a name that is not printable.
+    PlacewiseError
+        When the file cannot be written.
+    """
+    document = to_document(instance)
+    schema.parse(document)
+    write_text(target, json.dumps(document, indent=1) + "\n")
 
 
 def write_text(target: str | Path, text: str) -> None:

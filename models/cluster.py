@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from placewise.models.devices import Device, columns, link_matrix
 from placewise.models.errors import InstanceError
 from placewise.models.units import MAX_BYTES
+from placewise.models.values import ByValue, require_kind
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from placewise.models.devices import Links
 
 
 MAX_DEVICES = 4096
@@ -20,22 +26,28 @@ MAX_DEVICES = 4096
 MAX_TABLE = 2**27
 
 
-@dataclass(frozen=True, eq=False)
-class Cluster:
-    """M devices and their links.
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Cluster(ByValue):
+    """M devices and their links, stated as devices or as columns of numbers; equal where all numbers are.
+
+    ``Cluster(devices=[Device("laptop", 16e9), Device("board", 8e9) * 3], bandwidth_bytes_per_s=6.25e6)``
 
     Parameters
     ----------
-    device_names : tuple of str
+    device_names : sequence of str
         M distinct names.
-    memory_bytes : ndarray of int64, shape (M,)
-        Memory budget of each device (``Mem_j``), whole bytes.
-    bandwidth_bytes_per_s : ndarray, shape (M, M)
-        ``B_kj``; row = sender; 0 = no link; the diagonal is not read.
-    latency_s : ndarray, shape (M, M)
-        Seconds added once per transfer; the diagonal is not read.
-    flops_per_s, memory_bytes_per_s : ndarray, shape (M,), optional
-        Peak compute and memory bandwidth, for roofline compute times; NaN where a device does not say.
+    memory_bytes : array_like, shape (M,)
+        Memory budget of each device (``Mem_j``), whole bytes; one number = the same everywhere.
+    bandwidth_bytes_per_s : float, array_like or mapping
+        ``B_kj``, shape (M, M); row = sender; 0 = no link; the diagonal is not read. One number = a full mesh; a
+        mapping = a default and the links that differ, see `link_matrix`.
+    latency_s : float, array_like or mapping
+        Seconds added once per transfer, likewise.
+    flops_per_s, memory_bytes_per_s : array_like, shape (M,), optional
+        Peak compute and memory bandwidth, for roofline compute times; NaN where a device does not say, None where
+        none does.
+    devices : iterable of Device
+        Instead of names, memory and rates; ``Device(...) * 3`` are three equal ones.
 
     Raises
     ------
@@ -47,30 +59,137 @@ class Cluster:
     memory_bytes: NDArray[np.int64]
     bandwidth_bytes_per_s: NDArray[np.float64]
     latency_s: NDArray[np.float64]
-    flops_per_s: NDArray[np.float64] | None = None
-    memory_bytes_per_s: NDArray[np.float64] | None = None
+    flops_per_s: NDArray[np.float64] | None
+    memory_bytes_per_s: NDArray[np.float64] | None
 
-    def __post_init__(self) -> None:
-        size = len(self.device_names)
+    @overload
+    def __init__(
+        self,
+        device_names: Sequence[str],
+        memory_bytes: ArrayLike,
+        bandwidth_bytes_per_s: Links,
+        latency_s: Links = 0.0,
+        flops_per_s: ArrayLike | None = None,
+        memory_bytes_per_s: ArrayLike | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        *,
+        devices: Iterable[Device | Iterable[Device]],
+        bandwidth_bytes_per_s: Links,
+        latency_s: Links = 0.0,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        device_names: Sequence[str] | None = None,
+        memory_bytes: ArrayLike | None = None,
+        bandwidth_bytes_per_s: Links | None = None,
+        latency_s: Links = 0.0,
+        flops_per_s: ArrayLike | None = None,
+        memory_bytes_per_s: ArrayLike | None = None,
+        *,
+        devices: Iterable[Device | Iterable[Device]] | None = None,
+    ) -> None:
+        given: dict[str, Any] = {
+            "device_names": device_names,
+            "memory_bytes": memory_bytes,
+            "flops_per_s": flops_per_s,
+            "memory_bytes_per_s": memory_bytes_per_s,
+        }
+        if devices is not None:
+            if any(column is not None for column in given.values()):
+                raise InstanceError("cluster.devices", "expected devices, or columns of numbers, not both")
+            given = columns(devices)
+        if given["device_names"] is None:
+            raise InstanceError("cluster.devices", "expected devices, or device_names")
+        if bandwidth_bytes_per_s is None:
+            raise InstanceError("cluster.bandwidth_bytes_per_s", "expected a number, a matrix or links")
+        names = tuple(given["device_names"])
+        size = len(names)
         if not size:
             raise InstanceError("cluster.devices", "expected at least one device")
         if size > MAX_DEVICES:
             raise InstanceError("cluster.devices", f"expected at most {MAX_DEVICES}, found {size}")
-        require_distinct(self.device_names)
-        set_array(
-            self, "memory_bytes", whole_bytes(self.memory_bytes, (size,), "cluster.devices.memory_bytes")
-        )
-        for name in ("bandwidth_bytes_per_s", "latency_s"):
-            values = np.array(getattr(self, name), dtype=np.float64)
+        require_distinct(names)
+        memory = given["memory_bytes"]
+        self._set(device_names=names, flops_per_s=None, memory_bytes_per_s=None)
+        memory = np.full(size, memory) if np.ndim(memory) == 0 else memory
+        set_array(self, "memory_bytes", whole_bytes(memory, (size,), "cluster.devices.memory_bytes"))
+        for name, links in (("bandwidth_bytes_per_s", bandwidth_bytes_per_s), ("latency_s", latency_s)):
+            values = link_matrix(links, names, f"cluster.{name}")
             if values.shape == (size, size):
                 np.fill_diagonal(values, 0.0)
             set_array(self, name, non_negative(values, (size, size), f"cluster.{name}"))
         for name in ("flops_per_s", "memory_bytes_per_s"):
-            if getattr(self, name) is not None:
-                values = np.array(getattr(self, name), dtype=np.float64)
-                known = np.where(np.isnan(values), 1.0, values)
-                non_negative(known, (size,), f"cluster.devices.{name}")
-                set_array(self, name, values)
+            self._set_rates(name, given[name])
+
+    def _set_rates(self, name: str, rates: Any) -> None:
+        if rates is None:
+            return
+        values = np.array(rates, dtype=np.float64)
+        values = np.full(self.size, values) if values.ndim == 0 else values
+        unknown = np.isnan(values)
+        non_negative(np.where(unknown, 1.0, values), (self.size,), f"cluster.devices.{name}")
+        if not unknown.all():
+            set_array(self, name, np.where(unknown, np.nan, values))
+
+    @classmethod
+    def mesh(
+        cls,
+        devices: Iterable[Device | Iterable[Device]],
+        *,
+        bandwidth_bytes_per_s: float,
+        latency_s: float = 0.0,
+        links: Mapping[tuple[str, str], float] | None = None,
+        symmetric: bool = False,
+    ) -> Cluster:
+        """Return a cluster in which every device has a link to every other one.
+
+        Parameters
+        ----------
+        devices : iterable of Device
+            ``Device(...) * 3`` are three equal ones.
+        bandwidth_bytes_per_s, latency_s : float
+            Of all links.
+        links : mapping of (str, str) to float, optional
+            Bandwidth of the links that differ, by sender and receiver; 0 = no link.
+        symmetric : bool
+            Whether each of those also holds in the other direction.
+        """
+        bandwidth = {"default": bandwidth_bytes_per_s, "links": links or {}, "symmetric": symmetric}
+        return cls(devices=devices, bandwidth_bytes_per_s=bandwidth, latency_s=latency_s)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(self.device_names[:3]) + (", ..." if self.size > 3 else "")
+        return f"Cluster({self.size} devices: {shown})"
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """The devices one by one."""
+        rates = [self.flops_per_s, self.memory_bytes_per_s]
+        return tuple(
+            Device(
+                name,
+                int(self.memory_bytes[j]),
+                *(None if rate is None or np.isnan(rate[j]) else float(rate[j]) for rate in rates),
+            )
+            for j, name in enumerate(self.device_names)
+        )
+
+    def index(self, device: str | int, path: str = "device") -> int:
+        """Return the index of a device by its name or index; `InstanceError` at the path for any other."""
+        if isinstance(device, str):
+            if device in self.device_names:
+                return self.device_names.index(device)
+            raise InstanceError(path, f"expected a device of the cluster, found {device!r}")
+        if isinstance(device, bool) or not isinstance(device, int | np.integer):
+            raise InstanceError(path, f"expected a device's name or index, found {device!r}")
+        if not 0 <= device < self.size:
+            raise InstanceError(path, f"expected a device of the cluster, found index {device}")
+        return int(device)
 
     @property
     def size(self) -> int:
@@ -98,9 +217,10 @@ class Cluster:
 
 
 def require_distinct(names: tuple[str, ...]) -> None:
-    """Check that no device's name stands twice."""
+    """Check that all names are texts, and that none stands twice."""
     seen: set[str] = set()
     for name in names:
+        require_kind(name, str, "cluster.devices.name")
         if name in seen:
             raise InstanceError("cluster.devices", f"expected distinct names, found {name!r} twice")
         seen.add(name)
@@ -113,16 +233,19 @@ def require_tables(path: str, *sizes: int) -> None:
         raise InstanceError(path, f"expected tables of at most {MAX_TABLE:,} numbers, found {found}")
 
 
-def set_array(owner: object, name: str, values: NDArray[np.generic]) -> None:
-    """Store a read-only copy of an array in a frozen dataclass."""
-    values = values.copy()
+def set_array(owner: object, name: str, values: NDArray[Any]) -> None:
+    """Store a read-only copy of an array in a frozen dataclass, without negative zeros."""
+    values = values + 0  # a copy
     values.setflags(write=False)
     object.__setattr__(owner, name, values)
 
 
 def non_negative(values: object, shape: tuple[int, ...], path: str) -> NDArray[np.float64]:
     """Return an array of finite numbers of at least 0 in the given shape, or say what is wrong and where."""
-    array = np.array(values, dtype=np.float64)
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InstanceError(path, f"expected numbers in shape {shape}") from None
     if array.shape != shape:
         raise InstanceError(path, f"expected shape {shape}, found {array.shape}")
     bad = np.argwhere(~(np.isfinite(array) & (array >= 0)))

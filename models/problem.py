@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from placewise.models.lazy import load
+from placewise.models.errors import InstanceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from placewise.models.resources import Resource
+
+InstanceT = TypeVar("InstanceT", bound="Instance")
+PlacementT = TypeVar("PlacementT")
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,25 @@ class Violation:
     constraint: str
     where: str
     message: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Stands for an object that is no placement: it can be sent between processes, which the object may not.
+
+    Parameters
+    ----------
+    violations : tuple of Violation
+        Why it is none; at least one.
+    """
+
+    violations: tuple[Violation, ...]
+
+    def reasons(self) -> tuple[Violation, ...]:
+        """Return the violations, whoever made this: at least one, and nothing else."""
+        found = self.violations if type(self.violations) is tuple else ()
+        kept = tuple(v for v in found if type(v) is Violation and type(v.message) is str)
+        return kept or (Violation("assignment", "placement", "it is no placement"),)
 
 
 @dataclass(frozen=True)
@@ -89,71 +111,114 @@ class Guarantee(Enum):
         return self in (Guarantee.EXACT, Guarantee.RELAXATION)
 
 
-@dataclass(frozen=True)
-class Formulation:
-    """One declarative model of a problem, as lazy references.
+@dataclass(frozen=True, eq=False)
+class Formulation(Generic[InstanceT, PlacementT]):
+    """How a problem is stated as one declarative model; `placewise.models.statement` builds and reads it.
 
     Parameters
     ----------
-    build : str
-        ``instance -> pyomo ConcreteModel``, minimising milliseconds.
-    extract : str
-        ``model with values -> placement``.
-    start : str
-        ``(model, placement) -> None``: sets the variables' values, as a warm start.
-    tighten : str
-        ``(model, placement) -> bool``: adds a cut that forbids a placement that overloads a device within a
-        solver's tolerance; False where there is nothing to cut.
     summary : str
         One line for `placewise methods`.
+    build : callable
+        ``instance -> pyomo ConcreteModel``, minimising milliseconds.
+    extract : callable
+        ``model with values -> placement``.
+    start : callable
+        ``(model, placement) -> None``: sets the variables' values, as a warm start.
+    tighten : callable
+        ``(model, placement) -> bool``: adds a cut that forbids a placement that overloads a device within a
+        solver's tolerance; False where there is nothing to cut.
     """
 
-    build: str
-    extract: str
-    start: str
-    tighten: str
     summary: str
+    build: Callable[[InstanceT], Any]
+    extract: Callable[[Any], PlacementT]
+    start: Callable[[Any, PlacementT], None]
+    tighten: Callable[[Any, PlacementT], bool]
 
 
-@dataclass(frozen=True)
-class Problem:
-    """A problem's lazy references: adding a problem is one folder and one entry of the registry."""
+@dataclass(frozen=True, eq=False)
+class Problem(Generic[InstanceT, PlacementT]):
+    """All that placewise knows about a problem: one object in the problem's folder, listed in `models.registry`.
+
+    Parameters
+    ----------
+    name, title : str
+        As instance files and tables name it.
+    unit : str
+        Of the objective.
+    evaluate : callable
+        ``(instance, anything) -> Evaluation``: the specification. What is no placement is a violation.
+    placement_of : callable
+        ``(instance, anything) -> (placement or None, violations)``: the gate, see `gate`.
+    to_json, from_json : callable
+        A placement in canonical form as result files state it, and back; the latter raises `InstanceError`.
+    floor : callable
+        ``instance -> bound`` that no placement can beat, from the equations alone, in the problem's unit.
+    diagnose : callable
+        ``instance -> str or None``: a simple proof that there is no placement.
+    resources, scaled : callable
+        What an instance has more or less of, and ``(instance, resource, factor) -> instance`` with more or less of
+        it; an infinite factor means no limit (or a free link).
+    count, placements : callable
+        How many placements an instance has, and all of them: the space of the brute force.
+    formulations : mapping of str to Formulation
+        Its declarative models, the strongest first.
+    default_methods : tuple of str
+        Tried in this order: the first that is exact for an instance is the default.
+    first_methods, probing_methods : tuple of str
+        Quick heuristics that go before every method that proves something, and those whose placements may refute a
+        false "infeasible".
+    """
 
     name: str
     title: str
     unit: str
-    evaluate: str
-    placement_to_json: str
-    placement_from_json: str
-    diagnose: str
-    resources: str
-    scaled: str
-    formulations: Mapping[str, Formulation] = field(default_factory=dict)
+    evaluate: Callable[[InstanceT, Any], Evaluation]
+    placement_of: Callable[[InstanceT, Any], tuple[PlacementT | None, tuple[Violation, ...]]]
+    to_json: Callable[[InstanceT, PlacementT], dict[str, Any]]
+    from_json: Callable[[InstanceT, Any], PlacementT]
+    floor: Callable[[InstanceT], float]
+    diagnose: Callable[[InstanceT], str | None]
+    resources: Callable[[InstanceT], list[Resource]]
+    scaled: Callable[[InstanceT, Resource, float], InstanceT]
+    count: Callable[[InstanceT], float]
+    placements: Callable[[InstanceT], Iterator[PlacementT]]
+    formulations: Mapping[str, Formulation[InstanceT, PlacementT]] = field(default_factory=dict)
+    default_methods: tuple[str, ...] = ("highs",)
+    first_methods: tuple[str, ...] = ()
+    probing_methods: tuple[str, ...] = ()
 
-    def evaluation(self, instance: Any, placement: Any) -> Evaluation:
-        """Evaluate a placement: objective, terms, all violations."""
-        result: Evaluation = load(self.evaluate)(instance, placement)
-        return result
+    def gate(self, instance: InstanceT, anything: object) -> tuple[PlacementT | None, tuple[Violation, ...]]:
+        """Return the placement that an object is, in plain tuples and integers, or None and why it is none.
 
-    def placement_json(self, instance: Any, placement: Any) -> dict[str, Any]:
-        """Return a placement as the result file states it."""
-        document: dict[str, Any] = load(self.placement_to_json)(instance, placement)
-        return document
+        Parameters
+        ----------
+        instance : Instance
+            Of the problem.
+        anything : object
+            Whatever a method, a warm start or a file gave: by index, by name, or as result files state it. No code
+            of its class is run; nothing is raised.
+        """
+        if type(anything) is Refused:
+            return None, anything.reasons()
+        return self.placement_of(instance, anything)
 
-    def read_placement(self, instance: Any, document: Any) -> Any:
-        """Read a placement of a result file, or raise `InstanceError`."""
-        return load(self.placement_from_json)(instance, document)
+    def placement_json(self, instance: InstanceT, placement: object) -> dict[str, Any]:
+        """Return a placement, in any form that `gate` takes, as the result file states it.
 
-    def why_infeasible(self, instance: Any) -> str | None:
-        """Return a simple proof that the instance has no placement, if there is one."""
-        reason: str | None = load(self.diagnose)(instance)
-        return reason
+        Raises
+        ------
+        InstanceError
+            Where it is none.
+        """
+        canonical, violations = self.gate(instance, placement)
+        if canonical is None:
+            raise InstanceError("placement", violations[0].message)
+        return self.to_json(instance, canonical)
 
-    def resources_of(self, instance: Any) -> list[Resource]:
-        """Return what the instance has more or less of: memory, speed and links of each device, each link, budgets."""
-        found: list[Resource] = load(self.resources)(instance)
-        return found
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        """Travel between processes by name."""
+        from placewise.models.registry import problem_named
 
-    def with_scaled(self, instance: Any, resource: Resource, factor: float) -> Any:
-        """Return the instance with a resource scaled; an infinite factor means no limit (or a free link)."""
-        return load(self.scaled)(instance, resource, factor)
+        return problem_named, (self.name,)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from placewise.models.decimals import exact, is_written
 from placewise.models.units import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -87,12 +88,20 @@ def scaled_entries(values: Any, resource: Resource, factor: float) -> NDArray[np
 
 
 def scaled_memory(values: Any, resource: Resource, factor: float) -> NDArray[np.int64]:
-    """Return whole bytes, shape (..., M), as `scaled_entries`; an infinite factor leaves no limit."""
-    if math.isfinite(factor):
-        return np.minimum(np.floor(scaled_entries(values, resource, factor)), MAX_BYTES).astype(np.int64)
-    unlimited = np.array(values, dtype=np.int64)
-    unlimited[..., list(resource.devices) or slice(None)] = MAX_BYTES
-    return unlimited
+    """Return whole bytes, shape (..., M), as `scaled_entries`; an infinite factor leaves no limit.
+
+    The factor is the decimal that it is written as: 0.29 of 100 bytes are 29, which they are not in floats.
+    """
+    memory = np.array(values, dtype=np.int64)
+    chosen = list(resource.devices) or slice(None)
+    if not math.isfinite(factor):
+        memory[..., chosen] = MAX_BYTES
+        return memory
+    # The last digit of a computed factor is noise: a third of 3 bytes is 1.
+    times = exact(factor if is_written(factor) else math.nextafter(factor, math.inf))
+    whole = [min(int(size * times), MAX_BYTES) for size in memory[..., chosen].ravel().tolist()]
+    memory[..., chosen] = np.reshape(whole, memory[..., chosen].shape)
+    return memory
 
 
 def scaled_bandwidth(values: Any, resource: Resource, factor: float) -> NDArray[np.float64]:

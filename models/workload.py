@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of a model as a placement sees it.
+    """One layer of a model as a placement sees it; ``Layer(...) * 32`` are 32 equal ones in a row.
 
     Parameters
     ----------
@@ -29,6 +31,30 @@ class Layer:
     flops: float | None = None
     weight_bytes: float | None = None
     cache_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        plain_numbers(self, "memory_bytes", "cache_bytes", whole=True)
+        plain_numbers(self, "output_bytes", "flops", "weight_bytes")
+
+    def __mul__(self, count: int) -> tuple[Layer, ...]:
+        return (self,) * count
+
+    __rmul__ = __mul__
+
+
+def plain_numbers(owner: object, *names: str, whole: bool = False) -> None:
+    """Let equal numbers of a frozen dataclass be equal in files too: whole ones are int, others float.
+
+    What is no number, or not whole, stays as it is for the checks of the instance.
+    """
+    for name in names:
+        value = getattr(owner, name)
+        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+            continue
+        if not whole:
+            object.__setattr__(owner, name, float(value) + 0.0)
+        elif value == value // 1:
+            object.__setattr__(owner, name, int(value))
 
 
 @dataclass(frozen=True)

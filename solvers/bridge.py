@@ -101,9 +101,8 @@ def compare(
     Raises
     ------
     PlacewiseError
-        On an unknown method, or a named one that is not installed or does not apply.
+        On an unknown method. One that is not installed or does not apply is skipped, and the report says why.
     """
-    named = methods is not None
     chosen = (
         [find_method(instance.problem, name) for name in methods]
         if methods
@@ -112,7 +111,7 @@ def compare(
     results: list[VerifiedResult] = []
     skipped: dict[str, str] = {}
     for method in chosen:
-        reason = None if named else _why_not(method, instance)
+        reason = _why_not(method, instance)
         if reason:
             skipped[method.name] = reason
             continue
@@ -121,8 +120,6 @@ def compare(
         try:
             result = solve(instance, method.name, **options)
         except NotApplicableError as refusal:
-            if named:
-                raise
             skipped[method.name] = str(refusal)
             continue
         results.append(result)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _ROOM = "placewise.solvers"
 _BY_ROOM = {
     "evidence": ("result", "verify"),
-    "execution": ("worker", "run", "parameters", "formulation", "method"),
+    "execution": ("worker", "run", "parameters", "statement", "method"),
     "explanation": ("infeasibility", "inquiry"),  # `explain` is a function there
     "backends": ("matrix", "lowering"),
 }

@@ -1,112 +1,94 @@
-"""Every method by name: the back-ends stand here, the algorithms beside their code."""
+"""Every method by name: a problem's algorithms, and the back-ends on its formulations."""
 
 from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import NotApplicableError, PlacewiseError
+from placewise.models.plugins import loaded
 from placewise.models.problem import Guarantee
-from placewise.models.registry import problem_named
-from placewise.solvers.algorithms import ALGORITHMS, DEFAULTS
-from placewise.solvers.execution.method import Backend, Method
+from placewise.models.registry import problem_named, problem_of
+from placewise.solvers.algorithms import ALGORITHMS, BRUTE_FORCE
+from placewise.solvers.backends.table import backends
+from placewise.solvers.execution.method import Algorithm, Method
 
-#: Group of the entry points by which packages offer heuristics of their own.
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from placewise.models.problem import InstanceT
+
+#: Group of the entry points, ``PROBLEM.METHOD = module:name``, by which packages bring functions or an `Algorithm`.
 ENTRY_POINTS = "placewise.methods"
-_BACKENDS = "placewise.solvers.backends"
-
-BACKENDS: dict[str, Backend] = {
-    "highs": Backend(
-        f"{_BACKENDS}.highs:minimise",
-        "highspy",
-        "pip install 'highspy>=1.11,<1.14'",
-        ("highspy", "pyomo"),
-        "HiGHS",
-    ),
-    "scip": Backend(
-        f"{_BACKENDS}.scip:minimise",
-        "ortools",
-        "pip install ortools",
-        ("ortools", "pyomo"),
-        "SCIP in OR-Tools",
-    ),
-    "cp-sat": Backend(
-        f"{_BACKENDS}.cpsat:minimise",
-        "ortools",
-        "pip install ortools",
-        ("ortools", "pyomo"),
-        "CP-SAT of OR-Tools",
-    ),
-    "cbc": Backend(
-        f"{_BACKENDS}.cbc:minimise", "pulp", "pip install 'pulp<4'", ("pulp", "pyomo"), "CBC in PuLP"
-    ),
-    "scipy": Backend(
-        f"{_BACKENDS}.scipy_milp:minimise",
-        "scipy",
-        "pip install scipy",
-        ("scipy", "pyomo"),
-        "the HiGHS in SciPy",
-    ),
-    "gurobi": Backend(
-        f"{_BACKENDS}.gurobi:minimise",
-        "gurobipy",
-        "pip install 'placewise[gurobi]', and a licence for large models",
-        ("gurobipy", "pyomo"),
-        "Gurobi",
-    ),
-}
 
 
 @cache
-def user_methods(problem: str) -> dict[str, Method]:
-    """Return what other packages offer: entry points ``PROBLEM.METHOD = module:function`` of `ENTRY_POINTS`."""
-    prefix = f"{problem}."
-    return {
-        point.name.removeprefix(prefix): Method(
-            point.name.removeprefix(prefix),
-            problem,
-            f"{point.value} of an installed package",
-            function=point.value,
-        )
-        for point in entry_points(group=ENTRY_POINTS)
-        if point.name.startswith(prefix)
-    }
+def user_methods(problem: str) -> dict[str, Method[Any, Any]]:
+    """Return what other packages bring: ``(instance, parameters) -> placement``, or an `Algorithm`."""
+    found = {}
+    described = problem_named(problem)
+    for point in entry_points(group=ENTRY_POINTS):
+        owner, _, name = point.name.rpartition(".")
+        if owner != problem:
+            continue
+        summary = f"{point.value} of an installed package"
+        offer = loaded(point)
+        if isinstance(offer, Algorithm):
+            found[name] = Method(name, described, offer.summary, algorithm=offer)
+        else:
+            found[name] = Method(name, described, summary, function=point.value)
+    return found
 
 
-def methods_of(problem: str) -> dict[str, Method]:
+def methods_of(problem: str) -> dict[str, Method[Any, Any]]:
     """Return all methods of a problem: other packages', its algorithms, then back-ends on each formulation.
 
     A back-end alone means the problem's first formulation; ``highs/textbook`` names another.
     """
-    methods = {
-        name: Method(name, problem, algorithm.summary, algorithm=algorithm)
-        for name, algorithm in ALGORITHMS.get(problem, {}).items()
+    described = problem_named(problem)
+    methods: dict[str, Method[Any, Any]] = {
+        algorithm.name: Method(algorithm.name, described, algorithm.summary, algorithm=algorithm)
+        for algorithm in (*ALGORITHMS.get(problem, ()), BRUTE_FORCE)
     }
-    for position, (formulation, statement) in enumerate(problem_named(problem).formulations.items()):
-        for name, backend in BACKENDS.items():
+    for position, (formulation, stated) in enumerate(described.formulations.items()):
+        for name, backend in backends().items():
             method = name if position == 0 else f"{name}/{formulation}"
-            summary = f"{backend.summary} on the {formulation} MILP: {statement.summary}"
-            methods[method] = Method(method, problem, summary, backend=backend, formulation=formulation)
+            summary = f"{backend.summary} on the {formulation} MILP: {stated.summary}"
+            methods[method] = Method(method, described, summary, backend=backend, formulation=formulation)
     return user_methods(problem) | methods
 
 
-def find_method(problem: str, name: str) -> Method:
+def find_method(problem: str, name: str | Callable[..., Any]) -> Method[Any, Any]:
     """Return a method by name, or say which ones there are.
 
-    A name of the form ``module:function`` is a user's own heuristic, ``(instance, parameters) -> placement``.
+    Parameters
+    ----------
+    problem : str
+        The problem's name.
+    name : str or callable
+        One of `methods_of`, or a user's ``(instance, parameters) -> placement``: the function itself, or
+        ``module:function``.
+
+    Raises
+    ------
+    PlacewiseError
+        On an unknown name.
     """
+    if not isinstance(name, str):
+        shown = getattr(name, "__qualname__", type(name).__name__)
+        return Method(shown, problem_named(problem), "a function of the user's", function=name)
     if ":" in name:
-        return Method(name, problem, "a function of the user's", function=name)
+        return Method(name, problem_named(problem), "a function of the user's", function=name)
     methods = methods_of(problem)
     if name not in methods:
         raise PlacewiseError(f"unknown method {name!r} for {problem}; expected one of {', '.join(methods)}")
     return methods[name]
 
 
-def default_method(instance: Any) -> Method:
+def default_method(instance: InstanceT) -> Method[InstanceT, Any]:
     """Return the first of a problem's default methods that is exact for the instance."""
-    candidates = [find_method(instance.problem, name) for name in DEFAULTS[instance.problem]]
+    candidates = [find_method(instance.problem, name) for name in problem_of(instance).default_methods]
     for method in candidates:
         try:
             if method.guarantee(instance) is Guarantee.EXACT:
@@ -116,7 +98,7 @@ def default_method(instance: Any) -> Method:
     return candidates[-1]
 
 
-def comparison_methods(problem: str) -> list[Method]:
+def comparison_methods(problem: str) -> list[Method[Any, Any]]:
     """Return what `compare` runs by default: all algorithms, every back-end once, and the other statements by HiGHS."""
     return [
         method for name, method in methods_of(problem).items() if "/" not in name or name.startswith("highs/")

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from placewise.models.errors import PlacewiseError
-from placewise.solvers.algorithms import PROBES
-from placewise.solvers.evidence.result import Progress, Reason, VerifiedResult
+from placewise.models.errors import InstanceError, PlacewiseError
+from placewise.models.registry import problem_of
+from placewise.solvers.evidence.knowledge import Knowledge
+from placewise.solvers.evidence.result import Progress, Reason, Termination, VerifiedResult
 from placewise.solvers.evidence.verify import verify
+from placewise.solvers.execution.method import Method
 from placewise.solvers.execution.parameters import Parameters
-from placewise.solvers.execution.worker import InterruptedSolve, Task, perform, perform_isolated
+from placewise.solvers.execution.task import Task, perform
+from placewise.solvers.execution.worker import InterruptedSolve, perform_isolated
 from placewise.solvers.registry import default_method, find_method
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from placewise.solvers.execution.method import Method
+    from placewise.solvers.execution.method import UserFunction
+
+#: Seconds that the heuristics which go first may take at most, and those that refute a false "infeasible".
+FIRST_S, PROBE_S = 1.0, 10.0
 
 
 def solve(
     instance: Any,
-    method: str | None = None,
+    method: str | UserFunction | Method[Any, Any] | None = None,
     *,
     time_limit: float = 60.0,
     relative_gap: float = 1e-6,
@@ -37,16 +45,21 @@ def solve(
 ) -> VerifiedResult:
     """Solve an instance and verify the answer.
 
+    The result holds the best verified placement and the best bound that were seen, whatever the method returns: of
+    the warm start, of a quick heuristic that goes before every method that proves something, of what the method
+    reported on its way, and of its answer.
+
     Parameters
     ----------
     instance : Instance
         As `placewise.instances.read` returns it.
-    method : str, optional
-        A name of `placewise methods`; by default the best exact one for the instance.
+    method : str, callable or Method, optional
+        A name of `placewise methods`, or a function ``(instance, parameters) -> placement``; by default the best
+        exact one for the instance.
     time_limit, relative_gap, threads, seed, log, memory_limit_bytes
         See `Parameters`.
     warm_start : placement, optional
-        A known placement, for methods that take one; it also refutes a false "infeasible".
+        A known placement, by indices, by names, or as a result file states it: the first incumbent.
     progress : callable, optional
         Receives each `Progress`: incumbent and bound over time.
     isolate : bool
@@ -60,44 +73,70 @@ def solve(
     Raises
     ------
     PlacewiseError
-        An unknown method, one whose solver is not installed, one that does not apply to the instance.
+        An unknown method, one whose solver is not installed, one that does not apply to the instance, or a warm start
+        that is no feasible placement.
     InterruptedResult
         On Ctrl-C: carries the verified result of what was found until then.
     """
+    began = perf_counter()
     parameters = Parameters(time_limit, relative_gap, threads, seed, log, memory_limit_bytes)
-    chosen = find_method(instance.problem, method) if method else default_method(instance)
+    chosen = resolved(instance, method)
     if chosen.missing:
         raise PlacewiseError(f"method {chosen.name!r} is not installed: {chosen.missing}")
-    guarantee = chosen.guarantee(instance)
-    task = Task(instance, chosen.name, parameters, warm_start)
-    trace: list[Progress] = []
+    knowledge = Knowledge(instance, chosen.guarantee(instance), progress)
+    start = None
+    if warm_start is not None:
+        start = feasible_start(instance, warm_start)
+        knowledge.offer(start, "warm start", perf_counter() - began)
+    task = Task(instance, chosen, parameters, start, began)
 
     def record(step: Progress) -> None:
-        trace.append(Progress(step.seconds, step.objective, step.dual_bound))
-        if progress:
-            progress(step)
+        knowledge.take(step, chosen.name)
+
+    def first() -> None:
+        if knowledge.guarantee.bounds:
+            _go_first(knowledge, parameters, began)
 
     interrupted = False
     try:
-        claim = perform_isolated(task, record) if isolate else perform(task, record)
+        if isolate:
+            claim = perform_isolated(task, record, meanwhile=first)
+        else:
+            first()
+            claim = perform(task, record)
     except InterruptedSolve as stop:
         claim, interrupted = stop.claim, True
-    known = [] if warm_start is None else [warm_start]
-    if claim.reason is Reason.INFEASIBLE and claim.placement is None and not interrupted:
-        known += _probe(instance, parameters)
+    if claim.reason is Reason.INFEASIBLE and knowledge.incumbent is None:
+        _probe(knowledge, parameters, began)
     result = verify(
         instance,
         chosen.name,
-        guarantee,
+        knowledge.guarantee,
         claim,
         tolerance=relative_gap,
-        known=known,
-        trace=tuple(trace),
         versions=versions_of(chosen),
     )
+    limit = claim.limit if claim.reason is Reason.LIMIT or claim.limit != "time" else None
+    result = replace(result, termination=Termination(claim.reason, limit))
+    result = knowledge.completed(result, relative_gap)
     if interrupted:
         raise InterruptedResult(result)
     return result
+
+
+def resolved(instance: Any, method: str | UserFunction | Method[Any, Any] | None) -> Method[Any, Any]:
+    """Return the method that a name, a function or nothing means for an instance; raise `PlacewiseError` for others."""
+    if isinstance(method, Method):
+        if method.problem is not problem_of(instance):
+            raise PlacewiseError(
+                f"method {method.name!r} is one of {method.problem.name}, not {instance.problem}"
+            )
+        return method
+    if method is None:
+        return default_method(instance)
+    if isinstance(method, str) or callable(method):
+        return find_method(instance.problem, method)
+    raise PlacewiseError(f"method: expected a name or a function, found {type(method).__name__}")
 
 
 class InterruptedResult(KeyboardInterrupt):
@@ -114,10 +153,55 @@ class InterruptedResult(KeyboardInterrupt):
         self.result = result
 
 
-def _probe(instance: Any, parameters: Parameters) -> list[Any]:
-    """Return placements of fast heuristics."""
-    claims = [perform(Task(instance, name, parameters)) for name in PROBES[instance.problem]]
-    return [claim.placement for claim in claims if claim.placement is not None]
+def feasible_start(instance: Any, given: Any) -> Any:
+    """Return a warm start in the problem's own form.
+
+    Parameters
+    ----------
+    instance : Instance
+        What is solved.
+    given : placement, dict or VerifiedResult
+        By indices, by names, or as a result file states it.
+
+    Raises
+    ------
+    PlacewiseError
+        Naming what is wrong with it, or which constraint it breaks first.
+    """
+    problem = problem_of(instance)
+    if isinstance(given, VerifiedResult):
+        given = given.placement
+    if isinstance(given, dict) and "placement" in given:
+        given = given["placement"]
+    try:
+        placement, violations = problem.gate(instance, given)
+    except InstanceError as error:
+        raise PlacewiseError(f"warm start: {error}") from None
+    if not violations:
+        violations = problem.evaluate(instance, placement).violations
+    if violations:
+        raise PlacewiseError(f"warm start: {violations[0].message}")
+    return placement
+
+
+def _go_first(knowledge: Knowledge, parameters: Parameters, began: float) -> None:
+    """Let a bound of the equations alone and quick heuristics go first: no method that proves ends empty-handed."""
+    instance = knowledge.instance
+    knowledge.take_floor(problem_of(instance).floor(instance), perf_counter() - began)
+    _heuristics(problem_of(instance).first_methods, knowledge, replace(parameters, time_limit=FIRST_S), began)
+
+
+def _probe(knowledge: Knowledge, parameters: Parameters, began: float) -> None:
+    """Let heuristics look for a placement that refutes a false "infeasible"."""
+    names = problem_of(knowledge.instance).probing_methods
+    _heuristics(names, knowledge, replace(parameters, time_limit=PROBE_S), began)
+
+
+def _heuristics(names: tuple[str, ...], knowledge: Knowledge, parameters: Parameters, began: float) -> None:
+    for name in names:
+        claim = perform(Task(knowledge.instance, find_method(knowledge.instance.problem, name), parameters))
+        if claim.placement is not None:
+            knowledge.offer(claim.placement, name, perf_counter() - began)
 
 
 def versions_of(method: Method) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from placewise.instances.generators import generate
 from placewise.models.registry import problem_of
 from placewise.solvers import solve
-from placewise.solvers.brute_force import SPACES
 from placewise.solvers.evidence.result import Claim, Reason
 
 SEEDS = {}
@@ -16,8 +15,8 @@ def best(instance):
 def worse(instance, run):
     """Call a feasible placement optimal that is not the best one."""
     problem, truth = problem_of(instance), best(instance)
-    for placement in SPACES[instance.problem][1](instance):
-        evaluation = problem.evaluation(instance, placement)
+    for placement in problem.placements(instance):
+        evaluation = problem.evaluate(instance, placement)
         if evaluation.feasible and evaluation.objective > truth.objective * 1.001:
             return Claim(Reason.OPTIMAL, placement, evaluation.objective, evaluation.objective)
     raise AssertionError("choose another instance")
@@ -36,8 +35,8 @@ def false_infeasible(instance, run):
 def overloads(instance, run):
     """Call a placement optimal that breaks a constraint."""
     problem = problem_of(instance)
-    for placement in SPACES[instance.problem][1](instance):
-        evaluation = problem.evaluation(instance, placement)
+    for placement in problem.placements(instance):
+        evaluation = problem.evaluate(instance, placement)
         if not evaluation.feasible:
             return Claim(Reason.OPTIMAL, placement, evaluation.objective or 0.0, 0.0)
     raise AssertionError("choose another instance")
@@ -49,8 +48,8 @@ def instance_of(problem):
         for seed in range(200):
             instance = generate(problem, "tiny", seed=seed, kind="tight")
             evaluations = [
-                problem_of(instance).evaluation(instance, placement)
-                for placement in SPACES[problem][1](instance)
+                problem_of(instance).evaluate(instance, placement)
+                for placement in problem_of(instance).placements(instance)
             ]
             costs = [e.objective for e in evaluations if e.feasible]
             if costs and max(costs) > 1.01 * min(costs) and len(costs) < len(evaluations):

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from placewise.models.cluster import Cluster
-from placewise.models.edgeshard import EdgeShardInstance
+from placewise.models.edgeshard import EdgeShardLatency
 from placewise.models.workload import Layer
 
 sixteenths = st.integers(0, 20).map(lambda n: n / 16)
@@ -24,9 +24,8 @@ def edgeshard_instances(draw, *, equal_layers=False, max_devices=4, max_layers=5
         output[0] = output[min(1, count - 1)]
     rates = st.sampled_from([0.0, 1.0, 2.0, 4.0, 16.0])
     bandwidth = [[0.0 if k == j else draw(rates) for j in range(size)] for k in range(size)]
-    return EdgeShardInstance(
+    return EdgeShardLatency(
         name="drawn",
-        problem="edgeshard-latency",
         cluster=Cluster(
             device_names=tuple(f"d{j}" for j in range(size)),
             memory_bytes=np.array([draw(st.integers(0, 12)) for _ in range(size)]),

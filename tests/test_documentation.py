@@ -12,7 +12,6 @@ import pytest
 from placewise.cli.main import main, parser
 from placewise.instances import convert, read, shipped_instances
 from placewise.instances.files import from_document
-from placewise.models.lazy import load
 from placewise.models.registry import PROBLEMS
 from placewise.solvers import solve
 from placewise.solvers.evidence.result import Status
@@ -120,7 +119,7 @@ def stated(problem):
         if instance.problem != problem or instance.cluster.size > 5:
             continue
         for formulation in PROBLEMS[problem].formulations.values():
-            model = load(formulation.build)(instance)
+            model = formulation.build(instance)
             for kind in (pyo.Var, pyo.Constraint):
                 names |= {part.local_name for part in model.component_objects(kind, descend_into=True)}
     return names

@@ -17,8 +17,9 @@ import pytest
 from placewise.benchmarks.harness import records
 from placewise.cli.main import main
 from placewise.instances import read, to_document, write
-from placewise.solvers import solve, worker
-from placewise.solvers.evidence.result import Status
+from placewise.solvers import solve
+from placewise.solvers.evidence.result import Reason, Status
+from placewise.solvers.execution import worker
 
 SUITE = {"format": "placewise-suite/1", "name": "small", "time_limit": 10.0, "threads": 1}
 COMMAND = [sys.executable, "-m", "placewise.cli.main"]
@@ -55,12 +56,13 @@ def test_a_crash_says_how(split, name, said):
 def test_a_solver_out_of_memory_is_a_result():
     """HiGHS on a model of 40,000 columns in less memory than it needs."""
     result = solve(read("llama2-70b-testbed"), "highs", memory_limit_bytes=300 * 10**6, time_limit=30)
-    assert result.status in (Status.ERROR, Status.NO_SOLUTION)
+    assert result.termination.reason is Reason.ERROR
     assert result.message
+    assert result.incumbent_by == "greedy"  # what went first is not lost
 
 
 def test_a_killed_solver_leaves_its_incumbent(monkeypatch):
-    """SIGKILL after the first placement: it is kept, evaluated, and called feasible."""
+    """SIGKILL while it works: the warm start is kept, and called feasible."""
     workers = []
     start = worker._start
 
@@ -71,7 +73,7 @@ def test_a_killed_solver_leaves_its_incumbent(monkeypatch):
     monkeypatch.setattr(worker, "_start", caught)
 
     def kill(step):
-        if step.objective is not None:
+        if step.dual_bound is not None:
             with contextlib.suppress(ProcessLookupError):  # dead already
                 os.killpg(workers[-1].pid, signal.SIGKILL)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, field
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.benchmarks.harness.plain import one_line, plain
 from placewise.benchmarks.harness.provenance import machine
-from placewise.instances import to_document
+from placewise.instances.identity import instance_hash
 from placewise.models.errors import PlacewiseError
 from placewise.models.problem import Guarantee
 from placewise.solvers.evidence.result import Conflict, Status, VerifiedResult
@@ -114,12 +113,6 @@ def _number(value: Any) -> float | None:
     if value is not None and not math.isfinite(value):
         raise ValueError
     return None if value is None else value + 0.0
-
-
-def instance_hash(instance: Any) -> str:
-    """Return a hash of an instance's file."""
-    text = json.dumps(to_document(instance), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def record_of(

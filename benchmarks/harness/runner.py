@@ -25,8 +25,8 @@ from placewise.instances.files import read_json, write, write_text
 from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_named
 from placewise.solvers.evidence.conflicts import find_conflicts
-from placewise.solvers.execution.formulation import write_model
 from placewise.solvers.execution.processes import end_all
+from placewise.solvers.execution.statement import write_model
 from placewise.solvers.registry import find_method
 from placewise.solvers.solve import solve
 

@@ -14,7 +14,7 @@ from placewise.instances import read
 from placewise.instances.files import exists, read_json
 from placewise.instances.generators import generate
 from placewise.models.errors import PlacewiseError
-from placewise.solvers.registry import BACKENDS, comparison_methods, default_method, find_method, methods_of
+from placewise.solvers.registry import comparison_methods, default_method, find_method, methods_of
 
 SUITES = Path(__file__).parents[1] / "suites"
 #: Instead of names: every method that `compare` runs, every back-end on every statement, the default one.
@@ -190,7 +190,7 @@ def _methods(names: list[str], source: Any) -> list[str]:
             found += [m.name for m in comparison_methods(instance.problem) if not m.missing]
         elif name == BACKEND_METHODS:
             methods = methods_of(instance.problem).values()
-            found += [m.name for m in methods if m.backend in BACKENDS.values() and not m.missing]
+            found += [m.name for m in methods if m.backend is not None and not m.missing]
         elif name == DEFAULT:
             found.append(default_method(instance).name)
         else:

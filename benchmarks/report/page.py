@@ -260,7 +260,7 @@ def _placements(page: Page, rows: list[Row]) -> None:
             instance = load_instance(best.document["run"]["instance"])
         except PlacewiseError:  # its file is gone; the numbers stay
             continue
-        placement = problem.read_placement(instance, best.document["placement"])
+        placement = problem.from_json(instance, best.document["placement"])
         caption = f"{best.instance}: {best.method}, {best.objective:.4g} s"
         graphs.append((draw_placement(instance, placement), caption))
         if (timeline := draw_pipeline(instance, placement)) is not None:

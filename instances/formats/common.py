@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from placewise.models.cluster import MAX_DEVICES, Cluster, require_distinct
+from placewise.models.cluster import MAX_DEVICES, Cluster
+from placewise.models.devices import Device
 from placewise.models.errors import InstanceError
 from placewise.models.units import MAX_BYTES
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Bytes = Annotated[float, Field(ge=0, le=MAX_BYTES, multiple_of=1, allow_inf_nan=False)]
+#: A whole number: `multiple_of` lets a float's noise through (28.999999999999996), which is rounded, never cut off.
+WHOLE = (Field(multiple_of=1, allow_inf_nan=False), AfterValidator(lambda number: float(round(number))))
+Bytes = Annotated[float, Field(ge=0, le=MAX_BYTES), *WHOLE]
 #: Printable: what a terminal would obey is no name.
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=PRINTABLE)]
@@ -76,53 +79,31 @@ class Head(Part):
 def build_cluster(spec: ClusterSpec) -> Cluster:
     """Build a cluster from its checked declaration; raise `InstanceError` with the path of what is wrong."""
     devices = [
-        (device, device.name if device.count == 1 else f"{device.name}-{n}")
+        Device(
+            device.name if device.count == 1 else f"{device.name}-{n}",
+            device.memory_bytes,
+            device.flops_per_s,
+            device.memory_bytes_per_s,
+        )
         for device, n in expand(spec.devices, "count", MAX_DEVICES, "cluster.devices")
     ]
-    names = tuple(name for _, name in devices)
-    require_distinct(names)
-
-    def rate(attribute: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-        return np.array(
-            [np.nan if (v := getattr(d, attribute)) is None else v for d, _ in devices], dtype=np.float64
-        )
-
     return Cluster(
-        device_names=names,
-        memory_bytes=np.array([int(device.memory_bytes) for device, _ in devices], dtype=np.int64),
-        bandwidth_bytes_per_s=_bandwidth(spec.bandwidth_bytes_per_s, names),
-        latency_s=square_matrix(spec.latency_s, len(names), "cluster.latency_s"),
-        flops_per_s=rate("flops_per_s"),
-        memory_bytes_per_s=rate("memory_bytes_per_s"),
+        devices=devices,
+        bandwidth_bytes_per_s=_links(
+            spec.bandwidth_bytes_per_s, len(devices), "cluster.bandwidth_bytes_per_s"
+        ),
+        latency_s=_links(spec.latency_s, len(devices), "cluster.latency_s"),
     )
 
 
-def _bandwidth(spec: Any, names: tuple[str, ...]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    if not isinstance(spec, LinkSpec):
-        return square_matrix(spec, len(names), "cluster.bandwidth_bytes_per_s")
-    matrix = np.full((len(names), len(names)), spec.default)
-    stated: set[tuple[str, str]] = set()
-    for index, (sender, receiver, rate) in enumerate(spec.links):
-        path = f"cluster.bandwidth_bytes_per_s.links[{index}]"
-        for position, name in enumerate((sender, receiver)):
-            if name not in names:
-                raise InstanceError(
-                    f"{path}[{position}]", f"expected a device of the cluster, found {name!r}"
-                )
-        if sender == receiver:
-            raise InstanceError(path, f"expected two different devices, found {sender!r} twice")
-        for pair in [(sender, receiver), (receiver, sender)][: 1 + spec.symmetric]:
-            if pair in stated:
-                raise InstanceError(path, f"expected each link once, found {pair[0]} -> {pair[1]} twice")
-            stated.add(pair)
-            matrix[names.index(pair[0]), names.index(pair[1])] = rate
-    return matrix
+def _links(spec: Any, size: int, path: str) -> Any:
+    if isinstance(spec, LinkSpec):
+        return spec.model_dump()
+    return square_matrix(spec, size, path) if isinstance(spec, list) else spec
 
 
 def square_matrix(spec: Any, size: int, path: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return a number everywhere, or an M x M matrix whose diagonal may be null."""
-    if not isinstance(spec, list):
-        return np.full((size, size), float(spec))
+    """Return an M x M matrix whose diagonal may be null."""
     require_shape(spec, (size, size), path)
     matrix = np.zeros((size, size))
     for k, row in enumerate(spec):

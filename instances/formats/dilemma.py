@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from placewise.instances.formats.common import (
+    WHOLE,
     Amount,
     Bytes,
     ClusterSpec,
@@ -22,9 +23,9 @@ from placewise.instances.formats.common import (
     expand,
     require_shape,
 )
-from placewise.models.dilemma.data import MAX_LAYERS, DilemmaInstance, QuantizableLayer
+from placewise.models.dilemma.data import MAX_LAYERS, Dilemma, QuantizableLayer
 
-Whole = Annotated[float, Field(ge=0, le=2**47, multiple_of=1, allow_inf_nan=False)]
+Whole = Annotated[float, Field(ge=0, le=2**47), *WHOLE]
 Bits = Annotated[int, Field(ge=1, le=64)]
 
 
@@ -78,7 +79,7 @@ class DilemmaSpec(Head):
 SPEC = DilemmaSpec
 
 
-def build(spec: DilemmaSpec) -> DilemmaInstance:
+def build(spec: DilemmaSpec) -> Dilemma:
     """Build an instance from a checked file; raise `InstanceError` with the path of what is wrong."""
     layers = tuple(
         QuantizableLayer(s.name, s.flops, int(s.parameters), s.output_elements, s.original_bits)
@@ -94,9 +95,8 @@ def build(spec: DilemmaSpec) -> DilemmaInstance:
         bandwidth_bytes_per_s=spec.cluster.bandwidth_bytes_per_s,
         latency_s=spec.cluster.latency_s,
     )
-    return DilemmaInstance(
+    return Dilemma(
         name=spec.name,
-        problem=spec.problem,
         cluster=build_cluster(cluster),
         layers=layers,
         bit_widths=tuple(spec.bit_widths),
@@ -110,7 +110,7 @@ def build(spec: DilemmaSpec) -> DilemmaInstance:
     )
 
 
-def document(instance: DilemmaInstance) -> dict[str, Any]:
+def document(instance: Dilemma) -> dict[str, Any]:
     """Return an instance as its file."""
     cluster = cluster_document(instance.cluster)
     for device in cluster["devices"]:

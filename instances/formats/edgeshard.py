@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-import numpy as np
 from pydantic import Field
 
 from placewise.instances.formats.common import (
@@ -20,13 +19,9 @@ from placewise.instances.formats.common import (
     known,
     require_shape,
 )
-from placewise.models.edgeshard.cost import roofline_time_s
-from placewise.models.edgeshard.data import MAX_LAYERS, EdgeShardInstance
-from placewise.models.errors import InstanceError
+from placewise.models.edgeshard.data import MAX_LAYERS, EdgeShardInstance, chain_type
+from placewise.models.edgeshard.times import Stated
 from placewise.models.workload import Layer
-
-if TYPE_CHECKING:
-    from placewise.models.cluster import Cluster
 
 
 class LayerSpec(Part):
@@ -70,14 +65,15 @@ def build(spec: EdgeShardSpec) -> EdgeShardInstance:
         Layer(s.name, int(s.memory_bytes), s.output_bytes, s.flops, s.weight_bytes)
         for s in repeated(spec.model.layers)
     )
-    return EdgeShardInstance(
-        name=spec.name,
-        problem=spec.problem,
-        cluster=cluster,
-        layers=layers,
-        compute_time_s=compute_time(spec.compute_time_s, layers, cluster),
-        source=source_index(spec.source_device, cluster),
+    if spec.compute_time_s is not None:
+        require_shape(spec.compute_time_s, (len(layers), cluster.size), "compute_time_s")
+    return chain_type(spec.problem)(
+        cluster,
+        layers,
+        source=cluster.index(spec.source_device, "source_device"),
+        compute_time_s=spec.compute_time_s,
         return_bytes=spec.return_bytes,
+        name=spec.name,
         description=spec.description,
         reference=spec.reference,
     )
@@ -86,36 +82,6 @@ def build(spec: EdgeShardSpec) -> EdgeShardInstance:
 def repeated(specs: list[LayerSpecT]) -> list[LayerSpecT]:
     """Return the layers in order, each as often as it says."""
     return [spec for spec, _ in expand(specs, "repeat", MAX_LAYERS, "model.layers")]
-
-
-def source_index(name: str, cluster: Cluster) -> int:
-    """Return the index of the source device."""
-    if name not in cluster.device_names:
-        raise InstanceError("source_device", f"expected a device of the cluster, found {name!r}")
-    return cluster.device_names.index(name)
-
-
-def compute_time(
-    spec: list[list[float]] | None,
-    layers: tuple[Layer, ...],
-    cluster: Cluster,
-    tokens: int = 1,
-    path: str = "compute_time_s",
-) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return the stated times, or those from peak rates, shape (N, M)."""
-    if spec is not None:
-        require_shape(spec, (len(layers), cluster.size), path)
-        return np.array(spec, dtype=np.float64)
-    time_s = roofline_time_s(layers, cluster, tokens)
-    unknown = np.argwhere(np.isnan(time_s))
-    if unknown.size:
-        i, j = unknown[0]
-        raise InstanceError(
-            path,
-            f"expected {len(layers)} x {cluster.size} seconds, or flops and weight_bytes of layer {layers[i].name!r} "
-            f"with flops_per_s and memory_bytes_per_s of device {cluster.device_names[j]!r}",
-        )
-    return time_s
 
 
 def document(instance: EdgeShardInstance) -> dict[str, Any]:
@@ -132,8 +98,8 @@ def document(instance: EdgeShardInstance) -> dict[str, Any]:
         "source_device": cluster.device_names[instance.source],
         "return_bytes": instance.return_bytes,
     }
-    if not np.array_equal(roofline_time_s(instance.layers, cluster), instance.compute_time_s):
-        content["compute_time_s"] = instance.compute_time_s.tolist()
+    if isinstance(instance.times, Stated):
+        content["compute_time_s"] = instance.times.time_s.tolist()
     return content
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import Field
 
 from placewise.instances.formats.common import (
@@ -15,17 +14,12 @@ from placewise.instances.formats.common import (
     Part,
     build_cluster,
     cluster_document,
+    require_shape,
 )
-from placewise.instances.formats.edgeshard import (
-    LayerSpec,
-    compute_time,
-    layers_document,
-    repeated,
-    source_index,
-)
+from placewise.instances.formats.edgeshard import LayerSpec, layers_document, repeated
 from placewise.models.cluster import require_tables
-from placewise.models.edgeshard.batches import EdgeShardBatchInstance
-from placewise.models.edgeshard.cost import roofline_time_s
+from placewise.models.edgeshard.batches import EdgeShardBatch
+from placewise.models.edgeshard.times import Stated
 from placewise.models.errors import InstanceError
 from placewise.models.workload import Layer
 
@@ -57,7 +51,7 @@ class EdgeShardBatchSpec(Head):
 SPEC = EdgeShardBatchSpec
 
 
-def build(spec: EdgeShardBatchSpec) -> EdgeShardBatchInstance:
+def build(spec: EdgeShardBatchSpec) -> EdgeShardBatch:
     """Build an instance from a checked file; raise `InstanceError` with the path of what is wrong."""
     cluster = build_cluster(spec.cluster)
     layers = tuple(
@@ -78,28 +72,22 @@ def build(spec: EdgeShardBatchSpec) -> EdgeShardBatchInstance:
             "compute_time_s",
             f"expected a matrix for each of {len(spec.batch_sizes)} batch sizes, found {len(times)}",
         )
-    return EdgeShardBatchInstance(
-        name=spec.name,
-        problem=spec.problem,
-        cluster=cluster,
-        layers=layers,
-        batch_sizes=tuple(spec.batch_sizes),
-        compute_time_s=np.stack(
-            [
-                compute_time(
-                    None if times is None else times[n], layers, cluster, size, f"compute_time_s[{n}]"
-                )
-                for n, size in enumerate(spec.batch_sizes)
-            ]
-        ),
-        source=source_index(spec.source_device, cluster),
+    for n, table in enumerate(times or []):
+        require_shape(table, (len(layers), cluster.size), f"compute_time_s[{n}]")
+    return EdgeShardBatch(
+        cluster,
+        layers,
+        spec.batch_sizes,
+        source=cluster.index(spec.source_device, "source_device"),
+        compute_time_s=times,
         return_bytes=spec.return_bytes,
+        name=spec.name,
         description=spec.description,
         reference=spec.reference,
     )
 
 
-def document(instance: EdgeShardBatchInstance) -> dict[str, Any]:
+def document(instance: EdgeShardBatch) -> dict[str, Any]:
     """Return an instance as its file."""
     cluster = instance.cluster
     content: dict[str, Any] = {
@@ -114,7 +102,6 @@ def document(instance: EdgeShardBatchInstance) -> dict[str, Any]:
         "source_device": cluster.device_names[instance.source],
         "return_bytes": instance.return_bytes,
     }
-    roofline_s = [roofline_time_s(instance.layers, cluster, size) for size in instance.batch_sizes]
-    if not np.array_equal(np.stack(roofline_s), instance.compute_time_s):
-        content["compute_time_s"] = instance.compute_time_s.tolist()
+    if isinstance(instance.times, Stated):
+        content["compute_time_s"] = instance.times.time_s.tolist()
     return content

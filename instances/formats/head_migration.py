@@ -17,10 +17,10 @@ from placewise.instances.formats.common import (
     cluster_document,
     require_shape,
 )
-from placewise.models.cluster import require_tables, whole_bytes
+from placewise.models.cluster import require_tables
 from placewise.models.errors import InstanceError
 from placewise.models.head_migration.blocks import HeadTransformer
-from placewise.models.head_migration.data import MAX_INTERVALS, HeadMigrationInstance, Interval
+from placewise.models.head_migration.data import MAX_INTERVALS, DevicesOverTime, HeadMigration, Interval
 from placewise.models.head_migration.placement import interval_json
 
 Positive = Annotated[int, Field(ge=1, le=2**20)]
@@ -75,41 +75,37 @@ class HeadMigrationSpec(LayerOverTimeSpec):
 SPEC = HeadMigrationSpec
 
 
-def build(spec: HeadMigrationSpec) -> HeadMigrationInstance:
+def build(spec: HeadMigrationSpec) -> HeadMigration:
     """Build an instance from a checked file; raise `InstanceError` with the path of what is wrong."""
-    names = cluster_names(spec)
-    initial, length = None, None
-    if spec.initial_placement is not None:
-        initial = read_initial(spec, spec.initial_placement, names, "initial_placement")
-        length = spec.initial_placement.sequence_length
-    return build_layer(spec, initial, length)
+    stated = spec.initial_placement
+    if stated is None:
+        return build_layer(spec)
+    return build_layer(spec, initial_form(stated), stated.sequence_length)
 
 
 def build_layer(
-    spec: LayerOverTimeSpec, initial: Interval | None, initial_length: int | None
-) -> HeadMigrationInstance:
+    spec: LayerOverTimeSpec, initial: dict[str, Any] | None = None, initial_length: int | None = None
+) -> HeadMigration:
     """Build the layer and the devices over time."""
     cluster = build_cluster(spec.cluster)
-    names, size, count = cluster.device_names, cluster.size, spec.intervals
+    size, count = cluster.size, spec.intervals
     require_tables("intervals", count, size, size)
-    memory = cluster.memory_bytes if spec.memory_bytes is None else spec.memory_bytes
-    if spec.flops_per_s is None and (cluster.flops_per_s is None or np.isnan(cluster.flops_per_s).any()):
-        raise InstanceError("flops_per_s", "expected FLOP/s here, or of every device of the cluster")
-    speed = cluster.flops_per_s if spec.flops_per_s is None else spec.flops_per_s
-    links = (
-        cluster.bandwidth_bytes_per_s if spec.bandwidth_bytes_per_s is None else spec.bandwidth_bytes_per_s
-    )
-    return HeadMigrationInstance(
+    shapes: dict[str, tuple[int, ...]] = {
+        "memory_bytes": (count, size),
+        "flops_per_s": (count, size),
+        "bandwidth_bytes_per_s": (count, size, size),
+    }
+    tables = {
+        key: _over_time(getattr(spec, key), shape, key)
+        for key, shape in shapes.items()
+        if getattr(spec, key) is not None
+    }
+    return HeadMigration(
         name=spec.name,
-        problem="head-migration",
         cluster=cluster,
         transformer=HeadTransformer(**spec.transformer.model_dump()),
-        memory_bytes=whole_bytes(
-            _over_time(memory, (count, size), "memory_bytes"), (count, size), "memory_bytes"
-        ),
-        flops_per_s=_over_time(speed, (count, size), "flops_per_s"),
-        bandwidth_bytes_per_s=_over_time(links, (count, size, size), "bandwidth_bytes_per_s"),
-        controller=0 if spec.controller is None else _device(names, spec.controller, "controller"),
+        over_time=DevicesOverTime(count, **tables),
+        controller=0 if spec.controller is None else spec.controller,
         tokens_per_interval=spec.tokens_per_interval,
         initial=initial,
         initial_length=initial_length,
@@ -121,25 +117,9 @@ def build_layer(
     )
 
 
-def _device(names: tuple[str, ...], name: str, path: str) -> int:
-    if name not in names:
-        raise InstanceError(path, f"expected a device of the cluster, found {name!r}")
-    return names.index(name)
-
-
-def cluster_names(spec: LayerOverTimeSpec) -> tuple[str, ...]:
-    """Return the devices' names."""
-    return build_cluster(spec.cluster).device_names
-
-
-def read_initial(spec: LayerOverTimeSpec, stated: InitialSpec, names: tuple[str, ...], path: str) -> Interval:
-    """Return the stated placement of one layer."""
-    units = spec.transformer.kv_heads or spec.transformer.heads
-    if len(stated.heads) != units:
-        raise InstanceError(f"{path}.heads", f"expected {units} devices, found {len(stated.heads)}")
-    heads = tuple(_device(names, name, f"{path}.heads[{i}]") for i, name in enumerate(stated.heads))
-    proj, ffn = (_device(names, getattr(stated, key), f"{path}.{key}") for key in ("proj", "ffn"))
-    return Interval(heads, proj, ffn)
+def initial_form(stated: InitialSpec) -> dict[str, Any]:
+    """Return the stated placement of one layer as the instance takes it."""
+    return stated.model_dump(exclude={"sequence_length"})
 
 
 def _over_time(values: Any, shape: tuple[int, ...], path: str) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -171,9 +151,10 @@ def _over_time(values: Any, shape: tuple[int, ...], path: str) -> np.ndarray[Any
     return np.broadcast_to(array, shape).copy()
 
 
-def document(instance: HeadMigrationInstance) -> dict[str, Any]:
+def document(instance: HeadMigration) -> dict[str, Any]:
     """Return an instance as its file."""
     names, cluster = instance.cluster.device_names, instance.cluster
+    require_writable(instance, placed=instance.initial is not None)
     content: dict[str, Any] = {
         "format": "placewise/1",
         "problem": instance.problem,
@@ -189,17 +170,20 @@ def document(instance: HeadMigrationInstance) -> dict[str, Any]:
         "input_from_controller": instance.input_from_controller,
         "overlap": instance.overlap,
     }
-    for key, usual in (
-        ("memory_bytes", cluster.memory_bytes),
-        ("flops_per_s", cluster.flops_per_s),
-        ("bandwidth_bytes_per_s", cluster.bandwidth_bytes_per_s),
-    ):
-        values = getattr(instance, key)
-        if usual is None or not (values == usual).all():
-            steady = values[0] if (values == values[0]).all() else values
-            content[key] = steady.tolist()
+    for key, values in instance.over_time.stated.items():
+        steady = values[0] if (values == values[0]).all() else values
+        content[key] = steady.tolist()
     if instance.initial is not None:
-        content["initial_placement"] = interval_json(names, instance.initial)
-        if instance.initial_length is not None:
-            content["initial_placement"]["sequence_length"] = instance.initial_length
+        content["initial_placement"] = initial_document(names, instance.initial, instance.initial_length)
     return content
+
+
+def require_writable(instance: HeadMigration, *, placed: bool) -> None:
+    """Refuse what no file can say: a length at a placement that is not stated."""
+    if instance.initial_length is not None and not placed:
+        raise InstanceError("initial_length", "expected None without a placement before the first interval")
+
+
+def initial_document(names: tuple[str, ...], placed: Interval, length: int | None) -> dict[str, Any]:
+    """Return the placement of one layer before the first interval."""
+    return interval_json(names, placed) | ({} if length is None else {"sequence_length": length})

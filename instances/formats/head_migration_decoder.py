@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -11,12 +12,11 @@ from placewise.instances.formats.head_migration import (
     InitialSpec,
     LayerOverTimeSpec,
     build_layer,
-    cluster_names,
-    read_initial,
+    initial_document,
+    initial_form,
 )
 from placewise.models.errors import InstanceError
-from placewise.models.head_migration.decoder import MAX_LAYERS, DecoderInstance
-from placewise.models.head_migration.placement import interval_json
+from placewise.models.head_migration.decoder import MAX_LAYERS, HeadMigrationDecoder
 
 
 class DecoderSpec(LayerOverTimeSpec):
@@ -31,35 +31,26 @@ class DecoderSpec(LayerOverTimeSpec):
 SPEC = DecoderSpec
 
 
-def build(spec: DecoderSpec) -> DecoderInstance:
+def build(spec: DecoderSpec) -> HeadMigrationDecoder:
     """Build an instance from a checked file; raise `InstanceError` with the path of what is wrong."""
-    names, initial, length = cluster_names(spec), None, None
-    if spec.initial_placement is not None:
-        lengths = {stated.sequence_length for stated in spec.initial_placement}
-        if len(lengths) > 1:
-            raise InstanceError("initial_placement", "expected the same sequence_length in all layers")
-        length = next(iter(lengths), None)
-        initial = tuple(
-            read_initial(spec, stated, names, f"initial_placement[{n}]")
-            for n, stated in enumerate(spec.initial_placement)
-        )
-    return DecoderInstance(
-        name=spec.name,
-        problem=spec.problem,
-        layer=build_layer(spec, None, length),
-        layers=spec.layers,
-        initial=initial,
-    )
+    stated = spec.initial_placement
+    if stated is None:
+        return HeadMigrationDecoder(build_layer(spec), spec.layers)
+    lengths = {placed.sequence_length for placed in stated}
+    if len(lengths) > 1:
+        raise InstanceError("initial_placement", "expected the same sequence_length in all layers")
+    layer = build_layer(spec, None, next(iter(lengths), None))
+    return HeadMigrationDecoder(layer, spec.layers, [initial_form(placed) for placed in stated])
 
 
-def document(instance: DecoderInstance) -> dict[str, Any]:
+def document(instance: HeadMigrationDecoder) -> dict[str, Any]:
     """Return an instance as its file."""
-    content = head_migration.document(instance.layer)
+    length = instance.layer.initial_length
+    head_migration.require_writable(instance.layer, placed=instance.initial is not None)
+    content = head_migration.document(replace(instance.layer, initial_length=None))
     content |= {"problem": instance.problem, "name": instance.name, "layers": instance.layers}
     if instance.initial is not None:
-        names, length = instance.cluster.device_names, instance.layer.initial_length
         content["initial_placement"] = [
-            interval_json(names, now) | ({} if length is None else {"sequence_length": length})
-            for now in instance.initial
+            initial_document(instance.cluster.device_names, now, length) for now in instance.initial
         ]
     return content

@@ -18,6 +18,7 @@ _EDGESHARD = {
     "testbed": f"{_GENERATORS}.edgeshard:paper_testbed",
     "tight": f"{_GENERATORS}.edgeshard:tight",
     "tiny": f"{_GENERATORS}.edgeshard:tiny",
+    "zeros": f"{_GENERATORS}.numbers:zeros",
 }
 
 FAMILIES: dict[str, dict[str, str]] = {
@@ -28,6 +29,7 @@ FAMILIES: dict[str, dict[str, str]] = {
         "tiny": f"{_GENERATORS}.edgeshard_batch:tiny",
     },
     "dilemma": {
+        "decimals": f"{_GENERATORS}.numbers:decimals",
         "opt": f"{_GENERATORS}.dilemma:opt",
         "smollm2": f"{_GENERATORS}.dilemma:smollm2",
         "tiny": f"{_GENERATORS}.dilemma:tiny",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,3 +32,8 @@ def pick_kind(draw: random.Random, kind: str) -> str:
     if kind not in KINDS:
         raise PlacewiseError(f"kind: expected one of mixed, {', '.join(KINDS)}, found {kind!r}")
     return kind
+
+
+def unlike(steady: NDArray[Any], table: NDArray[Any]) -> NDArray[Any] | None:
+    """Return a table over time, or None where every interval has what the cluster states."""
+    return None if (table == steady).all() else table

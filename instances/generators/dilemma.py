@@ -11,7 +11,7 @@ import numpy as np
 from placewise.instances.generators.common import MBPS, pick_kind, symmetric
 from placewise.instances.shipped import DATA
 from placewise.models.cluster import Cluster
-from placewise.models.dilemma.data import DilemmaInstance, Mode, QuantizableLayer
+from placewise.models.dilemma.data import Dilemma, Mode, QuantizableLayer
 from placewise.models.errors import PlacewiseError
 
 #: A decoder layer of OPT-350m: hidden size 1024, feed-forward 4096, biases and norms included.
@@ -32,7 +32,7 @@ def opt(
     compute_scale: float = 1.0,
     seed: int,
     name: str | None = None,
-) -> DilemmaInstance:
+) -> Dilemma:
     """Return OPT-350m's decoder layers on random servers, as in the paper's experiments.
 
     Parameters
@@ -98,7 +98,7 @@ def smollm2(
     compute_scale: float = 1.0,
     seed: int,
     name: str | None = None,
-) -> DilemmaInstance:
+) -> Dilemma:
     """Return SmolLM2-135M's 30 blocks with measured losses: the sum of the blocks' own loss increases is bounded.
 
     Parameters
@@ -148,7 +148,7 @@ def _on_servers(
     *,
     description: str,
     **model: Any,
-) -> DilemmaInstance:
+) -> Dilemma:
     """Return an instance with random servers whose storage is a multiple of what layers need with typical bits."""
     need = sum(layer.parameters * bits / 8 for layer, bits in zip(layers, typical_bits, strict=True))
     speed = [compute_scale * 20e9 * 10 ** draw.random() for _ in range(servers)]
@@ -158,9 +158,8 @@ def _on_servers(
     bandwidth = np.array(
         [[draw.uniform(1, 10) * min_mbps * MBPS for _ in range(servers)] for _ in range(servers)]
     )
-    return DilemmaInstance(
+    return Dilemma(
         name=name,
-        problem="dilemma",
         cluster=Cluster(
             device_names=tuple(f"server-{j}" for j in range(servers)),
             memory_bytes=np.array(storage),
@@ -179,7 +178,7 @@ def _on_servers(
     )
 
 
-def tiny(*, kind: str = "mixed", mode: str = "", seed: int, name: str | None = None) -> DilemmaInstance:
+def tiny(*, kind: str = "mixed", mode: str = "", seed: int, name: str | None = None) -> Dilemma:
     """Return a random instance that brute force solves: 2 to 4 servers, 2 to 4 layers, 2 or 3 widths.
 
     Parameters
@@ -230,9 +229,8 @@ def tiny(*, kind: str = "mixed", mode: str = "", seed: int, name: str | None = N
     else:
         storage = [round(sum(bits) / 8 / size * draw.uniform(0.8, 3.0)) for _ in range(size)]
     budget = draw.choice([None, spent, spent / 2 + 0.25]) if mode == "corrected" else None
-    return DilemmaInstance(
+    return Dilemma(
         name=name or f"tiny-{kind}-{mode}-{seed}",
-        problem="dilemma",
         cluster=Cluster(
             device_names=tuple(f"server-{j}" for j in range(size)),
             memory_bytes=np.array(storage),

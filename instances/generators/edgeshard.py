@@ -11,8 +11,7 @@ import numpy as np
 from placewise.instances.catalogue import device_type, transformer
 from placewise.instances.generators.common import MBPS, pick_kind, symmetric
 from placewise.models.cluster import Cluster
-from placewise.models.edgeshard.cost import roofline_time_s
-from placewise.models.edgeshard.data import EdgeShardInstance
+from placewise.models.edgeshard.data import EdgeShardInstance, chain_type
 from placewise.models.errors import PlacewiseError
 from placewise.models.workload import Layer
 
@@ -89,13 +88,11 @@ def paper_testbed(
     layers = tuple(
         _varied(layer, draw, spread) for layer in transformer(model).layers(sequence_length=sequence_length)
     )
-    return EdgeShardInstance(
+    return chain_type(problem)(
         name=name
         or f"{model}-{devices}-devices-{cloud_mbps:g}mbps-{f'spread-{spread:g}-' if spread else ''}seed-{seed}",
-        problem=problem,
         cluster=cluster,
         layers=layers,
-        compute_time_s=roofline_time_s(layers, cluster),
         source=0,
         return_bytes=TOKEN_BYTES,
         description=(
@@ -150,9 +147,8 @@ def tight(
     memory = [round(memory_factor * sum(need) * part / sum(share)) for part in share]
     memory[0] = max(memory[0], need[0])
     bandwidth = np.array([[10 ** draw.uniform(1, 2) * MBPS for _ in range(devices)] for _ in range(devices)])
-    return EdgeShardInstance(
+    return chain_type(problem)(
         name=name or f"tight-{devices}-devices-{layers}-layers-seed-{seed}",
-        problem=problem,
         cluster=Cluster(
             device_names=tuple(f"device-{j}" for j in range(devices)),
             memory_bytes=np.array(memory),
@@ -203,9 +199,8 @@ def tiny(
         bandwidth = [[rate * (draw.random() > 1 / 3) for rate in row] for row in bandwidth]
     source = draw.randrange(size)
     placement = [source] + [draw.randrange(size) for _ in range(count - 1)]
-    return EdgeShardInstance(
+    return chain_type(problem)(
         name=name or f"tiny-{kind}-{seed}",
-        problem=problem,
         cluster=Cluster(
             device_names=tuple(f"device-{j}" for j in range(size)),
             memory_bytes=np.array(_budgets(draw, kind, need, placement, size)),

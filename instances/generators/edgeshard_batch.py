@@ -10,15 +10,13 @@ import numpy as np
 
 from placewise.instances.catalogue import transformer
 from placewise.instances.generators import edgeshard
-from placewise.models.edgeshard.batches import EdgeShardBatchInstance
-from placewise.models.edgeshard.cost import roofline_time_s
+from placewise.models.edgeshard.batches import EdgeShardBatch
 from placewise.models.errors import PlacewiseError
 
 if TYPE_CHECKING:
     from placewise.models.edgeshard.data import EdgeShardInstance
     from placewise.models.workload import Transformer
 
-BATCH = "edgeshard-batch"
 THROUGHPUT = "edgeshard-throughput"
 
 
@@ -31,7 +29,7 @@ def paper_testbed(
     seed: int = 1,
     sequence_length: int = 128,
     name: str | None = None,
-) -> EdgeShardBatchInstance:
+) -> EdgeShardBatch:
     """Return the paper's testbed with the batch size left open.
 
     Parameters
@@ -69,16 +67,14 @@ def with_batches(
     *,
     sequence_length: int = 128,
     name: str,
-) -> EdgeShardBatchInstance:
+) -> EdgeShardBatch:
     """Return an instance's cluster and source with the batch size of a model left open, times from peak rates."""
     layers = tuple(model.layers(sequence_length=sequence_length, separate_cache=True))
-    return EdgeShardBatchInstance(
+    return EdgeShardBatch(
         name=name,
-        problem=BATCH,
         cluster=base.cluster,
         layers=layers,
         batch_sizes=batch_sizes,
-        compute_time_s=np.stack([roofline_time_s(layers, base.cluster, size) for size in batch_sizes]),
         source=base.source,
         return_bytes=base.return_bytes,
         description=f"{base.description}; batch sizes {','.join(map(str, batch_sizes))}",
@@ -86,7 +82,7 @@ def with_batches(
     )
 
 
-def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> EdgeShardBatchInstance:
+def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> EdgeShardBatch:
     """Return a random instance that brute force solves: 2 to 5 devices, 2 to 6 layers, 1 to 3 batch sizes.
 
     Parameters
@@ -113,9 +109,8 @@ def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> EdgeShar
             for i, layer in enumerate(layers)
         )
     steps = [1.0, *(1 + draw.choice([0, 1, 2, 4]) / 4 * (size - 1) for size in range(2, 5))]
-    return EdgeShardBatchInstance(
+    return EdgeShardBatch(
         name=name or f"{base.name}-batch",
-        problem=BATCH,
         cluster=base.cluster,
         layers=layers,
         batch_sizes=sizes,

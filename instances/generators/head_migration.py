@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from placewise.instances.generators.common import MBPS, pick_kind, symmetric
+from placewise.instances.generators.common import MBPS, pick_kind, symmetric, unlike
 from placewise.models.cluster import Cluster
 from placewise.models.head_migration.blocks import HeadTransformer, block_demands
-from placewise.models.head_migration.data import HeadMigrationInstance, Interval
+from placewise.models.head_migration.data import HeadMigration, Interval
 
 GBPS = 1e3 * MBPS
 
@@ -32,7 +32,7 @@ def network(
     kv_heads: int = 0,
     seed: int,
     name: str | None = None,
-) -> HeadMigrationInstance:
+) -> HeadMigration:
     """Return a random edge network over time.
 
     The paper's small network is the default; its medium one is ``devices=25 heads=32 embedding_dim=2048``. Families
@@ -93,9 +93,8 @@ def network(
         over_time *= np.array(
             [[1 - draw.uniform(0, background) for _ in range(devices)] for _ in range(intervals)]
         )
-    return HeadMigrationInstance(
+    return HeadMigration(
         name=name or f"heads-{devices}-devices-{heads}-heads-{intervals}-intervals-seed-{seed}",
-        problem="head-migration",
         cluster=Cluster(
             device_names=tuple(f"edge-{j}" for j in range(devices)),
             memory_bytes=np.array(memory),
@@ -104,9 +103,8 @@ def network(
             flops_per_s=speed,
         ),
         transformer=transformer,
-        memory_bytes=np.tile(np.array(memory), (intervals, 1)),
-        flops_per_s=over_time,
-        bandwidth_bytes_per_s=np.tile(links, (intervals, 1, 1)),
+        intervals=intervals,
+        flops_per_s=unlike(speed, over_time),
         description=(
             f"{devices} devices of 5 to 50 GFLOP/s, links of {low_gbps:g} to {high_gbps:g} Gbps, {heads} heads of "
             f"D = {embedding_dim}, {intervals} intervals, seed {seed}"
@@ -115,7 +113,7 @@ def network(
     )
 
 
-def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> HeadMigrationInstance:
+def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> HeadMigration:
     """Return a random instance that brute force solves: 2 or 3 devices, 1 to 3 heads, 1 to 3 intervals.
 
     Parameters
@@ -186,18 +184,18 @@ def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> HeadMigr
             memory.append([max(round(total / devices * draw.uniform(0.7, 2.2)), ffn) for _ in range(devices)])
         else:
             memory.append([total] * devices)
-    return HeadMigrationInstance(
+    return HeadMigration(
         name=name or f"tiny-{kind}-{seed}",
-        problem="head-migration",
         cluster=Cluster(
             device_names=tuple(f"edge-{j}" for j in range(devices)),
             memory_bytes=np.array(memory[0]),
             bandwidth_bytes_per_s=np.array(links[0]),
             latency_s=np.full((devices, devices), draw.choice([0.0, 0.0, 1 / 16])),
         ),
-        memory_bytes=np.array(memory),
+        intervals=count,
+        memory_bytes=unlike(np.array(memory[0]), np.array(memory)),
         flops_per_s=np.array(speeds),
-        bandwidth_bytes_per_s=np.array(links),
+        bandwidth_bytes_per_s=unlike(np.array(links[0]), np.array(links)),
         description=f"random, {kind}, seed {seed}",
         **instance,
     )

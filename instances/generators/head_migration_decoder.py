@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from placewise.instances.generators import head_migration
+from placewise.instances.generators.common import unlike
 from placewise.models.head_migration.data import Interval
-from placewise.models.head_migration.decoder import DecoderInstance
-
-PROBLEM = "head-migration-decoder"
+from placewise.models.head_migration.decoder import HeadMigrationDecoder
+from placewise.models.head_migration.over_time import DevicesOverTime
 
 
 def network(
@@ -27,7 +27,7 @@ def network(
     memory_factor: float = 0.0,
     seed: int,
     name: str | None = None,
-) -> DecoderInstance:
+) -> HeadMigrationDecoder:
     """Return a random edge network over time with a decoder of several layers.
 
     Parameters
@@ -49,23 +49,21 @@ def network(
         memory_factor=memory_factor,
         seed=seed,
     )
-    memory = one.memory_bytes * (layers if memory_factor else 1)
+    memory = one.cluster.memory_bytes * (layers if memory_factor else 1)
     named = name or f"{one.name}-{layers}-layers"
-    return DecoderInstance(
+    return HeadMigrationDecoder(
         name=named,
-        problem=PROBLEM,
         layer=replace(
             one,
             name=named,
-            memory_bytes=memory,
-            cluster=replace(one.cluster, memory_bytes=memory[0]),
+            cluster=replace(one.cluster, memory_bytes=memory),
             description=f"{one.description}; {layers} layers",
         ),
         layers=layers,
     )
 
 
-def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> DecoderInstance:
+def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> HeadMigrationDecoder:
     """Return a random instance that brute force solves: 2 devices, 1 or 2 heads, 1 to 3 layers, 1 or 2 intervals.
 
     In every third a head is a group of two that share keys and values.
@@ -110,17 +108,19 @@ def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> DecoderI
         bandwidth_bytes_per_s=links[0],
         latency_s=one.cluster.latency_s[:2, :2],
     )
-    return DecoderInstance(
+    return HeadMigrationDecoder(
         name=named,
-        problem=PROBLEM,
         layer=replace(
             one,
             name=named,
             cluster=cluster,
             transformer=transformer,
-            memory_bytes=memory,
-            flops_per_s=over_time(one.flops_per_s)[:, devices],
-            bandwidth_bytes_per_s=links,
+            over_time=DevicesOverTime(
+                count,
+                unlike(cluster.memory_bytes, memory),
+                over_time(one.flops_per_s)[:, devices],
+                unlike(cluster.bandwidth_bytes_per_s, links),
+            ),
             controller=one.controller % 2,
             initial=None,
             description=f"{one.description}, {layers} layers",

@@ -21,8 +21,7 @@ from placewise.instances.importers.values import (
 )
 from placewise.instances.strict_json import clean_name
 from placewise.models.cluster import Cluster
-from placewise.models.edgeshard.cost import roofline_time_s
-from placewise.models.edgeshard.data import EdgeShardInstance
+from placewise.models.edgeshard.data import EdgeShardInstance, chain_type
 from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.models.workload import Layer
 
@@ -83,12 +82,10 @@ def instance_of(
     layers = _layers(model, kind, sequence_length)
     cluster = _cluster(devices, kind)
     heads = [n for n, device in enumerate(devices) if device.get("is_head")]
-    return EdgeShardInstance(
+    return chain_type(problem)(
         name=f"{name}-{len(devices)}-devices-{problem}",
-        problem=problem,
         cluster=cluster,
-        layers=tuple(layers),
-        compute_time_s=roofline_time_s(tuple(layers), cluster),
+        layers=layers,
         source=heads[0] if heads else 0,
         return_bytes=TOKEN_BYTES,
         description=f"{name} in {kind} from HALDA profiles, one token at a time",

@@ -27,7 +27,7 @@ import numpy as np
 from placewise.instances.importers.values import UNLIMITED_BYTES_PER_S, amount, require_chain
 from placewise.instances.strict_json import clean_name, short
 from placewise.models.cluster import Cluster
-from placewise.models.edgeshard.data import EdgeShardInstance
+from placewise.models.edgeshard.data import EdgeShardInstance, chain_type
 from placewise.models.errors import InstanceError
 from placewise.models.units import MAX_BYTES
 from placewise.models.workload import Layer
@@ -80,9 +80,8 @@ def instance_of(document: dict[str, Any], problem: str, *, name: str) -> EdgeSha
     layers = tuple(
         Layer(node.name, node.size_bytes, size) for node, size in zip(chain, [*crossing, 0.0], strict=True)
     )
-    return EdgeShardInstance(
+    return chain_type(problem)(
         name=f"{name}-{devices}-accelerators-{problem}",
-        problem=problem,
         cluster=Cluster(
             device_names=tuple(f"accelerator-{n}" for n in range(devices)),
             memory_bytes=np.full(devices, budget, dtype=np.int64),

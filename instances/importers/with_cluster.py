@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +9,11 @@ import numpy as np
 from placewise.instances.formats.common import ClusterSpec, build_cluster
 from placewise.instances.importers.values import TOKEN_BYTES
 from placewise.instances.schema import check
-from placewise.models.dilemma.data import DilemmaInstance, QuantizableLayer
-from placewise.models.edgeshard.batches import EdgeShardBatchInstance
-from placewise.models.edgeshard.cost import roofline_time_s
-from placewise.models.edgeshard.data import EdgeShardInstance
+from placewise.models.dilemma.data import Dilemma, QuantizableLayer
+from placewise.models.edgeshard.batches import EdgeShardBatch
+from placewise.models.edgeshard.data import EdgeShardInstance, chain_type
 from placewise.models.errors import InstanceError, PlacewiseError
-from placewise.models.head_migration import DecoderInstance, HeadMigrationInstance, HeadTransformer
+from placewise.models.head_migration import HeadMigration, HeadMigrationDecoder, HeadTransformer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +57,7 @@ def _common(model: PublishedModel, cluster: Cluster, problem: str) -> dict[str, 
     if model.weight_bytes:
         stored = f"{sum(model.weight_bytes) / 1e9:.4g} GB of weights"
     text = f"{model.transformer.name} with {stored} on {cluster.size} devices"
-    return {"name": name, "problem": problem, "cluster": cluster, "description": text}
+    return {"name": name, "cluster": cluster, "description": text}
 
 
 def _require_nominal(model: PublishedModel) -> None:
@@ -82,29 +80,25 @@ def _require_rates(cluster: Cluster, *, memory: bool) -> None:
 def _chain(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> EdgeShardInstance:
     _require_rates(cluster, memory=True)
     layers = model.layers(length)
-    return EdgeShardInstance(
+    return chain_type(problem)(
         **_common(model, cluster, problem),
         layers=layers,
-        compute_time_s=roofline_time_s(layers, cluster),
-        source=0,
         return_bytes=TOKEN_BYTES,
     )
 
 
-def _batch(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> EdgeShardBatchInstance:
+def _batch(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> EdgeShardBatch:
     _require_rates(cluster, memory=True)
     layers = model.layers(length, separate_cache=True)
-    return EdgeShardBatchInstance(
+    return EdgeShardBatch(
         **_common(model, cluster, problem),
         layers=layers,
         batch_sizes=BATCH_SIZES,
-        compute_time_s=np.stack([roofline_time_s(layers, cluster, size) for size in BATCH_SIZES]),
-        source=0,
         return_bytes=TOKEN_BYTES,
     )
 
 
-def _widths(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> DilemmaInstance:
+def _widths(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> Dilemma:
     _require_nominal(model)
     _require_rates(cluster, memory=False)
     shape = model.transformer
@@ -115,9 +109,8 @@ def _widths(model: PublishedModel, cluster: Cluster, problem: str, length: int) 
     widths = tuple(width for width in BIT_WIDTHS if width <= 8 * model.bytes_per_parameter)
     # Rounding to b bits leaves half a unit in the last place; weights are not read, so all layers are alike.
     error = np.array([[0.5 / 2.0**width for width in widths]] * shape.decoder_layers)
-    servers = replace(cluster, memory_bytes_per_s=None)  # no part of that problem
-    return DilemmaInstance(
-        **_common(model, servers, problem),
+    return Dilemma(
+        **_common(model, cluster, problem),
         layers=(layer,) * shape.decoder_layers,
         bit_widths=widths,
         quantization_error=error,
@@ -125,7 +118,7 @@ def _widths(model: PublishedModel, cluster: Cluster, problem: str, length: int) 
     )
 
 
-def _heads(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> HeadMigrationInstance:
+def _heads(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> HeadMigration:
     _require_nominal(model)
     _require_rates(cluster, memory=False)
     shape = model.transformer
@@ -133,8 +126,7 @@ def _heads(model: PublishedModel, cluster: Cluster, problem: str, length: int) -
         raise InstanceError(
             "head_dim", "expected hidden_size / num_attention_heads: the paper's heads share D"
         )
-    intervals = 10
-    return HeadMigrationInstance(
+    return HeadMigration(
         **_common(model, cluster, problem),
         transformer=HeadTransformer(
             shape.attention_heads,
@@ -146,16 +138,14 @@ def _heads(model: PublishedModel, cluster: Cluster, problem: str, length: int) -
             kv_heads=None if shape.key_value_heads == shape.attention_heads else shape.key_value_heads,
             parameters_in_memory=True,
         ),
-        memory_bytes=np.tile(cluster.memory_bytes, (intervals, 1)),
-        flops_per_s=np.tile(np.asarray(cluster.flops_per_s), (intervals, 1)),
-        bandwidth_bytes_per_s=np.tile(cluster.bandwidth_bytes_per_s, (intervals, 1, 1)),
+        intervals=10,
     )
 
 
-def _decoder(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> DecoderInstance:
+def _decoder(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> HeadMigrationDecoder:
     layer = _heads(model, cluster, "head-migration", length)
     name = _common(model, cluster, problem)["name"]
-    return DecoderInstance(name, problem, layer, model.transformer.decoder_layers)
+    return HeadMigrationDecoder(layer, model.transformer.decoder_layers, name=name)
 
 
 BUILDERS: dict[str, Callable[[PublishedModel, Cluster, str, int], Any]] = {

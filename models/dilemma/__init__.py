@@ -21,8 +21,8 @@ only between layers of the same width (2f), so that alternating widths makes hop
 """
 
 from placewise.models.dilemma.cost import delay_costs
-from placewise.models.dilemma.data import DilemmaInstance, QuantizableLayer
+from placewise.models.dilemma.data import Dilemma, DilemmaInstance, QuantizableLayer
 from placewise.models.dilemma.milp import delay_milp
 from placewise.models.dilemma.placement import evaluate
 
-__all__ = ["DilemmaInstance", "QuantizableLayer", "delay_costs", "delay_milp", "evaluate"]
+__all__ = ["Dilemma", "DilemmaInstance", "QuantizableLayer", "delay_costs", "delay_milp", "evaluate"]

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import frexp, ldexp
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from placewise.models.dilemma.errors import whole_errors
 from placewise.models.units import choose_tick, common_unit, to_ticks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from placewise.models.dilemma.data import DilemmaInstance
-
-#: Errors are multiples of a power of two, so fine that all of them sum to at most so many bits.
-ERROR_BITS = 44
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,15 +36,15 @@ class DelayCosts:
     admissible : ndarray of bool, shape (L, B)
         Eq. 5: whether the width keeps the layer's error within ``delta``.
     candidate : ndarray of bool, shape (L, B)
-        Admissible widths that some best placement may need. Corrected, fewer bits compute, store and send less, so a
+        Admissible widths within the budget that some best placement may need. Corrected, fewer bits compute, store and send less, so a
         width is none if a smaller admissible one has no more error (or any, without a budget): the per-layer bound
         alone leaves one width. As printed, a hop may need two widths that differ.
     error : ndarray of int64, shape (L, B)
-        ``error[l,b]`` in units of `error_unit`.
+        ``error[l,b]`` in whole units, one above the budget where it alone exceeds that.
     error_budget : int or None
-        ``epsilon`` in the same unit.
-    error_unit, tick_s : float
-        Powers of two, the error's times a whole number; every sum is exact.
+        ``epsilon`` in the same unit; see `whole_errors`.
+    tick_s : float
+        A power of two; every sum is exact.
     """
 
     compute_s: NDArray[np.float64]
@@ -60,7 +57,6 @@ class DelayCosts:
     candidate: NDArray[np.bool_]
     error: NDArray[np.int64]
     error_budget: int | None
-    error_unit: float
     tick_s: float
 
     def transfer_s(self, layer: int) -> NDArray[np.float64]:
@@ -98,7 +94,7 @@ def delay_costs(instance: DilemmaInstance) -> DelayCosts:
 
     bits = [[layer.parameters * width for width in instance.bit_widths] for layer in layers]
     unit = common_unit(size for row in bits for size in row)
-    budget, error, error_unit = _whole_errors(instance)
+    budget, error = whole_errors(instance)
     return DelayCosts(
         compute_s=to_ticks(compute_s, tick_s),
         messages_s=to_ticks(messages_s, tick_s),
@@ -107,36 +103,26 @@ def delay_costs(instance: DilemmaInstance) -> DelayCosts:
         capacity=np.array([8 * int(space) // unit for space in cluster.memory_bytes], dtype=np.int64),
         storage_unit_bits=unit,
         admissible=admissible,
-        candidate=admissible if instance.printed else _candidates(admissible, error),
+        candidate=admissible if instance.printed else _candidates(admissible, error, budget),
         error=error,
         error_budget=budget,
-        error_unit=error_unit,
         tick_s=tick_s,
     )
 
 
-def _candidates(admissible: NDArray[np.bool_], error: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return the admissible widths that no smaller admissible width beats in error."""
+def floor_s(instance: DilemmaInstance) -> float:
+    """Return a bound on the delay: every layer on the server and with the admissible width that are fastest for it."""
+    costs = delay_costs(instance)
+    fastest_s = np.where(costs.admissible, costs.compute_s.min(axis=1), np.inf).min(axis=1)
+    return float(fastest_s[np.isfinite(fastest_s)].sum())
+
+
+def _candidates(
+    admissible: NDArray[np.bool_], error: NDArray[np.int64], budget: int | None
+) -> NDArray[np.bool_]:
+    """Return the admissible widths within the budget that no smaller admissible width beats in error."""
     reached = np.where(admissible, error, np.iinfo(np.int64).max)
     least_before = np.minimum.accumulate(reached, axis=1)[:, :-1]
     candidate = admissible.copy()
     candidate[:, 1:] &= error[:, 1:] < least_before
-    return candidate
-
-
-def _whole_errors(instance: DilemmaInstance) -> tuple[int | None, NDArray[np.int64], float]:
-    """Return budget and errors rounded once to multiples of a power of two, in whole units."""
-    if instance.error_budget is None:
-        return None, np.zeros(instance.quantization_error.shape, dtype=np.int64), 1.0
-    # What exceeds the budget alone needs no digits beyond it.
-    budget = instance.error_budget
-    capped = np.minimum(instance.quantization_error, 2 * budget)
-    tick = ldexp(1.0, frexp(max(float(capped.max(axis=1).sum()), budget))[1] - ERROR_BITS)
-    if tick == 0:
-        return 0, (instance.quantization_error > 0).astype(np.int64), 1.0
-    whole = np.rint(capped / tick).astype(np.int64)
-    whole[instance.quantization_error > budget] = np.maximum(
-        whole[instance.quantization_error > budget], round(budget / tick) + 1
-    )
-    unit = common_unit([*whole.ravel().tolist(), round(budget / tick)])
-    return round(budget / tick) // unit, whole // unit, tick * unit
+    return candidate if budget is None else candidate & (error <= budget)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from placewise.models.cluster import Cluster, non_negative, require_tables, set_array
+from placewise.models.decimals import as_floats
+from placewise.models.devices import flat
 from placewise.models.errors import InstanceError
+from placewise.models.instance import BaseInstance
 from placewise.models.units import MAX_BYTES
+from placewise.models.values import require_kind
+from placewise.models.workload import plain_numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 Mode = Literal["corrected", "as-printed"]
 MAX_LAYERS = 4096
@@ -42,23 +49,32 @@ class QuantizableLayer:
     output_elements: float
     original_bits: int = 32
 
+    def __post_init__(self) -> None:
+        plain_numbers(self, "parameters", "original_bits", whole=True)
+        plain_numbers(self, "flops", "output_elements")
 
-@dataclass(frozen=True, eq=False)
-class DilemmaInstance:
+    def __mul__(self, count: int) -> tuple[QuantizableLayer, ...]:
+        return (self,) * count
+
+    __rmul__ = __mul__
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Dilemma(BaseInstance):
     """One instance of DILEMMA.
 
     Parameters
     ----------
-    name, problem : str
-        Its name, and ``dilemma``.
     cluster : Cluster
-        M servers: ``memory_bytes`` is the storage ``kappa_i``, ``flops_per_s`` is ``F_i``.
-    layers : tuple of QuantizableLayer
-        L layers in order.
-    bit_widths : tuple of int
+        M servers: ``memory_bytes`` is the storage ``kappa_i``, ``flops_per_s`` is ``F_i``. Memory bandwidths are no
+        part of the problem and are left out.
+    layers : iterable of QuantizableLayer
+        L layers in order; ``QuantizableLayer(...) * 24`` are 24 equal ones.
+    bit_widths : iterable of int
         Distinct widths in increasing order.
-    quantization_error : ndarray, shape (L, B)
-        ``max |w - w_b|`` of each layer at each width, or another sensitivity; in any unit.
+    quantization_error : array_like, shape (L, B)
+        ``max |w - w_b|`` of each layer at each width, or another sensitivity; in any unit. Errors and their bounds
+        are read as the decimals that were written (`placewise.models.decimals`).
     mode : str
         ``corrected`` or ``as-printed``.
     tokens : int
@@ -67,8 +83,8 @@ class DilemmaInstance:
         ``delta``: bound on each layer's error (Eq. 5).
     error_budget : float or None
         ``epsilon``: bound on the sum over layers; ``corrected`` only, since the paper prints no sum.
-    description, reference : str
-        For people.
+    name, description, reference : str
+        For people; the problem's name by default.
 
     Raises
     ------
@@ -76,18 +92,57 @@ class DilemmaInstance:
         On a wrong shape or a value outside its range, naming the path in the instance file.
     """
 
-    name: str
-    problem: str
+    problem: ClassVar[str] = "dilemma"
+
     cluster: Cluster
     layers: tuple[QuantizableLayer, ...]
     bit_widths: tuple[int, ...]
     quantization_error: NDArray[np.float64]
-    mode: Mode = "corrected"
-    tokens: int = 1
-    max_error: float | None = None
-    error_budget: float | None = None
-    description: str = ""
-    reference: str = ""
+    mode: Mode
+    tokens: int
+    max_error: float | None
+    error_budget: float | None
+    name: str
+    description: str
+    reference: str
+
+    old_arguments: ClassVar[tuple[str, ...]] = (
+        *("name", "problem", "cluster", "layers", "bit_widths", "quantization_error", "mode", "tokens"),
+        *("max_error", "error_budget", "description", "reference"),
+    )
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        layers: Iterable[QuantizableLayer | Iterable[QuantizableLayer]],
+        bit_widths: Iterable[int],
+        quantization_error: ArrayLike,
+        *,
+        mode: Mode = "corrected",
+        tokens: int = 1,
+        max_error: float | None = None,
+        error_budget: float | None = None,
+        name: str | None = None,
+        description: str = "",
+        reference: str = "",
+    ) -> None:
+        require_kind(cluster, Cluster, "cluster")
+        self._set(
+            cluster=cluster
+            if cluster.memory_bytes_per_s is None
+            else replace(cluster, memory_bytes_per_s=None),
+            layers=flat(layers, QuantizableLayer, "model.layers"),
+            bit_widths=tuple(bit_widths),
+            quantization_error=quantization_error,
+            mode=mode,
+            tokens=tokens,
+            max_error=float(max_error) if isinstance(max_error, int) else max_error,
+            error_budget=float(error_budget) if isinstance(error_budget, int) else error_budget,
+            name=self.problem if name is None else name,
+            description=description,
+            reference=reference,
+        )
+        self.__post_init__()
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.layers) <= MAX_LAYERS:
@@ -103,18 +158,16 @@ class DilemmaInstance:
         require_tables("model.layers.output_elements", messages, len(widths), size, size)
         require_tables("model.layers", len(self.layers), len(widths), size)
         shape = (len(self.layers), len(widths))
-        set_array(
-            self,
-            "quantization_error",
-            non_negative(self.quantization_error, shape, "quantization_error"),
-        )
+        errors = as_floats(self.quantization_error)
+        set_array(self, "quantization_error", non_negative(errors, shape, "quantization_error"))
         if self.mode not in ("corrected", "as-printed"):
             raise InstanceError("mode", f"expected 'corrected' or 'as-printed', found {self.mode!r}")
         if self.mode == "as-printed" and self.error_budget is not None:
             raise InstanceError("error_budget", "expected null: the printed model bounds each layer alone")
         for key in ("max_error", "error_budget"):
             if getattr(self, key) is not None:
-                non_negative(getattr(self, key), (), key)
+                bound = non_negative(as_floats(getattr(self, key)), (), key)
+                object.__setattr__(self, key, float(bound))
         if not 1 <= self.tokens <= 2**31:
             raise InstanceError("tokens", f"expected 1 to 2**31, found {self.tokens}")
         for position, layer in enumerate(self.layers):
@@ -138,7 +191,15 @@ class DilemmaInstance:
                 f"{path}.original_bits", f"expected 1 to {MAX_BITS}, found {layer.original_bits!r}"
             )
 
+    def _sizes(self) -> str:
+        widths = ", ".join(map(str, self.bit_widths))
+        return f"{len(self.layers)} layers on {self.cluster.size} servers, widths {widths}, {self.mode}"
+
     @property
     def printed(self) -> bool:
         """Whether the model is read as the paper prints it."""
         return self.mode == "as-printed"
+
+
+#: The name in version 0.1.
+DilemmaInstance = Dilemma

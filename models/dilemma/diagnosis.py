@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from placewise.models.decimals import exact, text
 from placewise.models.dilemma.cost import delay_costs
 
 if TYPE_CHECKING:
@@ -22,25 +23,26 @@ def diagnose(instance: DilemmaInstance) -> str | None:
         return f"{count} layers on {size} servers that host at most one layer each (2d)"
     for layer in range(count):
         if not costs.admissible[layer].any():
-            least = float(instance.quantization_error[layer].min())
-            return (
-                f"layer {layer} has an error of at least {least:g}, and max_error is {instance.max_error:g}"
-            )
+            assert instance.max_error is not None
+            least, most = text(instance.quantization_error[layer].min()), text(instance.max_error)
+            return f"layer {layer} has an error of at least {least}, and max_error is {most}"
     need = np.where(costs.admissible, costs.storage, np.iinfo(np.int64).max).min(axis=1)
     for layer in range(count):
         if need[layer] > costs.capacity.max():
             return f"layer {layer} fits on no server, even with its smallest admissible width"
-    unit = costs.storage_unit_bits
-    if not instance.printed and need.sum() > costs.capacity.sum():
+    unit, needed, taken = costs.storage_unit_bits, sum(need.tolist()), sum(costs.capacity.tolist())
+    if not instance.printed and needed > taken:
         return (
-            f"the layers need {int(need.sum()) * unit:,} bits with their smallest admissible widths "
-            f"and the servers take {int(costs.capacity.sum()) * unit:,}"
+            f"the layers need {needed * unit:,} bits with their smallest admissible widths "
+            f"and the servers take {taken * unit:,}"
         )
     if costs.error_budget is not None:
         error = np.where(costs.admissible, costs.error, np.iinfo(np.int64).max).min(axis=1)
         if error.sum() > costs.error_budget:
+            assert instance.error_budget is not None
+            stated = np.where(costs.admissible, instance.quantization_error, np.inf).min(axis=1).tolist()
             return (
-                f"the errors sum to at least {int(error.sum()) * costs.error_unit:g} "
-                f"and error_budget is {instance.error_budget:g}"
+                f"the errors sum to at least {text(sum(map(exact, stated)))} "
+                f"and error_budget is {text(instance.error_budget)}"
             )
     return None

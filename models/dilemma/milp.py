@@ -121,11 +121,16 @@ def _limit(instance: DilemmaInstance, model: Any, nodes: list[Any], widths: dict
     import pyomo.environ as pyo
 
     costs = delay_costs(instance)
+
+    def total(terms: list[Any]) -> Any:
+        # Without a term Pyomo would take the row for a truth value.
+        return pyo.quicksum(terms) if terms else model.nothing
+
     if instance.printed:
         model.one_layer_per_server = pyo.Constraint(
             model.servers,
             rule=lambda m, i: (
-                pyo.quicksum(m.assign[layer, i, b] for layer in m.layers for b in widths[layer]) <= 1
+                total([m.assign[layer, i, b] for layer in m.layers for b in widths[layer]]) <= 1
             ),
         )
         too_large = [node for node in nodes if costs.storage[node[0], node[2]] > costs.capacity[node[1]]]
@@ -134,17 +139,19 @@ def _limit(instance: DilemmaInstance, model: Any, nodes: list[Any], widths: dict
         model.storage = pyo.Constraint(
             model.servers,
             rule=lambda m, i: (
-                pyo.quicksum(
-                    int(costs.storage[layer, b]) * m.assign[layer, i, b]
-                    for layer in m.layers
-                    for b in widths[layer]
+                total(
+                    [
+                        int(costs.storage[layer, b]) * m.assign[layer, i, b]
+                        for layer in m.layers
+                        for b in widths[layer]
+                    ]
                 )
                 <= int(costs.capacity[i])
             ),
         )
     if costs.error_budget is not None:
         model.error_budget = pyo.Constraint(
-            expr=pyo.quicksum(int(costs.error[layer, b]) * model.assign[layer, i, b] for layer, i, b in nodes)
+            expr=total([int(costs.error[layer, b]) * model.assign[layer, i, b] for layer, i, b in nodes])
             <= costs.error_budget
         )
 

@@ -6,8 +6,10 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from placewise.models.decimals import exact, text
 from placewise.models.dilemma.cost import delay_costs
 from placewise.models.errors import InstanceError
+from placewise.models.gate import devices, entries, listed, members, named, refused, shown, whole
 from placewise.models.problem import Evaluation, Violation
 
 if TYPE_CHECKING:
@@ -19,15 +21,91 @@ if TYPE_CHECKING:
 Placement = tuple[tuple[int, int], ...]
 
 
-def evaluate(instance: DilemmaInstance, placement: Placement) -> Evaluation:
+def placement_of(instance: DilemmaInstance, anything: Any) -> tuple[Placement | None, tuple[Violation, ...]]:
+    """Return the placement that an object is, or why it is none; see `placewise.models.gate`.
+
+    Parameters
+    ----------
+    instance : DilemmaInstance
+        L layers, M servers, B widths.
+    anything : object
+        Taken are L pairs in a list or tuple (or an array of integers, L x 2). A pair is a server's index with the
+        *position* of the width in ``bit_widths``, ``(0, 2)``; or a server's name with the width itself in *bits*,
+        ``("a", 8)``; all pairs alike. Also the document of a result file, ``{"layers": [name, ...], "bits":
+        [width, ...]}``.
+
+    Returns
+    -------
+    tuple of (int, int) or None
+        Server and position of the width of each layer; None where there are violations.
+    tuple of Violation
+        Of the constraint ``assignment``; the others are for `evaluate`.
+    """
+    count, size, widths = len(instance.layers), instance.cluster.size, len(instance.bit_widths)
+    if type(anything) is tuple and len(anything) == count:  # evaluated by the million
+        for pair in anything:
+            if type(pair) is not tuple or len(pair) != 2:
+                break
+            server, width = pair
+            if type(server) is not int or type(width) is not int:
+                break
+            if not (0 <= server < size and 0 <= width < widths):
+                break
+        else:
+            return anything, ()
+    if members(anything) is not None:
+        try:
+            anything = from_json(instance, anything)
+        except InstanceError as error:
+            return None, (refused(error.path, str(error)),)
+    found = entries(anything, count)
+    if found is None:
+        message = f"expected a sequence with a server and a width for each of {count} layers, found {shown(anything)}"
+        return None, (refused("layers", message),)
+    if found[1] != count:
+        message = f"expected a server for each of {count} layers, found {found[1]:,}"
+        return None, (refused("layers", message),)
+    return _pairs_of(instance, found[0])
+
+
+def _pairs_of(instance: DilemmaInstance, values: list[Any]) -> tuple[Placement | None, tuple[Violation, ...]]:
+    """Read a pair for each layer, all by index or all by name."""
+    pairs = []
+    for layer, value in enumerate(values):
+        pair = entries(value, 2)
+        if pair is None or pair[1] != 2:
+            message = f"layer {layer}: expected a server and a width, found {shown(value)}"
+            return None, (refused(f"layer {layer}", message),)
+        pairs.append(pair[0])
+    names, widths = instance.cluster.device_names, instance.bit_widths
+    servers, violations = devices(names, (pair[0] for pair in pairs), "layer {}".format, instance.name)
+    if violations:
+        return None, tuple(violations)
+    by_index = whole(pairs[0][0]) is not None
+    choices = range(len(widths)) if by_index else widths
+    expected = (
+        f"position 0 to {len(widths) - 1} of a width" if by_index else "a width of the instance in bits"
+    )
+    chosen = []
+    for layer, (_, value) in enumerate(pairs):
+        number = whole(value)
+        if number is None or number not in choices:
+            message = f"layer {layer}: expected {expected}, found {shown(value)}"
+            return None, (refused(f"layer {layer}", message),)
+        chosen.append(choices.index(number))
+    return tuple(zip(servers, chosen, strict=True)), ()
+
+
+def evaluate(instance: DilemmaInstance, placement: Any) -> Evaluation:
     """Evaluate a placement: Eq. 1 under Eq. 2c to 2e and 5, in the instance's mode.
 
     Parameters
     ----------
     instance : DilemmaInstance
         The instance.
-    placement : sequence of (int, int)
-        Server and position of the width of each layer, L entries.
+    placement : object
+        A placement in any form that `placement_of` takes: servers by index with positions of widths, or servers by
+        name with widths in bits.
 
     Returns
     -------
@@ -36,12 +114,11 @@ def evaluate(instance: DilemmaInstance, placement: Placement) -> Evaluation:
         that Eq. 2f leaves out and the delay with them are stated beside: ``uncounted_communication`` and
         ``true_delay``, which are no parts of the objective.
     """
+    placement, refusals = placement_of(instance, placement)
+    if placement is None:
+        return Evaluation(None, {}, refusals)
     costs = delay_costs(instance)
     names = instance.cluster.device_names
-    if len(placement) != len(instance.layers):
-        message = f"expected a server for each of {len(instance.layers)} layers, found {len(placement)}"
-        return Evaluation(None, {}, (Violation("assignment", "layers", message),))
-
     violations = [*_storage_violations(instance, placement), *_error_violations(instance, placement)]
     compute_s = communication_s = uncounted_s = 0.0
     for layer, (server, width) in enumerate(placement):
@@ -93,15 +170,19 @@ def _error_violations(instance: DilemmaInstance, placement: Placement) -> Iterat
     costs = delay_costs(instance)
     for layer, (_, width) in enumerate(placement):
         if not costs.admissible[layer, width]:
-            found = float(instance.quantization_error[layer, width])
-            message = f"layer {layer} at {instance.bit_widths[width]} bits has error {found:g}, expected at most {instance.max_error:g} (5)"
+            found, most = instance.quantization_error[layer, width], instance.max_error
+            assert most is not None
+            message = (
+                f"layer {layer} at {instance.bit_widths[width]} bits has error {text(found)}, "
+                f"expected at most {text(most)} (5)"
+            )
             yield Violation("max_error", f"layer {layer}", message)
     if costs.error_budget is not None:
         total = sum(int(costs.error[layer, width]) for layer, (_, width) in enumerate(placement))
         if total > costs.error_budget:
-            message = (
-                f"the errors sum to {total * costs.error_unit:g}, expected at most {instance.error_budget:g}"
-            )
+            stated = [instance.quantization_error[layer, width] for layer, (_, width) in enumerate(placement)]
+            assert instance.error_budget is not None
+            message = f"the errors sum to {text(sum(map(exact, stated)))}, expected at most {text(instance.error_budget)}"
             yield Violation("error_budget", "layers", message)
 
 
@@ -116,23 +197,22 @@ def to_json(instance: DilemmaInstance, placement: Placement) -> dict[str, Any]:
 def from_json(instance: DilemmaInstance, document: Any) -> Placement:
     """Read a placement back, or say which entry names no server or width of the instance."""
     columns = []
-    known: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
-        ("layers", "server", instance.cluster.device_names),
-        ("bits", "width", instance.bit_widths),
-    )
-    for key, kind, values in known:
-        entries = document.get(key) if isinstance(document, dict) else None
-        if not isinstance(entries, list):
+    for key, kind in (("layers", "server"), ("bits", "width")):
+        column = listed(document, key)
+        if column is None:
             raise InstanceError(f"placement.{key}", f"expected a list with one {kind} per layer")
-        for index, entry in enumerate(entries):
-            if entry not in values or isinstance(entry, bool):
-                raise InstanceError(
-                    f"placement.{key}[{index}]", f"expected a {kind} of {instance.name}, found {entry!r}"
-                )
-        columns.append([values.index(entry) for entry in entries])
-    if len(columns[0]) != len(columns[1]):
+        columns.append(column)
+    names, widths = instance.cluster.device_names, instance.bit_widths
+    servers = named(names, columns[0], f"a server of {instance.name}")
+    positions = []
+    for path, entry in columns[1].items():
+        bits = whole(entry)
+        if bits is None or bits not in widths:
+            raise InstanceError(path, f"expected a width of {instance.name}, found {shown(entry)}")
+        positions.append(widths.index(bits))
+    if len(servers) != len(positions):
         raise InstanceError(
             "placement.bits",
-            f"expected {len(columns[0])} widths as there are layers, found {len(columns[1])}",
+            f"expected {len(servers)} widths as there are layers, found {len(positions)}",
         )
-    return tuple(zip(*columns, strict=True))
+    return tuple(zip(servers, positions, strict=True))

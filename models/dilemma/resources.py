@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from placewise.models.decimals import scaled as scaled_exactly
 from placewise.models.resources import Resource, cluster_resources, scaled_cluster
 
 if TYPE_CHECKING:
@@ -34,4 +35,4 @@ def scaled(instance: DilemmaInstance, resource: Resource, factor: float) -> Dile
 
 
 def _budget(value: float | None, factor: float) -> float | None:
-    return None if value is None or not math.isfinite(factor) else value * factor
+    return None if value is None or not math.isfinite(factor) else float(scaled_exactly(value, factor))

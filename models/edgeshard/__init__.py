@@ -14,20 +14,26 @@ Constraints
     one device per layer; layer 0 on the source (Eq. 4, 13); the memory of all layers on a device within its budget
     (Eq. 5, 12); throughput: the layers of a device stand in a row.
 Extension
-    the batch size is a decision too: caches grow with it, and compute times depend on it (`EdgeShardBatchInstance`).
+    the batch size is a decision too: caches grow with it, and compute times depend on it (`EdgeShardBatch`).
 """
 
 from placewise.models.edgeshard.batch_milp import batch_milp
-from placewise.models.edgeshard.batches import EdgeShardBatchInstance
+from placewise.models.edgeshard.batches import EdgeShardBatch, EdgeShardBatchInstance
 from placewise.models.edgeshard.cost import time_tables
-from placewise.models.edgeshard.data import EdgeShardInstance
+from placewise.models.edgeshard.data import EdgeShardInstance, EdgeShardLatency, EdgeShardThroughput
 from placewise.models.edgeshard.milp import latency_milp, latency_textbook, throughput_milp
 from placewise.models.edgeshard.placement import evaluate_latency, evaluate_throughput
 from placewise.models.edgeshard.schedule import simulate
+from placewise.models.edgeshard.times import Roofline, Stated
 
 __all__ = [
+    "EdgeShardBatch",
     "EdgeShardBatchInstance",
     "EdgeShardInstance",
+    "EdgeShardLatency",
+    "EdgeShardThroughput",
+    "Roofline",
+    "Stated",
     "batch_milp",
     "evaluate_latency",
     "evaluate_throughput",

@@ -7,50 +7,59 @@ per batch size, and the time per token of one sequence is the bottleneck over b.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from functools import cached_property
+from operator import index
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from placewise.models.cluster import non_negative, set_array, whole_bytes
+from placewise.models.cluster import Cluster, whole_bytes
+from placewise.models.devices import flat
 from placewise.models.edgeshard import placement as pipeline
-from placewise.models.edgeshard.data import EdgeShardInstance
+from placewise.models.edgeshard.cost import bottleneck_floor_s
+from placewise.models.edgeshard.data import EdgeShardThroughput, chain_sizes
 from placewise.models.edgeshard.diagnosis import diagnose as diagnose_pipeline
+from placewise.models.edgeshard.times import Times, table_s, times_of
 from placewise.models.errors import InstanceError
+from placewise.models.gate import entries, members, refused, shown, whole
+from placewise.models.instance import BaseInstance
 from placewise.models.problem import Evaluation, Violation
+from placewise.models.values import require_kind
+from placewise.models.workload import Layer
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Iterable
 
-    from placewise.models.cluster import Cluster
-    from placewise.models.workload import Layer
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
 #: Sequences decoded together, and the device index of each layer.
 BatchPlacement = tuple[int, tuple[int, ...]]
 
 
-@dataclass(frozen=True, eq=False)
-class EdgeShardBatchInstance:
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class EdgeShardBatch(BaseInstance):
     """One instance of batch-aware throughput.
 
     Parameters
     ----------
-    name, problem : str
-        Its name, and ``edgeshard-batch``.
     cluster : Cluster
         M devices.
-    layers : tuple of Layer
-        N layers; memory is that of the weights, cache and output are per sequence.
-    batch_sizes : tuple of int
+    layers : iterable of Layer
+        N layers; memory is that of the weights, cache and output are per sequence. ``Layer(...) * 32`` are 32 equal
+        ones.
+    batch_sizes : iterable of int
         B sizes to choose from, ascending.
-    compute_time_s : ndarray, shape (B, N, M)
-        Seconds that a layer takes for a whole batch on a device.
-    source : int
-        Index of the device that holds the input tokens and layer 0.
+    source : int or str
+        The device that holds the input tokens and layer 0, by index or name.
+    compute_time_s : array_like, shape (B, N, M), optional
+        Seconds that a layer takes for a whole batch on a device, as `Stated`. Without them they follow from the rates
+        of layers and devices, see `Roofline`, and change with the cluster.
+    times : Stated or Roofline, optional
+        The same, as it is kept.
     return_bytes : float
         Sent to the source per token and sequence.
-    description, reference : str
-        For people.
+    name, description, reference : str
+        For people; the problem's name by default.
 
     Raises
     ------
@@ -58,33 +67,68 @@ class EdgeShardBatchInstance:
         On a wrong shape or a value outside its range, naming the path in the instance file.
     """
 
-    name: str
-    problem: str
+    problem: ClassVar[str] = "edgeshard-batch"
+
     cluster: Cluster
     layers: tuple[Layer, ...]
     batch_sizes: tuple[int, ...]
-    compute_time_s: NDArray[np.float64]
+    times: Times
     source: int
-    return_bytes: float = 0.0
-    description: str = ""
-    reference: str = ""
-    _pipelines: dict[int, EdgeShardInstance] = field(init=False, repr=False)
+    return_bytes: float
+    name: str
+    description: str
+    reference: str
 
-    def __post_init__(self) -> None:
+    old_arguments: ClassVar[tuple[str, ...]] = (
+        *("name", "problem", "cluster", "layers", "batch_sizes", "compute_time_s", "source", "return_bytes"),
+        *("description", "reference"),
+    )
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        layers: Iterable[Layer | Iterable[Layer]],
+        batch_sizes: Iterable[int],
+        *,
+        source: int | str = 0,
+        compute_time_s: ArrayLike | None = None,
+        times: Times | None = None,
+        return_bytes: float = 0.0,
+        name: str | None = None,
+        description: str = "",
+        reference: str = "",
+    ) -> None:
+        require_kind(cluster, Cluster, "cluster")
+        self._set(
+            cluster=cluster,
+            layers=flat(layers, Layer, "model.layers"),
+            batch_sizes=tuple(map(index, batch_sizes)),
+            times=times_of(times, compute_time_s),
+            source=cluster.index(source, "source_device"),
+            return_bytes=float(return_bytes) + 0.0,
+            name=self.problem if name is None else name,
+            description=description,
+            reference=reference,
+        )
         sizes = self.batch_sizes
         if not sizes or min(sizes) < 1 or list(sizes) != sorted(set(sizes)):
             raise InstanceError("batch_sizes", f"expected ascending numbers of at least 1, found {sizes}")
-        shape = (len(sizes), len(self.layers), self.cluster.size)
-        set_array(self, "compute_time_s", non_negative(self.compute_time_s, shape, "compute_time_s"))
         caches = [layer.cache_bytes for layer in self.layers]
         whole_bytes(caches, (len(caches),), "model.layers.cache_bytes")
-        pipelines = {size: self._pipeline(position, size) for position, size in enumerate(sizes)}
-        object.__setattr__(self, "_pipelines", pipelines)
+        self._pipelines  # noqa: B018 - checks times and layers
 
-    def _pipeline(self, position: int, batch_size: int) -> EdgeShardInstance:
-        return EdgeShardInstance(
+    @cached_property
+    def compute_time_s(self) -> NDArray[np.float64]:
+        """Seconds of each batch size, layer and device, shape (B, N, M), read-only: as stated, or from the rates."""
+        return table_s(self.times, self.layers, self.cluster, self.batch_sizes)
+
+    @cached_property
+    def _pipelines(self) -> dict[int, EdgeShardThroughput]:
+        return {size: self._pipeline(position, size) for position, size in enumerate(self.batch_sizes)}
+
+    def _pipeline(self, position: int, batch_size: int) -> EdgeShardThroughput:
+        return EdgeShardThroughput(
             name=f"{self.name}@{batch_size}",
-            problem="edgeshard-throughput",
             cluster=self.cluster,
             layers=tuple(
                 replace(
@@ -106,9 +150,54 @@ class EdgeShardBatchInstance:
             return_bytes=self.return_bytes * batch_size,
         )
 
-    def at(self, batch_size: int) -> EdgeShardInstance:
-        """Return the throughput problem of one batch size, always the same object."""
+    def at(self, batch_size: int) -> EdgeShardThroughput:
+        """Return the throughput problem of one batch size, its times stated; always the same object."""
         return self._pipelines[batch_size]
+
+    def _sizes(self) -> str:
+        sizes = f"batch sizes {', '.join(map(str, self.batch_sizes))}"
+        return f"{chain_sizes(self.layers, self.cluster, self.times)}, {sizes}"
+
+
+#: The name in version 0.1.
+EdgeShardBatchInstance = EdgeShardBatch
+
+
+def placement_of(
+    instance: EdgeShardBatchInstance, anything: Any
+) -> tuple[BatchPlacement | None, tuple[Violation, ...]]:
+    """Return the batch size and pipeline that an object is, or why it is none; see `placewise.models.gate`.
+
+    Parameters
+    ----------
+    instance : EdgeShardBatchInstance
+        The instance.
+    anything : object
+        Taken are a pair in a list or tuple, of one of the batch sizes itself and a pipeline as `evaluate_throughput`
+        takes it; and the document of a result file, ``{"batch_size": size, "layers": [name, ...]}``.
+
+    Returns
+    -------
+    (int, tuple of int) or None
+        Batch size, and the device index of each layer; None where there are violations.
+    tuple of Violation
+        Of the constraints ``assignment`` and ``batch``; the others are for `evaluate`.
+    """
+    if members(anything) is not None:
+        try:
+            anything = from_json(instance, anything)
+        except InstanceError as error:
+            return None, (refused(error.path, str(error)),)
+    found = entries(anything, 2)
+    if found is None or found[1] != 2:
+        message = f"expected a batch size and a device for each layer, found {shown(anything)}"
+        return None, (refused("layers", message),)
+    size, (given, pipe) = whole(found[0][0]), found[0]
+    if size is None or size not in instance.batch_sizes:
+        message = f"expected one of {', '.join(map(str, instance.batch_sizes))}, found {shown(given)}"
+        return None, (Violation("batch", "batch size", message),)
+    layers, violations = pipeline.placement_of(instance.at(size), pipe)
+    return (None, violations) if layers is None else ((size, layers), ())
 
 
 def evaluate(instance: EdgeShardBatchInstance, placement: Any) -> Evaluation:
@@ -118,41 +207,44 @@ def evaluate(instance: EdgeShardBatchInstance, placement: Any) -> Evaluation:
     ----------
     instance : EdgeShardBatchInstance
         The instance.
-    placement : (int, sequence of int)
-        Batch size, and the device index of each layer.
+    placement : object
+        A batch size and a pipeline, in any form that `placement_of` takes.
 
     Returns
     -------
     Evaluation
         Objective and terms in seconds per token, whose inverse is the throughput of all sequences together.
     """
-    if not isinstance(placement, Sequence) or len(placement) != 2:
-        message = f"expected a batch size and a device for each layer, found {type(placement).__name__}"
-        return Evaluation(None, {}, (Violation("assignment", "layers", message),))
+    placement, refusals = placement_of(instance, placement)
+    if placement is None:
+        return Evaluation(None, {}, refusals)
     batch_size, layers = placement
-    if batch_size not in instance.batch_sizes:
-        message = f"expected one of {', '.join(map(str, instance.batch_sizes))}, found {batch_size!r}"
-        return Evaluation(None, {}, (Violation("batch", "batch size", message),))
-    whole = pipeline.evaluate_throughput(instance.at(batch_size), layers)
-    objective = None if whole.objective is None else whole.objective / batch_size
+    together = pipeline.evaluate_throughput(instance.at(batch_size), layers)
+    objective = None if together.objective is None else together.objective / batch_size
     return Evaluation(
-        objective, {name: value / batch_size for name, value in whole.terms.items()}, whole.violations
+        objective, {name: value / batch_size for name, value in together.terms.items()}, together.violations
     )
+
+
+def floor_s(instance: EdgeShardBatchInstance) -> float:
+    """Return a bound on the time per token: the least of all batch sizes."""
+    return min(bottleneck_floor_s(instance.at(size)) / size for size in instance.batch_sizes)
 
 
 def to_json(instance: EdgeShardBatchInstance, placement: BatchPlacement) -> dict[str, Any]:
     """Return a placement as the result file states it."""
     batch_size, layers = placement
-    return {"batch_size": int(batch_size), **pipeline.to_json(instance.at(batch_size), layers)}
+    return {"batch_size": batch_size, **pipeline.to_json(instance.at(batch_size), layers)}
 
 
 def from_json(instance: EdgeShardBatchInstance, document: Any) -> BatchPlacement:
     """Read a placement back, or say which entry is no choice of the instance."""
-    size = document.get("batch_size") if isinstance(document, dict) else None
-    if size not in instance.batch_sizes:
+    given = (members(document) or {}).get("batch_size")
+    size = whole(given)
+    if size is None or size not in instance.batch_sizes:
         expected = ", ".join(map(str, instance.batch_sizes))
-        raise InstanceError("placement.batch_size", f"expected one of {expected}, found {size!r}")
-    return int(size), pipeline.from_json(instance.at(size), document)
+        raise InstanceError("placement.batch_size", f"expected one of {expected}, found {shown(given)}")
+    return size, pipeline.from_json(instance.at(size), document)
 
 
 def diagnose(instance: EdgeShardBatchInstance) -> str | None:

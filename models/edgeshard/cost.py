@@ -79,6 +79,21 @@ def time_tables(instance: EdgeShardInstance) -> TimeTables:
     )
 
 
+def latency_floor_s(instance: EdgeShardInstance) -> float:
+    """Return a bound on the latency: layer 0 on the source, every other layer where it is fastest, no transfers."""
+    costs = time_tables(instance)
+    rest_s = costs.compute_s[1:].min(axis=1).sum()
+    return float(costs.compute_s[0, instance.source] + rest_s + costs.return_s.min())
+
+
+def bottleneck_floor_s(instance: EdgeShardInstance) -> float:
+    """Return a bound on the bottleneck: the slowest layer where it is fastest, and an even share of all layers."""
+    costs = time_tables(instance)
+    fastest_s = costs.compute_s.min(axis=1)
+    share_s = fastest_s.sum() / min(instance.cluster.size, len(fastest_s))
+    return float(max(costs.compute_s[0, instance.source], fastest_s.max(), share_s))
+
+
 def bottleneck_values_s(instance: EdgeShardInstance) -> NDArray[np.float64]:
     """Return all values that the bottleneck of a pipeline can have, ascending: times of runs, transfers, returns."""
     costs = time_tables(instance)

@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from placewise.models.cluster import Cluster, non_negative, require_tables, set_array, whole_bytes
+from placewise.models.cluster import Cluster, non_negative, require_tables, whole_bytes
+from placewise.models.devices import flat
+from placewise.models.edgeshard.times import Stated, Times, table_s, times_of
 from placewise.models.errors import InstanceError
+from placewise.models.instance import BaseInstance
 from placewise.models.units import MAX_BYTES
+from placewise.models.values import require_kind
+from placewise.models.workload import Layer
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Iterable
 
-    from placewise.models.workload import Layer
+    from numpy.typing import ArrayLike, NDArray
 
 MAX_LAYERS = 4096
 
 
-@dataclass(frozen=True, eq=False)
-class EdgeShardInstance:
-    """One instance of EdgeShard's placement problems (Section IV).
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class EdgeShardInstance(BaseInstance):
+    """Base of EdgeShard's placement problems (Section IV); the data of all of them.
 
     Parameters
     ----------
-    name, problem : str
-        Its name, and ``edgeshard-latency`` or ``edgeshard-throughput``.
     cluster : Cluster
         M devices; ``Mem_j`` and ``B_kj``.
-    layers : tuple of Layer
-        N layers in order; ``Req_i`` and ``O_i``.
-    compute_time_s : ndarray, shape (N, M)
-        ``t_comp^(i,j)``, seconds of layer i on device j.
-    source : int
-        Index of the device that holds the input tokens; layer 0 stays there (Eq. 4).
+    layers : iterable of Layer
+        N layers in order; ``Req_i`` and ``O_i``. ``Layer(...) * 32`` are 32 equal ones.
+    source : int or str
+        The device that holds the input tokens, by index or name; layer 0 stays there (Eq. 4).
+    compute_time_s : array_like, shape (N, M), optional
+        ``t_comp^(i,j)``, seconds of layer i on device j, as `Stated`: another cluster does not change them. Without
+        them they follow from the rates of layers and devices, see `Roofline`, and change with the cluster.
+    times : Stated or Roofline, optional
+        The same, as it is kept.
     return_bytes : float
         Bytes sent from the last layer's device to the source per token (Eq. 6); 0 = nothing is sent.
-    description, reference : str
-        For people.
+    name, description, reference : str
+        For people; the problem's name by default.
 
     Raises
     ------
@@ -46,38 +53,108 @@ class EdgeShardInstance:
         On a wrong shape or a value outside its range, naming the path in the instance file.
     """
 
-    name: str
-    problem: str
     cluster: Cluster
     layers: tuple[Layer, ...]
-    compute_time_s: NDArray[np.float64]
+    times: Times
     source: int
-    return_bytes: float = 0.0
-    description: str = ""
-    reference: str = ""
+    return_bytes: float
+    name: str
+    description: str
+    reference: str
 
-    def __post_init__(self) -> None:
+    old_arguments: ClassVar[tuple[str, ...]] = (
+        *("name", "problem", "cluster", "layers", "compute_time_s", "source", "return_bytes"),
+        *("description", "reference"),
+    )
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        layers: Iterable[Layer | Iterable[Layer]],
+        *,
+        source: int | str = 0,
+        compute_time_s: ArrayLike | None = None,
+        times: Times | None = None,
+        return_bytes: float = 0.0,
+        name: str | None = None,
+        description: str = "",
+        reference: str = "",
+    ) -> None:
+        require_kind(cluster, Cluster, "cluster")
+        self._set(
+            cluster=cluster,
+            layers=flat(layers, Layer, "model.layers"),
+            times=times_of(times, compute_time_s),
+            source=cluster.index(source, "source_device"),
+            return_bytes=float(return_bytes) + 0.0,
+            name=self.problem if name is None else name,
+            description=description,
+            reference=reference,
+        )
+        self._check()
+
+    def _check(self) -> None:
         if not 1 <= len(self.layers) <= MAX_LAYERS:
             raise InstanceError(
                 "model.layers", f"expected 1 to {MAX_LAYERS} layers, found {len(self.layers)}"
             )
-        if not 0 <= self.source < self.cluster.size:
-            raise InstanceError(
-                "source_device", f"expected a device of the cluster, found index {self.source}"
-            )
         messages = len({layer.output_bytes for layer in self.layers})
         require_tables("model.layers.output_bytes", messages, self.cluster.size, self.cluster.size)
-        shape = (len(self.layers), self.cluster.size)
-        set_array(self, "compute_time_s", non_negative(self.compute_time_s, shape, "compute_time_s"))
-        whole_bytes([layer.memory_bytes for layer in self.layers], shape[:1], "model.layers.memory_bytes")
+        shape = (len(self.layers),)
+        whole_bytes([layer.memory_bytes for layer in self.layers], shape, "model.layers.memory_bytes")
+        for position, layer in enumerate(self.layers):
+            if layer.cache_bytes:
+                path = f"model.layers[{position}].cache_bytes"
+                raise InstanceError(path, "expected 0: the cache of a fixed batch belongs to memory_bytes")
         outputs = non_negative(
-            [layer.output_bytes for layer in self.layers], shape[:1], "model.layers.output_bytes"
+            [layer.output_bytes for layer in self.layers], shape, "model.layers.output_bytes"
         )
+        non_negative([self.return_bytes], (1,), "return_bytes")
         if max(*outputs, self.return_bytes) > MAX_BYTES:
             raise InstanceError("model.layers.output_bytes", "expected at most 2**50 bytes")
-        non_negative([self.return_bytes], (1,), "return_bytes")
+        self.compute_time_s  # noqa: B018 - checks the times
+
+    @cached_property
+    def compute_time_s(self) -> NDArray[np.float64]:
+        """``t_comp^(i,j)``, shape (N, M), read-only: as stated, or from the rates."""
+        return table_s(self.times, self.layers, self.cluster)
 
     @property
     def memory_bytes(self) -> NDArray[np.int64]:
         """``Req_i`` of each layer, shape (N,)."""
         return np.array([layer.memory_bytes for layer in self.layers], dtype=np.int64)
+
+    @classmethod
+    def of(cls, other: EdgeShardInstance) -> Self:
+        """Return the data of an instance of another EdgeShard problem as one of this."""
+        return cls(**{field.name: getattr(other, field.name) for field in fields(other)})
+
+    def _sizes(self) -> str:
+        return chain_sizes(self.layers, self.cluster, self.times)
+
+
+class EdgeShardLatency(EdgeShardInstance):
+    """Which device runs which layer, for the least latency per token (EdgeShard, Section IV-A, Eq. 1-5)."""
+
+    problem: ClassVar[str] = "edgeshard-latency"
+
+
+class EdgeShardThroughput(EdgeShardInstance):
+    """Which device runs which stage of a pipeline, for the shortest bottleneck (Section IV-B, Eq. 6-13)."""
+
+    problem: ClassVar[str] = "edgeshard-throughput"
+
+
+def chain_type(problem: str) -> type[EdgeShardInstance]:
+    """Return the class of an EdgeShard problem with one compute time per layer and device, by name."""
+    for kind in (EdgeShardLatency, EdgeShardThroughput):
+        if kind.problem == problem:
+            return kind
+    expected = f"{EdgeShardLatency.problem} or {EdgeShardThroughput.problem}"
+    raise InstanceError("problem", f"expected {expected}, found {problem!r}")
+
+
+def chain_sizes(layers: tuple[Layer, ...], cluster: Cluster, times: Times) -> str:
+    """Return the sizes of a chain of layers, for `repr`."""
+    given = "stated" if isinstance(times, Stated) else "from rates"
+    return f"{len(layers)} layers on {cluster.size} devices, times {given}"

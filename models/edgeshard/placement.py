@@ -3,41 +3,86 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from placewise.models.edgeshard.cost import time_tables
 from placewise.models.errors import InstanceError
+from placewise.models.gate import devices, entries, listed, members, named, refused, shown
 from placewise.models.problem import Evaluation, Violation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from placewise.models.edgeshard.data import EdgeShardInstance
 
 #: Device index of each layer, N entries.
 Placement = tuple[int, ...]
 
 
-def evaluate_latency(instance: EdgeShardInstance, placement: Sequence[int]) -> Evaluation:
+def placement_of(
+    instance: EdgeShardInstance, anything: Any
+) -> tuple[Placement | None, tuple[Violation, ...]]:
+    """Return the placement that an object is, or why it is none; see `placewise.models.gate`.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        N layers, M devices.
+    anything : object
+        Taken are N entries in a list, tuple, range or array of integers: all indices from 0 to M - 1, or all names
+        of devices (a string is always a name, also ``"0"``); and the document of a result file,
+        ``{"layers": [name, ...]}``.
+
+    Returns
+    -------
+    tuple of int or None
+        Device index of each layer; None where there are violations.
+    tuple of Violation
+        Of the constraint ``assignment``; the others are for `evaluate_latency` and `evaluate_throughput`.
+    """
+    count, size = len(instance.layers), instance.cluster.size
+    if type(anything) is tuple and len(anything) == count:  # evaluated by the million
+        for device in anything:
+            if type(device) is not int or not 0 <= device < size:
+                break
+        else:
+            return anything, ()
+    if members(anything) is not None:
+        try:
+            anything = from_json(instance, anything)
+        except InstanceError as error:
+            return None, (refused(error.path, str(error)),)
+    found = entries(anything, count)
+    if found is None:
+        message = f"expected a sequence with a device for each of {count} layers, found {shown(anything)}"
+        return None, (refused("layers", message),)
+    if found[1] != count:
+        message = f"expected a device for each of {count} layers, found {found[1]:,}"
+        return None, (refused("layers", message),)
+    names = instance.cluster.device_names
+    indices, violations = devices(names, found[0], "layer {}".format, instance.name)
+    return (None, tuple(violations)) if violations else (indices, ())
+
+
+def evaluate_latency(instance: EdgeShardInstance, placement: Any) -> Evaluation:
     """Evaluate a placement: Eq. 2 with the return trip of Eq. 6, under Eq. 4 and 5.
 
     Parameters
     ----------
     instance : EdgeShardInstance
         The instance.
-    placement : sequence of int
-        Device index of each layer, N entries.
+    placement : object
+        A placement in any form that `placement_of` takes.
 
     Returns
     -------
     Evaluation
         Objective in seconds, the terms compute, communication and return, and all violations.
     """
-    malformed = assignment_violations(instance, placement)
-    if malformed:
-        return Evaluation(None, {}, tuple(malformed))
+    placement, refusals = placement_of(instance, placement)
+    if placement is None:
+        return Evaluation(None, {}, refusals)
     costs = time_tables(instance)
     terms = {
         "compute": sum(float(costs.compute_s[i, device]) for i, device in enumerate(placement)),
@@ -48,15 +93,15 @@ def evaluate_latency(instance: EdgeShardInstance, placement: Sequence[int]) -> E
     return _evaluation(sum(terms.values()), terms, violations)
 
 
-def evaluate_throughput(instance: EdgeShardInstance, placement: Sequence[int]) -> Evaluation:
+def evaluate_throughput(instance: EdgeShardInstance, placement: Any) -> Evaluation:
     """Evaluate a pipeline: the time of its slowest stage or transfer, Eq. 9-13.
 
     Parameters
     ----------
     instance : EdgeShardInstance
         The instance; `return_bytes` > 0 adds the token's way back as one more transfer.
-    placement : sequence of int
-        Device index of each layer, N entries; stages are contiguous and on distinct devices.
+    placement : object
+        A placement in any form that `placement_of` takes; stages are contiguous and on distinct devices.
 
     Returns
     -------
@@ -64,9 +109,9 @@ def evaluate_throughput(instance: EdgeShardInstance, placement: Sequence[int]) -
         Objective: the bottleneck time in seconds, whose inverse is the throughput. Terms: the largest compute time
         of a stage, the largest transfer time, and the return. All violations.
     """
-    malformed = assignment_violations(instance, placement)
-    if malformed:
-        return Evaluation(None, {}, tuple(malformed))
+    placement, refusals = placement_of(instance, placement)
+    if placement is None:
+        return Evaluation(None, {}, refusals)
     costs, names = time_tables(instance), instance.cluster.device_names
     stages = [
         (device, list(layers)) for device, layers in groupby(range(len(placement)), key=placement.__getitem__)
@@ -113,22 +158,6 @@ def common_violations(instance: EdgeShardInstance, placement: Sequence[int]) -> 
     return violations
 
 
-def assignment_violations(instance: EdgeShardInstance, placement: Any) -> list[Violation]:
-    """Return what keeps a sequence from naming one device per layer; methods of users may return anything."""
-    count, size = len(instance.layers), instance.cluster.size
-    if not isinstance(placement, Sequence | np.ndarray):
-        message = f"expected a sequence of device indices, found {type(placement).__name__}"
-        return [Violation("assignment", "layers", message)]
-    if len(placement) != count:
-        message = f"expected a device for each of {count} layers, found {len(placement)}"
-        return [Violation("assignment", "layers", message)]
-    return [
-        Violation("assignment", f"layer {i}", f"layer {i} is on device {device!r}, expected 0 to {size - 1}")
-        for i, device in enumerate(placement)
-        if not (isinstance(device, int | np.integer) and 0 <= device < size)
-    ]
-
-
 def memory_violations(instance: EdgeShardInstance, placement: Sequence[int]) -> list[Violation]:
     """Return the devices whose layers need more memory than they have, in whole bytes (Eq. 5, cumulative)."""
     used = [0] * instance.cluster.size
@@ -150,13 +179,8 @@ def to_json(instance: EdgeShardInstance, placement: Sequence[int]) -> dict[str, 
 
 
 def from_json(instance: EdgeShardInstance, document: Any) -> Placement:
-    """Read a placement back, or say which entry names no device of the instance."""
-    if not isinstance(document, dict) or not isinstance(document.get("layers"), list):
+    """Read a placement back, or say which entry names no device of the instance; its length is for the gate."""
+    layers = listed(document, "layers")
+    if layers is None:
         raise InstanceError("placement.layers", "expected a list with one device name per layer")
-    names = instance.cluster.device_names
-    for i, name in enumerate(document["layers"]):
-        if name not in names:
-            raise InstanceError(
-                f"placement.layers[{i}]", f"expected a device of {instance.name}, found {name!r}"
-            )
-    return tuple(names.index(name) for name in document["layers"])
+    return named(instance.cluster.device_names, layers, f"a device of {instance.name}")

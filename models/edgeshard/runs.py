@@ -77,15 +77,10 @@ def revisits_never_pay(hop_s: NDArray[np.float64], source: int) -> bool:
     starts every chain, hence it is neither x nor y, and it can only be q when it hosts the last layer: the
     model's closing moves state that case, and the one in which j itself hosts the last layer.
     """
-    away = np.ones(hop_s.shape[0], dtype=bool)
-    away[source] = False
-    if shortcut_pairs(hop_s, source)[np.ix_(away, away)].any():
-        return False
-    for device in np.flatnonzero(away):
-        pairs = shortcut_pairs(hop_s, int(device))
-        if pairs[:, away].any() and pairs[np.ix_(away, away)].any():
-            return False
-    return True
+    away = np.arange(len(hop_s)) != source
+    # A pair (y, q) beside the source is a pair (p, x) as well, for the source as for any other device.
+    between = np.ix_(away, away)
+    return not any(shortcut_pairs(hop_s, via)[between].any() for via in range(len(hop_s)))
 
 
 def run_length_guarantee(instance: EdgeShardInstance) -> Guarantee:

@@ -14,15 +14,19 @@ Constraints
 
 from placewise.models.head_migration.blocks import HeadTransformer, block_demands
 from placewise.models.head_migration.cost import head_costs
-from placewise.models.head_migration.data import HeadMigrationInstance, Interval
-from placewise.models.head_migration.decoder import DecoderInstance
+from placewise.models.head_migration.data import HeadMigration, HeadMigrationInstance, Interval
+from placewise.models.head_migration.decoder import DecoderInstance, HeadMigrationDecoder
 from placewise.models.head_migration.decoder import evaluate as evaluate_decoder
 from placewise.models.head_migration.decoder_milp import decoder_milp
 from placewise.models.head_migration.milp import horizon_milp
+from placewise.models.head_migration.over_time import DevicesOverTime
 from placewise.models.head_migration.placement import evaluate
 
 __all__ = [
     "DecoderInstance",
+    "DevicesOverTime",
+    "HeadMigration",
+    "HeadMigrationDecoder",
     "HeadMigrationInstance",
     "HeadTransformer",
     "Interval",

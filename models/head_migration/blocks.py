@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from placewise.models.errors import InstanceError
+from placewise.models.workload import plain_numbers
 
 KV_CACHES = ("table", "per-head")
 EXECUTIONS = ("full", "cached")
@@ -52,6 +53,7 @@ class HeadTransformer:
     kv_heads: int | None = None
 
     def __post_init__(self) -> None:
+        plain_numbers(self, "ffn_flops_factor")
         for key in ("heads", "embedding_dim", "bytes_per_parameter"):
             if getattr(self, key) < 1:
                 raise InstanceError(f"transformer.{key}", f"expected at least 1, found {getattr(self, key)}")

@@ -131,6 +131,13 @@ def head_costs(instance: HeadMigrationInstance) -> HeadCosts:
     )
 
 
+def floor_s(instance: HeadMigrationInstance) -> float:
+    """Return a bound on the objective: in every interval one head, projection and network where they are fastest."""
+    costs = head_costs(instance)
+    least_s = (costs.slope_s + costs.fixed_s).min(axis=(1, 2)) + costs.after_s.min(axis=(1, 2))
+    return float(costs.weight * least_s.sum())
+
+
 def heads_beside(
     instance: HeadMigrationInstance, interval: int, projections: int, networks: int
 ) -> NDArray[np.int64]:

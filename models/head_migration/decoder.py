@@ -7,49 +7,58 @@ device with heads of the next is as large as the projection's output, once per d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from placewise.models.errors import InstanceError
+from placewise.models.gate import entries, listed, members, refused, shown
+from placewise.models.head_migration.cost import floor_s as layer_floor_s
 from placewise.models.head_migration.cost import head_costs
+from placewise.models.head_migration.data import HeadMigration, placed
 from placewise.models.head_migration.diagnosis import diagnose as diagnose_layer
 from placewise.models.head_migration.placement import (
+    are_canonical,
     excess_memory,
     interval_json,
-    is_interval,
+    intervals_of,
     read_interval,
     walk,
 )
+from placewise.models.instance import BaseInstance
 from placewise.models.problem import Evaluation, Violation
+from placewise.models.values import require_kind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from placewise.models.cluster import Cluster
-    from placewise.models.head_migration.data import HeadMigrationInstance, Interval
+    from placewise.models.head_migration.data import Interval
 
 #: Per interval an `Interval` per layer.
 DecoderTrajectory = tuple[tuple["Interval", ...], ...]
 MAX_LAYERS = 256
 
 
-@dataclass(frozen=True, eq=False)
-class DecoderInstance:
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class HeadMigrationDecoder(BaseInstance):
     """One instance of head-level placement of a decoder with several layers.
 
     Parameters
     ----------
-    name, problem : str
-        Its name, and ``head-migration-decoder``.
-    layer : HeadMigrationInstance
-        Devices over time and one layer, without a placement before the first interval.
-    initial : tuple of Interval or None
-        The placement of each layer before the first interval.
+    layer : HeadMigration
+        Devices over time and one layer, without a placement before the first interval; it takes this instance's name.
     layers : int
         How many equal layers there are.
+    initial : sequence of Interval, or None
+        The placement of each layer before the first interval; mappings as in `HeadMigration`.
+    cluster : Cluster, optional
+        Other devices than the layer has, as in ``dataclasses.replace(instance, cluster=...)``.
+    name : str
+        By default the layer's.
 
     Raises
     ------
@@ -57,21 +66,41 @@ class DecoderInstance:
         On a value outside its range, naming the path in the instance file.
     """
 
-    name: str
-    problem: str
-    layer: HeadMigrationInstance
-    layers: int
-    initial: tuple[Interval, ...] | None = None
+    problem: ClassVar[str] = "head-migration-decoder"
 
-    def __post_init__(self) -> None:
-        if not 1 <= self.layers <= MAX_LAYERS:
-            raise InstanceError("layers", f"expected 1 to {MAX_LAYERS}, found {self.layers}")
-        if self.layer.initial is not None:
+    layer: HeadMigration
+    layers: int
+    initial: tuple[Interval, ...] | None
+    name: str
+
+    old_arguments: ClassVar[tuple[str, ...]] = ("name", "problem", "layer", "layers", "initial")
+
+    def __init__(
+        self,
+        layer: HeadMigration,
+        layers: int,
+        initial: Sequence[Interval | Mapping[str, Any]] | None = None,
+        *,
+        cluster: Cluster | None = None,
+        name: str | None = None,
+    ) -> None:
+        require_kind(layer, HeadMigration, "layer")
+        if not 1 <= layers <= MAX_LAYERS:
+            raise InstanceError("layers", f"expected 1 to {MAX_LAYERS}, found {layers}")
+        if layer.initial is not None:
             raise InstanceError("initial_placement", "expected one placement per layer")
-        if self.initial is not None and (
-            len(self.initial) != self.layers or not all(is_interval(self.layer, now) for now in self.initial)
-        ):
-            raise InstanceError("initial_placement", f"expected placements of {self.layers} layers")
+        if name is None:
+            name = self.problem if layer.name == layer.problem else layer.name
+        if layer.name != name or cluster is not None:
+            layer = replace(layer, name=name, cluster=cluster or layer.cluster)
+        if initial is not None:
+            initial = tuple(
+                placed(now, layer.cluster, layer.transformer, f"initial_placement[{n}]")
+                for n, now in enumerate(initial)
+            )
+            if len(initial) != layers:
+                raise InstanceError("initial_placement", f"expected placements of {layers} layers")
+        self._set(layer=layer, layers=layers, initial=initial, name=name)
 
     @property
     def cluster(self) -> Cluster:
@@ -93,6 +122,65 @@ class DecoderInstance:
         """For people."""
         return self.layer.reference
 
+    def _sizes(self) -> str:
+        return f"{self.layers} layers of {self.layer._sizes()}"  # noqa: SLF001 - of the same base
+
+
+#: The name in version 0.1.
+DecoderInstance = HeadMigrationDecoder
+
+
+def placement_of(
+    instance: DecoderInstance, anything: Any
+) -> tuple[DecoderTrajectory | None, tuple[Violation, ...]]:
+    """Return the trajectory that an object is, or why it is none; see `placewise.models.gate`.
+
+    Parameters
+    ----------
+    instance : DecoderInstance
+        T intervals, so many layers, M devices.
+    anything : object
+        Taken are T lists or tuples of an `Interval` per layer, with devices all by index (0 to M - 1) or all by
+        name; and the document of a result file,
+        ``{"intervals": [{"layers": [{"heads": [name, ...], "proj": name, "ffn": name}, ...]}, ...]}``.
+
+    Returns
+    -------
+    tuple of tuple of Interval or None
+        With plain tuples and integers; None where there are violations.
+    tuple of Violation
+        Of the constraint ``assignment``; the others are for `evaluate`.
+    """
+    count, layers = instance.intervals, instance.layers
+    if type(anything) is tuple and len(anything) == count:
+        for now in anything:
+            if type(now) is not tuple or len(now) != layers or not are_canonical(instance.layer, now):
+                break
+        else:
+            return anything, ()
+    if members(anything) is not None:
+        try:
+            anything = from_json(instance, anything)
+        except InstanceError as error:
+            return None, (refused(error.path, str(error)),)
+    found = entries(anything, count)
+    if found is None or found[1] != count:
+        message = f"expected placements for each of {count} intervals, found {shown(anything)}"
+        return None, (refused("intervals", message),)
+    parts: list[Any] = []
+    for t, now in enumerate(found[0]):
+        row = entries(now, layers)
+        if row is None or row[1] != layers:
+            message = f"interval {t}: expected placements of {layers} layers, found {shown(now)}"
+            return None, (refused(f"interval {t}", message),)
+        parts += row[0]
+    flat, violations = intervals_of(
+        instance.layer, parts, lambda at: f"interval {at // layers}, layer {at % layers}"
+    )
+    if flat is None:
+        return None, violations
+    return tuple(flat[at : at + layers] for at in range(0, len(flat), layers)), ()
+
 
 def evaluate(instance: DecoderInstance, trajectory: Any) -> Evaluation:
     """Evaluate a trajectory: (2)-(7) in every layer, (1) over all of them.
@@ -101,8 +189,8 @@ def evaluate(instance: DecoderInstance, trajectory: Any) -> Evaluation:
     ----------
     instance : DecoderInstance
         The instance.
-    trajectory : sequence of sequences of Interval
-        T times a placement of each layer.
+    trajectory : object
+        T times a placement of each layer, in any form that `placement_of` takes.
 
     Returns
     -------
@@ -110,14 +198,9 @@ def evaluate(instance: DecoderInstance, trajectory: Any) -> Evaluation:
         Objective in seconds, the terms inference (weighted by tokens under lookahead) and migration, all violations.
     """
     layer = instance.layer
-    if not isinstance(trajectory, Sequence) or len(trajectory) != instance.intervals:
-        message = f"expected placements for each of {instance.intervals} intervals"
-        return Evaluation(None, {}, (Violation("assignment", "intervals", message),))
-    for t, now in enumerate(trajectory):
-        right = isinstance(now, Sequence) and len(now) == instance.layers
-        if not right or not all(is_interval(layer, part) for part in now):
-            message = f"interval {t}: expected placements of {instance.layers} layers"
-            return Evaluation(None, {}, (Violation("assignment", f"interval {t}", message),))
+    trajectory, refusals = placement_of(instance, trajectory)
+    if trajectory is None:
+        return Evaluation(None, {}, refusals)
     violations: list[Violation] = []
     inference_s = migration_s = 0.0
     need: NDArray[np.int64] = np.zeros((instance.intervals, instance.cluster.size), dtype=np.int64)
@@ -142,6 +225,11 @@ def evaluate(instance: DecoderInstance, trajectory: Any) -> Evaluation:
     return Evaluation(total_s, terms, tuple(violations))
 
 
+def floor_s(instance: DecoderInstance) -> float:
+    """Return a bound on the objective: that of one layer, as often as there are layers."""
+    return instance.layers * layer_floor_s(instance.layer)
+
+
 def diagnose(instance: DecoderInstance) -> str | None:
     """Return why no trajectory can exist, where one layer alone shows it."""
     return diagnose_layer(instance.layer)
@@ -155,19 +243,14 @@ def to_json(instance: DecoderInstance, trajectory: DecoderTrajectory) -> dict[st
 
 def from_json(instance: DecoderInstance, document: Any) -> DecoderTrajectory:
     """Read a trajectory back, or say which entry names no device of the instance."""
-    entries = document.get("intervals") if isinstance(document, dict) else None
-    if not isinstance(entries, list) or len(entries) != instance.intervals:
+    found = listed(document, "intervals")
+    if found is None or len(found) != instance.intervals:
         raise InstanceError("placement.intervals", f"expected a list of {instance.intervals} placements")
     names, units = instance.cluster.device_names, instance.layer.transformer.units
     trajectory = []
-    for t, entry in enumerate(entries):
-        path, parts = (
-            f"placement.intervals[{t}].layers",
-            entry.get("layers") if isinstance(entry, dict) else None,
-        )
-        if not isinstance(parts, list) or len(parts) != instance.layers:
-            raise InstanceError(path, f"expected a list of {instance.layers} layers")
-        trajectory.append(
-            tuple(read_interval(names, units, part, f"{path}[{n}]") for n, part in enumerate(parts))
-        )
+    for path, entry in found.items():
+        parts = listed(entry, "layers", path)
+        if parts is None or len(parts) != instance.layers:
+            raise InstanceError(f"{path}.layers", f"expected a list of {instance.layers} layers")
+        trajectory.append(tuple(read_interval(names, units, part, at) for at, part in parts.items()))
     return tuple(trajectory)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from placewise.models.errors import InstanceError
+from placewise.models.gate import devices, entries, listed, members, named, refused, shown
 from placewise.models.head_migration.cost import FFN, HEAD, PROJ, head_costs
 from placewise.models.head_migration.data import HeadMigrationInstance, Interval
 from placewise.models.problem import Evaluation, Violation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -23,24 +24,116 @@ if TYPE_CHECKING:
 Trajectory = tuple[Interval, ...]
 
 
-def evaluate(instance: HeadMigrationInstance, trajectory: Trajectory) -> Evaluation:
+def placement_of(
+    instance: HeadMigrationInstance, anything: Any
+) -> tuple[Trajectory | None, tuple[Violation, ...]]:
+    """Return the trajectory that an object is, or why it is none; see `placewise.models.gate`.
+
+    Parameters
+    ----------
+    instance : HeadMigrationInstance
+        T intervals, M devices.
+    anything : object
+        Taken are T `Interval` in a list or tuple, with devices all by index (0 to M - 1) or all by name; and the
+        document of a result file, ``{"intervals": [{"heads": [name, ...], "proj": name, "ffn": name}, ...]}``.
+
+    Returns
+    -------
+    tuple of Interval or None
+        With plain tuples and integers; None where there are violations.
+    tuple of Violation
+        Of the constraint ``assignment``; the others are for `evaluate`.
+    """
+    count = instance.intervals
+    if type(anything) is tuple and len(anything) == count and are_canonical(instance, anything):
+        return anything, ()
+    if members(anything) is not None:
+        try:
+            anything = from_json(instance, anything)
+        except InstanceError as error:
+            return None, (refused(error.path, str(error)),)
+    found = entries(anything, count)
+    if found is None or found[1] != count:
+        message = f"expected a placement for each of {count} intervals, found {shown(anything)}"
+        return None, (refused("intervals", message),)
+    return intervals_of(instance, found[0], "interval {}".format)
+
+
+def are_canonical(instance: HeadMigrationInstance, intervals: tuple[Any, ...]) -> bool:
+    """Whether all entries are an `Interval` of plain tuples and integers that name devices, one per block."""
+    size, heads = instance.cluster.size, instance.transformer.units
+    for now in intervals:
+        if type(now) is not Interval or len(vars(now)) != 3:
+            return False
+        try:
+            own, proj, ffn = now.heads, now.proj, now.ffn
+        except Exception:  # noqa: BLE001 - made without its fields, or with others of anybody's
+            return False
+        if type(own) is not tuple or len(own) != heads:
+            return False
+        for device in (*own, proj, ffn):
+            if type(device) is not int or not 0 <= device < size:
+                return False
+    return True
+
+
+def intervals_of(
+    instance: HeadMigrationInstance, values: list[Any], label: Callable[[int], str]
+) -> tuple[Trajectory | None, tuple[Violation, ...]]:
+    """Read placements of blocks that may be given by name, as lists, or not at all.
+
+    Parameters
+    ----------
+    instance : HeadMigrationInstance
+        Whose blocks and devices.
+    values : list of object
+        What may be an `Interval` each.
+    label : callable
+        What the value at a position is, e.g. ``interval 3``.
+    """
+    units = instance.transformer.units
+    blocks = []
+    for at, now in enumerate(values):
+        fields = members(vars(now)) if type(now) is Interval else None
+        heads = None if fields is None else entries(fields.get("heads"), units)
+        if fields is None or heads is None or heads[1] != units:
+            found = shown(now) if fields is None else f"{shown(fields.get('heads'))} as heads"
+            message = (
+                f"{label(at)}: expected an Interval with devices for {units} heads, proj, ffn, found {found}"
+            )
+            return None, (refused(label(at), message),)
+        blocks.append([*heads[0], fields.get("proj"), fields.get("ffn")])
+
+    def block(at: int) -> str:
+        now, part = divmod(at, units + 2)
+        return f"{label(now)}, {f'head {part}' if part < units else ('proj', 'ffn')[part - units]}"
+
+    names = instance.cluster.device_names
+    indices, violations = devices(names, chain.from_iterable(blocks), block, instance.name)
+    if violations:
+        return None, tuple(violations)
+    rows = (indices[at : at + units + 2] for at in range(0, len(indices), units + 2))
+    return tuple(Interval(row[:-2], *row[-2:]) for row in rows), ()
+
+
+def evaluate(instance: HeadMigrationInstance, trajectory: Any) -> Evaluation:
     """Evaluate a trajectory: (2)-(7) under (1), in every interval.
 
     Parameters
     ----------
     instance : HeadMigrationInstance
         The instance.
-    trajectory : sequence of Interval
-        T placements.
+    trajectory : object
+        T placements, in any form that `placement_of` takes.
 
     Returns
     -------
     Evaluation
         Objective in seconds, the terms inference (weighted by tokens under lookahead) and migration, all violations.
     """
-    malformed = list(_malformed(instance, trajectory))
-    if malformed:
-        return Evaluation(None, {}, tuple(malformed))
+    trajectory, refusals = placement_of(instance, trajectory)
+    if trajectory is None:
+        return Evaluation(None, {}, refusals)
     walked = list(walk(instance, trajectory, instance.initial))
     violations = tuple(violation for step in walked for violation in step.violations)
     terms = {
@@ -118,27 +211,6 @@ def walk(
         before = now
 
 
-def is_interval(instance: HeadMigrationInstance, now: Any) -> bool:
-    """Whether something is an `Interval` with a device of the instance for each block."""
-    devices = (*now.heads, now.proj, now.ffn) if isinstance(now, Interval) else ()
-    expected = instance.transformer.units + 2
-    return len(devices) == expected and all(0 <= j < instance.cluster.size for j in devices)
-
-
-def _malformed(instance: HeadMigrationInstance, trajectory: Any) -> Iterator[Violation]:
-    count, size, heads = instance.intervals, instance.cluster.size, instance.transformer.units
-    if not isinstance(trajectory, Sequence) or len(trajectory) != count:
-        yield Violation("assignment", "intervals", f"expected a placement for each of {count} intervals")
-        return
-    for t, now in enumerate(trajectory):
-        if not is_interval(instance, now):
-            yield Violation(
-                "assignment",
-                f"interval {t}",
-                f"interval {t}: expected devices 0 to {size - 1} for {heads} heads, proj, ffn",
-            )
-
-
 def memory_use(instance: HeadMigrationInstance, t: int, now: Interval) -> NDArray[np.int64]:
     """Return what the blocks of a placement need on each device, shape (M,)."""
     memory = head_costs(instance).memory[t]
@@ -169,33 +241,18 @@ def interval_json(names: tuple[str, ...], now: Interval) -> dict[str, Any]:
 
 def from_json(instance: HeadMigrationInstance, document: Any) -> Trajectory:
     """Read a trajectory back, or say which entry names no device of the instance."""
-    entries = document.get("intervals") if isinstance(document, dict) else None
-    if not isinstance(entries, list) or len(entries) != instance.intervals:
+    found = listed(document, "intervals")
+    if found is None or len(found) != instance.intervals:
         raise InstanceError("placement.intervals", f"expected a list of {instance.intervals} placements")
-    return tuple(
-        read_interval(
-            instance.cluster.device_names, instance.transformer.units, entry, f"placement.intervals[{t}]"
-        )
-        for t, entry in enumerate(entries)
-    )
+    names, units = instance.cluster.device_names, instance.transformer.units
+    return tuple(read_interval(names, units, entry, path) for path, entry in found.items())
 
 
 def read_interval(names: tuple[str, ...], heads: int, entry: Any, path: str) -> Interval:
     """Read one interval, naming the path of what is wrong."""
-    if (
-        not isinstance(entry, dict)
-        or not isinstance(entry.get("heads"), list)
-        or len(entry["heads"]) != heads
-    ):
+    found = listed(entry, "heads", path)
+    if found is None or len(found) != heads:
         raise InstanceError(f"{path}.heads", f"expected a list with a device for each of {heads} heads")
-    for key, name in [
-        *((f"heads[{i}]", name) for i, name in enumerate(entry["heads"])),
-        *((k, entry.get(k)) for k in ("proj", "ffn")),
-    ]:
-        if name not in names:
-            raise InstanceError(f"{path}.{key}", f"expected a device, found {name!r}")
-    return Interval(
-        tuple(names.index(name) for name in entry["heads"]),
-        names.index(entry["proj"]),
-        names.index(entry["ffn"]),
-    )
+    found |= {f"{path}.{key}": (members(entry) or {}).get(key) for key in ("proj", "ffn")}
+    *placed, proj, ffn = named(names, found, "a device")
+    return Interval(tuple(placed), proj, ffn)

@@ -35,12 +35,15 @@ def decoder_resources(instance: DecoderInstance) -> list[Resource]:
 
 def scaled(instance: HeadMigrationInstance, resource: Resource, factor: float) -> HeadMigrationInstance:
     """Return an instance with so much more (or less) of a resource in every interval."""
+    before = instance.over_time
     if resource.kind == "memory":
-        return replace(instance, memory_bytes=scaled_memory(instance.memory_bytes, resource, factor))
-    if resource.kind == "speed":
-        return replace(instance, flops_per_s=scaled_entries(instance.flops_per_s, resource, factor))
-    bandwidth = scaled_bandwidth(instance.bandwidth_bytes_per_s, resource, factor)
-    return replace(instance, bandwidth_bytes_per_s=bandwidth)
+        now = replace(before, memory_bytes=scaled_memory(instance.memory_bytes, resource, factor))
+    elif resource.kind == "speed":
+        now = replace(before, flops_per_s=scaled_entries(instance.flops_per_s, resource, factor))
+    else:
+        bandwidth = scaled_bandwidth(instance.bandwidth_bytes_per_s, resource, factor)
+        now = replace(before, bandwidth_bytes_per_s=bandwidth)
+    return replace(instance, over_time=now)
 
 
 def scaled_decoder(instance: DecoderInstance, resource: Resource, factor: float) -> DecoderInstance:

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from placewise.models.dilemma.problems import DILEMMA
+from placewise.solvers.backends.table import HIGHS
 from placewise.solvers.dilemma.ascent import climb, climb_storage
 from placewise.solvers.dilemma.beam import LEAST_GAIN, Beam
 from placewise.solvers.dilemma.decomposition import Decomposition
 from placewise.solvers.evidence.result import Claim, Progress, Reason
 from placewise.solvers.execution.run import Run
+from placewise.solvers.execution.statement import run_formulation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,9 +118,6 @@ class Search:
 
     def by_highs(self, seconds: float) -> None:
         """Run HiGHS on the flow model from the best placement."""
-        from placewise.solvers.execution.formulation import run_formulation
-        from placewise.solvers.registry import find_method
-
         if seconds <= 1:
             return
 
@@ -130,7 +130,7 @@ class Search:
         parameters = replace(self.run.parameters, time_limit=seconds)
         part = Run(parameters, self.best, pass_on)
         part.stopped = lambda: self.done or self.closed
-        claim = run_formulation(self.instance, find_method("dilemma", "highs"), part)
+        claim = run_formulation(DILEMMA, DILEMMA.formulations["flow"], HIGHS, self.instance, part)
         if claim.placement is not None:
             self._start(claim.placement)
         if claim.dual_bound is not None:

@@ -68,6 +68,7 @@ def greedy(instance: EdgeShardInstance, run: Run) -> Claim:
     need = [int(size) for size in instance.memory_bytes]
     free = [int(size) for size in instance.cluster.memory_bytes]
     placement: list[int] = []
+    once = instance.problem == "edgeshard-throughput"  # a pipeline has one stage per device
     device = instance.source
     while len(placement) < len(need):
         taken = _run_length(need[len(placement) :], free[device])
@@ -79,7 +80,7 @@ def greedy(instance: EdgeShardInstance, run: Run) -> Claim:
         candidates = []
         for j in range(instance.cluster.size):
             length = _run_length(need[first:], free[j])
-            if length and j != device and placement:
+            if length and j != device and placement and not (once and j in placement):
                 hop_s = float(costs.transfer_s(first - 1)[device, j])
                 candidates.append(((hop_s + costs.compute_s[first : first + length, j].sum()) / length, j))
         if not candidates:
@@ -111,7 +112,7 @@ def _run_length(need: list[int], free: int) -> int:
 
 def _best(instance: EdgeShardInstance, run: Run, placements: Iterable[tuple[int, ...]]) -> Claim:
     problem = problem_of(instance)
-    evaluated = [(problem.evaluation(instance, placement), placement) for placement in placements]
+    evaluated = [(problem.evaluate(instance, placement), placement) for placement in placements]
     feasible = [
         (evaluation.objective, placement)
         for evaluation, placement in evaluated

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from placewise.models.edgeshard.cost import time_tables
-from placewise.models.lazy import load
-from placewise.solvers.edgeshard import baselines
+from placewise.models.edgeshard import pipeline_cpsat
+from placewise.models.edgeshard.batches import evaluate
+from placewise.models.edgeshard.cost import bottleneck_floor_s
+from placewise.models.errors import NotApplicableError
+from placewise.solvers.edgeshard import baselines, cpsat, thresholds
 from placewise.solvers.evidence.result import Claim, Progress, Reason
 from placewise.solvers.execution.run import Run
 
@@ -19,10 +21,14 @@ if TYPE_CHECKING:
 
 def run(instance: EdgeShardBatchInstance, run: Run) -> Claim:
     """Solve each batch size whose bound could still win; the least of what is left is the dual bound."""
-    bounds = {size: _floor_s(instance.at(size)) / size for size in instance.batch_sizes}
+    bounds = {size: bottleneck_floor_s(instance.at(size)) / size for size in instance.batch_sizes}
     best, best_s, feasible_or_open = None, float("inf"), False
+    if run.warm_start is not None:
+        known = evaluate(instance, run.warm_start)
+        if known.feasible and known.objective is not None:
+            best, best_s, feasible_or_open = run.warm_start, known.objective, True
     for size in sorted(bounds, key=lambda size: (bounds[size], -size)):
-        if bounds[size] >= best_s:
+        if bounds[size] >= best_s * (1 - run.parameters.relative_gap):
             continue
         claim = _pipeline(instance, size, run)
         if claim.reason is Reason.INFEASIBLE:
@@ -37,7 +43,8 @@ def run(instance: EdgeShardBatchInstance, run: Run) -> Claim:
     if not feasible_or_open:
         return Claim(Reason.INFEASIBLE, message="no batch size has a pipeline", solve_s=run.elapsed)
     bound = min(best_s, *bounds.values())
-    reason = Reason.OPTIMAL if bound >= best_s else Reason.LIMIT
+    closed = bound >= best_s * (1 - run.parameters.relative_gap)
+    reason = Reason.OPTIMAL if closed else Reason.LIMIT
     objective = None if best is None else best_s
     return Claim(reason, best, objective, bound, solve_s=run.elapsed)
 
@@ -69,6 +76,7 @@ def _with_largest_batch(
     return run
 
 
+greedy = _with_largest_batch(baselines.greedy)
 edge_solo = _with_largest_batch(baselines.edge_solo)
 cloud_edge_even = _with_largest_batch(baselines.cloud_edge_even)
 cloud_edge_nearest = _with_largest_batch(baselines.cloud_edge_nearest)
@@ -77,14 +85,18 @@ edgeshard_even = _with_largest_batch(baselines.edgeshard_even)
 
 
 def _pipeline(instance: EdgeShardBatchInstance, batch_size: int, run: Run) -> Claim:
-    """Return what the default method says about one batch size."""
-    from placewise.solvers.registry import default_method
-
-    pipeline = instance.at(batch_size)
-    algorithm = default_method(pipeline).algorithm
-    assert algorithm is not None
-    claim: Claim = load(algorithm.run)(pipeline, _part(run, batch_size))
-    return claim
+    """Return what the strongest method that takes one batch size says about it: that of `edgeshard-throughput`."""
+    pipeline, part = instance.at(batch_size), _part(run, batch_size)
+    for guarantee, method in (
+        (thresholds.guarantee, thresholds.run),
+        (pipeline_cpsat.run_length_guarantee, cpsat.throughput),
+    ):
+        try:
+            guarantee(pipeline)
+        except NotApplicableError:
+            continue
+        return method(pipeline, part)
+    return cpsat.stages(pipeline, part)
 
 
 def _part(run: Run, batch_size: int) -> Run:
@@ -94,10 +106,6 @@ def _part(run: Run, batch_size: int) -> Run:
         if progress.objective is not None:
             run.report(objective=progress.objective / batch_size, placement=(batch_size, progress.placement))
 
-    return Run(replace(run.parameters, time_limit=max(run.remaining, 1e-3)), report=report)
-
-
-def _floor_s(pipeline: EdgeShardInstance) -> float:
-    """Return a bound on the bottleneck: the slowest layer where it is fastest, and an even share of all layers."""
-    fastest_s = time_tables(pipeline).compute_s.min(axis=1)
-    return float(max(fastest_s.max(), fastest_s.sum() / pipeline.cluster.size))
+    known = run.warm_start if run.warm_start is not None and run.warm_start[0] == batch_size else None
+    start = None if known is None else known[1]
+    return Run(replace(run.parameters, time_limit=max(run.remaining, 1e-3)), start, report)

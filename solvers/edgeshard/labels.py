@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import heapq
 import math
+from dataclasses import replace
 from operator import mul
 from typing import TYPE_CHECKING, NamedTuple
 
+from placewise.models.edgeshard import evaluate_latency
 from placewise.solvers.edgeshard.baselines import cloud_edge_opt, greedy
 from placewise.solvers.edgeshard.chains import ChainSearch
 from placewise.solvers.edgeshard.lagrangian import PricedBound, RunPaths
@@ -85,10 +87,12 @@ class LabelSearch:
         """Expand labels until none can beat the incumbent."""
         heap = list(self._roots())
         heapq.heapify(heap)
-        while heap and heap[0].bound < self.upper - self.margin:
+        while heap and self._open(heap[0].bound):
             if self.expanded % 64 == 0 and (not self.run.remaining or len(self.tree) > LARGEST_COUNT):
-                limit = "the time limit" if not self.run.remaining else f"{LARGEST_COUNT:,} labels"
-                return self._claim(Reason.LIMIT, heap[0].bound, f"stopped at {limit}")
+                if not self.run.remaining:
+                    return self._claim(Reason.LIMIT, heap[0].bound, "stopped at the time limit")
+                claim = self._claim(Reason.LIMIT, heap[0].bound, f"stopped at {LARGEST_COUNT:,} labels")
+                return replace(claim, limit="labels")
             label = heapq.heappop(heap)
             self.expanded += 1
             self.run.report(dual_bound=label.bound)
@@ -96,7 +100,15 @@ class LabelSearch:
                 heapq.heappush(heap, child)
         if self.incumbent is None:
             return self._claim(Reason.INFEASIBLE, None, "no label reaches the last layer")
-        return self._claim(Reason.OPTIMAL, self.upper, f"{self.expanded:,} labels expanded")
+        bound = min(self.upper, heap[0].bound if heap else self.upper)
+        if bound >= self.upper - self.margin:
+            bound = self.upper
+        return self._claim(Reason.OPTIMAL, bound, f"{self.expanded:,} labels expanded")
+
+    def _open(self, bound: float) -> bool:
+        """Whether a bound leaves more than the gap that counts as none, or than half a tick."""
+        gap = self.run.parameters.relative_gap * self.upper if self.incumbent else 0.0
+        return bound < self.upper - max(self.margin, gap)
 
     def _roots(self) -> Iterator[Label]:
         """Yield the first runs, which are on the source (Eq. 4)."""
@@ -156,12 +168,16 @@ class LabelSearch:
 
     def _root(self, paths: RunPaths) -> PricedBound:
         """Return the best root bound found, after heuristics and bound have helped each other."""
+        if self.run.warm_start is not None:
+            known = evaluate_latency(self.instance, self.run.warm_start)
+            if known.feasible and known.objective is not None:
+                self._offer(tuple(self.run.warm_start), known.objective)
         for heuristic in (greedy, cloud_edge_opt):
             claim = heuristic(self.instance, self.run)
             if claim.placement is not None and claim.objective is not None:
                 self._offer(claim.placement, claim.objective)
         root = paths.best_bound(self.run, self.upper)
-        if not root.dual_bound < self.upper - self.margin:
+        if not self._open(root.dual_bound):
             return root
         search = ChainSearch(self.instance, self.run)
         path = paths.bound(root.price_s)[1] or (self.instance.source,)

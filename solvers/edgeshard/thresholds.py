@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.models.edgeshard.cost import bottleneck_values_s, time_tables
+from placewise.models.edgeshard.placement import evaluate_throughput
 from placewise.models.edgeshard.runs import require_equal_block
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
@@ -251,6 +252,13 @@ def _equal_block(instance: EdgeShardInstance) -> bool:
     return True
 
 
+def _position(instance: EdgeShardInstance, values: NDArray[np.float64], placement: tuple[int, ...]) -> int:
+    """Return where the bottleneck of a pipeline stands among the candidates: it may be below the threshold asked."""
+    bottleneck_s = evaluate_throughput(instance, placement).objective
+    assert bottleneck_s is not None
+    return int(np.searchsorted(values, bottleneck_s))
+
+
 def run(instance: EdgeShardInstance, run: Run) -> Claim:
     """Bisect over the candidates; every threshold that fails is a dual bound."""
     decide = Thresholds(instance)
@@ -262,19 +270,24 @@ def run(instance: EdgeShardInstance, run: Run) -> Claim:
     lowest = (
         int(np.searchsorted(values, decide.linked_from_s)) if len(decide.others) > LARGEST_SPARSE_SIZE else 0
     )
-    low, high = lowest, len(values) - 1
-    while low < high:
+    low, high = lowest, _position(instance, values, best)
+    if run.warm_start is not None and evaluate_throughput(instance, run.warm_start).feasible:
+        known = _position(instance, values, run.warm_start)
+        if known < high:
+            best, high = tuple(run.warm_start), known
+    run.report(objective=float(values[high]), placement=best)
+    while low < high and values[high] - values[low] > run.parameters.relative_gap * values[high]:
         if not run.remaining:
             bound = float(values[low]) if low > lowest else None
-            return Claim(Reason.LIMIT, best, None, bound, "stopped at the time limit", solve_s=run.elapsed)
+            return Claim(Reason.LIMIT, best, float(values[high]), bound, "time limit", solve_s=run.elapsed)
         middle = (low + high) // 2
         found = decide.placement(float(values[middle]))
         if found is None:
             low = middle + 1
             run.report(dual_bound=float(values[low]))
         else:
-            best, high = found, middle
+            best, high = found, _position(instance, values, found)
             run.report(objective=float(values[high]), placement=best)
-    if high == lowest > 0:  # the optimum may lie below the slowest link
+    if 0 < lowest == low:  # nothing was refuted: the optimum may lie below the slowest link
         return (cpsat.throughput if decide.equal else cpsat.stages)(instance, run)
-    return Claim(Reason.OPTIMAL, best, float(values[high]), float(values[high]), solve_s=run.elapsed)
+    return Claim(Reason.OPTIMAL, best, float(values[high]), float(values[low]), solve_s=run.elapsed)

@@ -22,6 +22,8 @@ class Reason(Enum):
     LIMIT = "limit"
     FINISHED = "finished"
     """A heuristic came to its end."""
+    INTERRUPTED = "interrupted"
+    """The caller wanted no more: Ctrl-C."""
     ERROR = "error"
 
 
@@ -33,6 +35,26 @@ class Status(Enum):
     INFEASIBLE = "infeasible"
     NO_SOLUTION = "no-solution"
     ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Termination:
+    """Why a method stopped; what is known then is the `Status`.
+
+    Parameters
+    ----------
+    reason : Reason
+        In the method's own words.
+    limit : str or None
+        Which limit it reached: time, memory, labels, ...
+    """
+
+    reason: Reason
+    limit: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as result documents state it."""
+        return {"reason": self.reason.value, "limit": self.limit}
 
 
 @dataclass(frozen=True)
@@ -53,6 +75,8 @@ class Claim:
         One line: the solver's status, an error.
     build_s, solve_s : float
         Seconds to state the model and to solve it.
+    limit : str
+        Which limit it reached, where `reason` is LIMIT.
     """
 
     reason: Reason
@@ -62,6 +86,7 @@ class Claim:
     message: str = ""
     build_s: float = 0.0
     solve_s: float = 0.0
+    limit: str = "time"
 
 
 @dataclass(frozen=True)
@@ -81,7 +106,7 @@ class Conflict:
     Parameters
     ----------
     kind : str
-        infeasible-solution, objective-mismatch, bound-crossed, optima-disagree or false-infeasible.
+        infeasible-solution, objective-mismatch, invalid-bound, bound-crossed, optima-disagree or false-infeasible.
     methods : tuple of str
         Who says so.
     message : str
@@ -120,7 +145,11 @@ class VerifiedResult:
     conflicts : tuple of Conflict
         Claims that the verification refuted.
     trace : tuple of Progress
-        Incumbents and bounds over time, without placements.
+        Verified incumbents and bounds over time, without placements.
+    termination : Termination or None
+        Why the method stopped.
+    incumbent_by : str or None
+        Who found the placement: the method, a heuristic that went first, or the warm start.
     """
 
     instance: Instance
@@ -139,6 +168,8 @@ class VerifiedResult:
     solve_s: float = 0.0
     trace: tuple[Progress, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    termination: Termination | None = None
+    incumbent_by: str | None = None
 
     @property
     def proven(self) -> bool:
@@ -147,21 +178,26 @@ class VerifiedResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the result document, format ``placewise-result/1``."""
+        from placewise.instances.identity import instance_hash  # a worker process needs no file formats
+
         problem = problem_of(self.instance)
         placement = self.placement
         return {
             "format": "placewise-result/1",
             "instance": self.instance.name,
+            "instance_hash": instance_hash(self.instance),
             "problem": self.instance.problem,
             "method": self.method,
             "guarantee": self.guarantee.value,
             "status": self.status.value,
+            "termination": None if self.termination is None else self.termination.to_json(),
             "objective": self.objective,
             "unit": problem.unit,
             "dual_bound": self.dual_bound,
             "relative_gap": self.relative_gap,
             "terms": dict(self.terms),
             "placement": None if placement is None else problem.placement_json(self.instance, placement),
+            "incumbent_by": self.incumbent_by,
             "violations": [violation.message for violation in self.violations],
             "conflicts": [f"{conflict.kind}: {conflict.message}" for conflict in self.conflicts],
             "message": self.message,

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
-from placewise.models.lazy import load
-from placewise.models.problem import Guarantee
+from placewise.models.problem import Guarantee, InstanceT, PlacementT, Problem
+
+if TYPE_CHECKING:
+    from placewise.models.problem import Formulation
+    from placewise.solvers.backends.lowering import MatrixModel
+    from placewise.solvers.backends.matrix import MatrixResult, MatrixRun
+    from placewise.solvers.evidence.result import Claim
+    from placewise.solvers.execution.run import Run
+
+#: What a method can do beside answering, as `placewise methods` shows it.
+WARM_START, PROGRESS, BOUND, THREADS, SEED = "warm start", "progress", "bound", "threads", "seed"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Backend:
     """A solver of lowered models.
 
     Parameters
     ----------
-    minimise : str
-        Lazy reference, ``(MatrixModel, MatrixRun) -> MatrixResult``.
+    name : str
+        Of the method that it is on a problem's first formulation.
+    minimise : callable
+        ``(MatrixModel, MatrixRun) -> MatrixResult``.
     requires : str
         Module that must be installed.
     pip : str
@@ -26,13 +38,17 @@ class Backend:
         Whose versions a result states.
     summary : str
         One line for people.
+    abilities : frozenset of str
+        Which of warm start, progress, bound, threads and seed it has.
     """
 
-    minimise: str
+    name: str
+    minimise: Callable[[MatrixModel, MatrixRun], MatrixResult]
     requires: str
     pip: str
     distributions: tuple[str, ...]
     summary: str
+    abilities: frozenset[str] = frozenset()
 
     @property
     def installed(self) -> bool:
@@ -40,40 +56,62 @@ class Backend:
         return find_spec(self.requires) is not None
 
 
-@dataclass(frozen=True)
-class Algorithm:
+@dataclass(frozen=True, eq=False)
+class Algorithm(Generic[InstanceT]):
     """A method of its own for one problem.
 
     Parameters
     ----------
-    run : str
-        Lazy reference, ``(instance, Run) -> Claim``.
-    guarantee : Guarantee or str
-        What it proves, or a lazy reference ``instance -> Guarantee`` where that depends on the instance; the
-        latter may raise `NotApplicableError`.
+    name : str
+        Of the method.
+    run : callable
+        ``(instance, Run) -> Claim``.
+    guarantee : Guarantee or callable
+        What it proves; ``instance -> Guarantee`` where that depends on the instance, which may raise
+        `NotApplicableError`.
     summary : str
         One line for people.
     distributions : tuple of str
         Whose versions a result states.
+    abilities : frozenset of str
+        Which of warm start, progress, bound, threads and seed it has.
     """
 
-    run: str
-    guarantee: Guarantee | str
+    name: str
+    run: Callable[[InstanceT, Run], Claim]
+    guarantee: Guarantee | Callable[[InstanceT], Guarantee]
     summary: str
     distributions: tuple[str, ...] = ("numpy",)
+    abilities: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
-class Method:
-    """A name that `solve` takes: an algorithm, a back-end on a formulation, or a user's ``module:function``."""
+#: A user's ``(instance, parameters) -> placement``.
+UserFunction = Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Method(Generic[InstanceT, PlacementT]):
+    """Something that `solve` can ask: an algorithm, a back-end on a formulation, or a user's function.
+
+    Parameters
+    ----------
+    name : str
+        As `placewise methods` lists it.
+    problem : Problem
+        Of what.
+    summary : str
+        One line for people.
+    algorithm, backend with formulation, function
+        One of the three; the formulation by its name in the problem.
+    """
 
     name: str
-    problem: str
+    problem: Problem[InstanceT, PlacementT]
     summary: str
-    algorithm: Algorithm | None = None
+    algorithm: Algorithm[InstanceT] | None = None
     backend: Backend | None = None
     formulation: str | None = None
-    function: str | None = None
+    function: UserFunction | str | None = None
 
     @property
     def missing(self) -> str | None:
@@ -86,14 +124,29 @@ class Method:
         part = self.algorithm or self.backend
         return part.distributions if part else ()
 
-    def guarantee(self, instance: Any) -> Guarantee:
+    @property
+    def abilities(self) -> frozenset[str]:
+        """What it can do beside answering."""
+        part = self.algorithm or self.backend
+        return part.abilities if part else frozenset()
+
+    @property
+    def statement(self) -> Formulation[InstanceT, PlacementT] | None:
+        """The formulation that its back-end solves."""
+        return None if self.formulation is None else self.problem.formulations[self.formulation]
+
+    def guarantee(self, instance: InstanceT) -> Guarantee:
         """Return what the method proves on an instance; raise `NotApplicableError` where it says nothing."""
         if self.function is not None:
             return Guarantee.HEURISTIC
         if self.algorithm is None:
             return Guarantee.EXACT
         stated = self.algorithm.guarantee
-        if isinstance(stated, Guarantee):
-            return stated
-        guarantee: Guarantee = load(stated)(instance)
-        return guarantee
+        return stated if isinstance(stated, Guarantee) else stated(instance)
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        """Travel between processes by name, or as the user's function itself."""
+        from placewise.solvers.registry import find_method
+
+        given = self.function if callable(self.function) else self.name
+        return find_method, (self.problem.name, given)

@@ -28,6 +28,8 @@ class Run:
         A known placement, for methods that take one.
     report : callable, optional
         Receives each `Progress`.
+    started : float, optional
+        When the time limit began to count, by `perf_counter`; now, if not given.
     """
 
     def __init__(
@@ -35,17 +37,18 @@ class Run:
         parameters: Parameters,
         warm_start: Any = None,
         report: Callable[[Progress], None] | None = None,
+        started: float | None = None,
     ) -> None:
         self.parameters = parameters
         self.warm_start = warm_start
         self._report = report
         self._best: dict[str, float] = {}
         self.stopped: Callable[[], bool] = lambda: False
-        self._started = perf_counter()
+        self._started = perf_counter() if started is None else started
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the method was started."""
+        """Seconds since the time limit began to count."""
         return perf_counter() - self._started
 
     @property

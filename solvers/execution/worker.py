@@ -1,8 +1,8 @@
 """A process per solve: a hard wall limit, a memory cap, and a crash that is a result.
 
-The parent starts ``python -m placewise.solvers.execution.worker``, hands it a pickled task, and reads pickled progress and
-the claim. A method that overruns its limit or dies is stopped together with its children; the last placement and
-bound that it reported are kept. A worker whose parent disappears ends itself.
+The parent starts ``python -P -m placewise.solvers.execution.worker``, hands it a pickled task, and reads pickled
+progress and the claim. The time limit counts from the call on, so starting, importing and building count. A method that
+overruns it or dies is stopped together with its children. A worker whose parent disappears ends itself.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
 from time import perf_counter
 from typing import IO, TYPE_CHECKING, Any
 
 from placewise.models.errors import PlacewiseError
-from placewise.models.lazy import load
 from placewise.solvers.evidence.result import Claim, Progress, Reason
-from placewise.solvers.execution.formulation import run_formulation
 from placewise.solvers.execution.processes import (
     adopt_orphans,
     end_children,
@@ -31,26 +30,13 @@ from placewise.solvers.execution.processes import (
     end_own_family,
     start_family,
 )
-from placewise.solvers.execution.run import Run
-from placewise.solvers.registry import find_method
+from placewise.solvers.execution.task import Task, perform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from placewise.solvers.execution.parameters import Parameters
-
-#: Seconds beyond the time limit for starting, building a large model, and a solver's own overrun.
-GRACE_S = 10.0
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a worker is asked to do."""
-
-    instance: Any
-    method: str
-    parameters: Parameters
-    warm_start: Any = None
+#: Beyond the time limit, for a solver's own overrun and for handing over what it found: seconds, and a share of the limit.
+GRACE_S, GRACE_SHARE = 1.0, 0.02
 
 
 class InterruptedSolve(KeyboardInterrupt):
@@ -67,37 +53,19 @@ class InterruptedSolve(KeyboardInterrupt):
         self.claim = claim
 
 
-def perform(task: Task, report: Callable[[Progress], None] | None = None) -> Claim:
-    """Run a task in this process; errors of a method become a claim, misuse is raised."""
-    method = find_method(task.instance.problem, task.method)
-    run = Run(task.parameters, task.warm_start, report)
-    try:
-        if method.function is not None:
-            return _run_function(method.function, task, run)
-        if method.algorithm is None:
-            return run_formulation(task.instance, method, run)
-        claim: Claim = load(method.algorithm.run)(task.instance, run)
-    except PlacewiseError:
-        raise
-    except MemoryError:
-        return Claim(Reason.ERROR, message="out of memory", solve_s=run.elapsed)
-    except Exception as error:  # noqa: BLE001 - whatever a solver raises is its result
-        return Claim(Reason.ERROR, message=f"{type(error).__name__}: {error}", solve_s=run.elapsed)
-    return claim
-
-
-def _run_function(reference: str, task: Task, run: Run) -> Claim:
-    """Run a user's ``(instance, parameters) -> placement``; None means that it found nothing."""
-    try:
-        function = load(reference)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise PlacewiseError(f"method {reference!r}: cannot import it: {error}") from None
-    placement = function(task.instance, task.parameters)
-    return Claim(Reason.FINISHED, placement, solve_s=run.elapsed)
-
-
-def perform_isolated(task: Task, report: Callable[[Progress], None]) -> Claim:
+def perform_isolated(
+    task: Task, report: Callable[[Progress], None], meanwhile: Callable[[], None] = lambda: None
+) -> Claim:
     """Run a task in a worker process.
+
+    Parameters
+    ----------
+    task : Task
+        What to do; its time limit counts from ``task.started``.
+    report : callable
+        Receives the worker's progress.
+    meanwhile : callable
+        Called while the worker starts.
 
     Raises
     ------
@@ -106,19 +74,21 @@ def perform_isolated(task: Task, report: Callable[[Progress], None]) -> Claim:
     InterruptedSolve
         On Ctrl-C, after the worker was stopped.
     """
-    began = perf_counter()
-    deadline = began + task.parameters.time_limit + GRACE_S
+    limit_s = task.parameters.time_limit
+    deadline = task.started + limit_s + GRACE_S + GRACE_SHARE * limit_s
     last = Progress(0.0)
+    worker: subprocess.Popen[bytes] | None = None
     with tempfile.TemporaryFile() as errors:
-        worker = _start(task, errors)
-        messages: queue.Queue[Any] = queue.Queue()
-        threading.Thread(target=_receive, args=(worker.stdout, messages), daemon=True).start()
         try:
+            worker = _start(task, errors)
+            messages: queue.Queue[Any] = queue.Queue()
+            threading.Thread(target=_receive, args=(worker.stdout, messages), daemon=True).start()
+            meanwhile()
             while True:
                 try:
                     message = messages.get(timeout=max(deadline - perf_counter(), 0.0))
                 except queue.Empty:
-                    return _kept(last, Reason.LIMIT, "stopped: it overran its time limit", began)
+                    return _kept(last, Reason.LIMIT, "stopped: it overran its time limit", task.started)
                 if isinstance(message, Progress):
                     last = _latest(last, message)
                     report(message)
@@ -127,17 +97,18 @@ def perform_isolated(task: Task, report: Callable[[Progress], None]) -> Claim:
                 elif isinstance(message, PlacewiseError):
                     raise message
                 else:
-                    reason = f"the worker died{_exit_words(worker.wait())}{_tail(errors)}"
-                    return _kept(last, Reason.ERROR, reason, began)
+                    said = message or _tail(errors)
+                    reason = f"the worker died{_exit_words(worker.wait())}{said}"
+                    return _kept(last, Reason.ERROR, reason, task.started)
         except KeyboardInterrupt:
-            raise InterruptedSolve(_kept(last, Reason.LIMIT, "interrupted", began)) from None
+            raise InterruptedSolve(_kept(last, Reason.INTERRUPTED, "interrupted", task.started)) from None
         finally:
-            _stop(worker)
+            if worker is not None:
+                _stop(worker)
 
 
 def _kept(last: Progress, reason: Reason, message: str, began: float) -> Claim:
-    """Return what a stopped worker leaves: a crash with an incumbent still has the incumbent."""
-    reason = Reason.LIMIT if last.placement is not None else reason
+    """Return what a stopped worker leaves: its last incumbent and bound."""
     return Claim(
         reason,
         last.placement,
@@ -160,13 +131,15 @@ def _latest(last: Progress, new: Progress) -> Progress:
 
 def _start(task: Task, errors: IO[bytes]) -> subprocess.Popen[bytes]:
     worker = start_family(  # in a session of its own: Ctrl-C reaches the parent only
-        [sys.executable, "-m", "placewise.solvers.execution.worker"],
+        # -P: a numpy.py in the current folder is not NumPy.
+        [sys.executable, "-P", "-m", "placewise.solvers.execution.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
     )
     assert worker.stdin is not None
     with contextlib.suppress(BrokenPipeError):  # then the receiver sees its end
+        pickle.dump([path or str(Path.cwd()) for path in sys.path], worker.stdin)
         pickle.dump(task, worker.stdin)
         worker.stdin.flush()
     return worker
@@ -176,8 +149,10 @@ def _receive(stream: Any, messages: queue.Queue[Any]) -> None:
     try:
         while True:
             messages.put(pickle.load(stream))
-    except (EOFError, pickle.UnpicklingError, OSError, ValueError):
+    except (EOFError, OSError, ValueError):
         messages.put(None)
+    except Exception as error:  # noqa: BLE001 - what a user's object does when it is unpickled
+        messages.put(f": what it sent cannot be read: {type(error).__name__}")
 
 
 def _stop(worker: subprocess.Popen[bytes]) -> None:
@@ -203,6 +178,8 @@ def main() -> None:
     adopt_orphans()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a solver prints must not mix with the answers
+    # The caller's own modules, last: they take no installed module's place.
+    sys.path += [path for path in pickle.load(sys.stdin.buffer) if path not in sys.path]
     task: Task = pickle.load(sys.stdin.buffer)
     parent = os.dup(0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # or a method that asks for input waits for the parent's end
@@ -218,8 +195,9 @@ def main() -> None:
     lock = threading.Lock()
 
     def send(message: object) -> None:
+        text = _pickled(message)
         with lock:
-            pickle.dump(message, answers)
+            answers.write(text)
             answers.flush()
 
     try:
@@ -228,6 +206,19 @@ def main() -> None:
         send(claim)
     except PlacewiseError as error:
         send(error)
+
+
+def _pickled(message: object) -> bytes:
+    """Return a message as bytes; of a claim that cannot be handed over, what is wrong with it."""
+    try:
+        return pickle.dumps(message)
+    except Exception as error:
+        if not isinstance(message, Claim):
+            raise
+        why = f"what it returned cannot be handed over: {type(error).__name__}"
+        return pickle.dumps(
+            replace(message, reason=Reason.ERROR, placement=None, objective=None, message=why)
+        )
 
 
 def _end_with_parent(parent: int) -> None:

@@ -131,14 +131,14 @@ def _find_binding(inquiry: Inquiry, explanation: Explanation, change: float) -> 
 
 
 def _with_links_apart(inquiry: Inquiry) -> tuple[list[Resource], list[Resource]]:
-    found = inquiry.problem.resources_of(inquiry.instance)
+    found = inquiry.problem.resources(inquiry.instance)
     return [r for r in found if r.kind != "link"], [r for r in found if r.kind == "link"]
 
 
 def _hurts(inquiry: Inquiry, explanation: Explanation, resource: Resource, factor: float) -> bool:
     inquiry.seconds_left()
     try:
-        changed = inquiry.problem.evaluation(inquiry.scaled(resource, factor), explanation.result.placement)
+        changed = inquiry.problem.evaluate(inquiry.scaled(resource, factor), explanation.result.placement)
     except PlacewiseError:  # numbers too far apart for one tick
         return True
     before = explanation.result.objective
@@ -169,7 +169,7 @@ def _try(inquiry: Inquiry, explanation: Explanation, resource: Resource, factor:
     before, title = explanation.result, f"{resource.title} x {factor:.3g}"
     try:
         changed = inquiry.scaled(resource, factor)
-        same = inquiry.problem.evaluation(changed, before.placement)
+        same = inquiry.problem.evaluate(changed, before.placement)
         start = before.placement if same.feasible else None
         result = inquiry.solved(changed, title, warm_start=start)
     except PlacewiseError:  # numbers too far apart for one tick

@@ -30,7 +30,7 @@ class Reason:
         self._inquiry = inquiry
         self._limits = [
             resource
-            for resource in inquiry.problem.resources_of(inquiry.instance)
+            for resource in inquiry.problem.resources(inquiry.instance)
             if resource.kind not in ("speed", "links", "link")
             or (resource.kind == "link" and not resource.amount)
         ]
@@ -78,7 +78,7 @@ class Reason:
             changed = self._inquiry.instance
             for limit in self._limits:
                 if limit not in key:
-                    changed = self._inquiry.problem.with_scaled(changed, limit, math.inf)
+                    changed = self._inquiry.problem.scaled(changed, limit, math.inf)
             self._known[key] = self._no_placement(changed, f"{len(key)} of {len(self._limits)} limits")
         return self._known[key]
 
@@ -86,6 +86,6 @@ class Reason:
         return self._no_placement(self._inquiry.scaled(limit, factor), f"{limit.title} x {factor:.3g}")
 
     def _no_placement(self, instance: Any, title: str) -> bool:
-        if self._inquiry.problem.why_infeasible(instance) is not None:
+        if self._inquiry.problem.diagnose(instance) is not None:
             return True
         return self._inquiry.solved(instance, title, relative_gap=0.99).status is Status.INFEASIBLE

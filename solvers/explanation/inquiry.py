@@ -113,4 +113,4 @@ class Inquiry:
 
     def scaled(self, resource: Resource, factor: float) -> Any:
         """Return the instance with so much more (or less) of a resource."""
-        return self.problem.with_scaled(self.instance, resource, factor)
+        return self.problem.scaled(self.instance, resource, factor)

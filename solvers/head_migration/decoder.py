@@ -41,7 +41,7 @@ def _interval(
     left = instance.layer.memory_bytes[t].copy()
     for number in range(instance.layers):
         part = cut(instance.layer, t, t + 1, None if before is None else before[number])
-        part = replace(part, memory_bytes=left[None, :])
+        part = replace(part, over_time=replace(part.over_time, memory_bytes=left[None, :]))
         if layers:  # its input comes from the network of the layer before
             part = replace(part, controller=layers[-1].ffn, input_from_controller=True)
         now = best_step(part, 0, part.initial)

@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import NotApplicableError
 from placewise.models.head_migration import evaluate
+from placewise.models.head_migration.problems import HEAD_MIGRATION
+from placewise.solvers.backends.table import HIGHS
 from placewise.solvers.evidence.result import Claim, Progress, Reason
 from placewise.solvers.execution.run import Run
+from placewise.solvers.execution.statement import run_formulation
 from placewise.solvers.head_migration import baselines, lookahead
+from placewise.solvers.head_migration import step as one_step
 
 if TYPE_CHECKING:
     from placewise.models.head_migration import HeadMigrationInstance, Interval
@@ -34,9 +38,7 @@ def cut(
     """Return the intervals from first to before end as an instance of their own."""
     return replace(
         instance,
-        memory_bytes=instance.memory_bytes[first:end],
-        flops_per_s=instance.flops_per_s[first:end],
-        bandwidth_bytes_per_s=instance.bandwidth_bytes_per_s[first:end],
+        over_time=instance.over_time.cut(first, end),
         initial=before,
         initial_length=instance.length(first - 1),
     )
@@ -70,7 +72,7 @@ class Search:
     @property
     def closed(self) -> bool:
         """Whether the gap is closed, or there is no trajectory."""
-        return self.lower_s >= self.upper_s * (1 - CLOSED)
+        return self.lower_s >= self.upper_s * (1 - max(CLOSED, self.run.parameters.relative_gap))
 
     def whole(self) -> None:
         """Give the horizon to HiGHS, from the best trajectory."""
@@ -119,8 +121,6 @@ class Search:
         self, part: HeadMigrationInstance, known: Trajectory | None, seconds: float, outer: Run | None = None
     ) -> Claim:
         """Solve a chunk exactly, by dynamic programming where it can."""
-        from placewise.solvers.execution.formulation import run_formulation
-        from placewise.solvers.registry import find_method
 
         def pass_on(step: Progress) -> None:
             if step.placement is not None:
@@ -131,16 +131,15 @@ class Search:
         inner = Run(replace(self.run.parameters, time_limit=seconds), known, pass_on if outer else None)
         inner.stopped = lambda: self.closed
         if part.intervals == 1:
-            from placewise.solvers.head_migration import step
-
-            return step.run(part, inner)
+            return one_step.run(part, inner)
         try:
             lookahead.guarantee(part)
             return lookahead.run(part, inner)
         except NotApplicableError:
             pass
         try:
-            return run_formulation(part, find_method(part.problem, "highs"), inner)
+            counts = HEAD_MIGRATION.formulations["counts"]
+            return run_formulation(HEAD_MIGRATION, counts, HIGHS, part, inner)
         except NotApplicableError as refusal:  # times too far apart: the chunks' bounds and placements stand
             return Claim(Reason.LIMIT, message=str(refusal))
 

@@ -212,7 +212,7 @@ def run(instance: HeadMigrationInstance, run: Run) -> Claim:
     placement = _trajectory(horizon, history)
     if placement is None:
         return Claim(Reason.LIMIT, None, None, bound_s, "a head has no direct link", solve_s=run.elapsed)
-    objective = problem_of(instance).evaluation(instance, placement).objective
+    objective = problem_of(instance).evaluate(instance, placement).objective
     closed = objective is not None and objective <= bound_s * (1 + 1e-12)
     return Claim(
         Reason.OPTIMAL if closed else Reason.LIMIT,

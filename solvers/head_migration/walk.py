@@ -29,5 +29,5 @@ def walk(instance: HeadMigrationInstance, run: Run, policy: Policy) -> Claim:
             return Claim(Reason.FINISHED, message=f"interval {t}: no placement found", solve_s=run.elapsed)
         trajectory.append(before)
     placement = tuple(trajectory)
-    objective = problem_of(instance).evaluation(instance, placement).objective
+    objective = problem_of(instance).evaluate(instance, placement).objective
     return Claim(Reason.FINISHED, placement, objective, solve_s=run.elapsed)

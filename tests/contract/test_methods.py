@@ -9,7 +9,7 @@ from placewise.benchmarks.agreement import ORACLE, judge
 from placewise.instances import read, shipped_instances, to_document
 from placewise.instances.files import from_document
 from placewise.instances.generators import generate
-from placewise.models.errors import NotApplicableError
+from placewise.models.errors import NotApplicableError, PlacewiseError
 from placewise.models.problem import Guarantee
 from placewise.models.registry import PROBLEMS
 from placewise.solvers.registry import comparison_methods, default_method, methods_of
@@ -52,16 +52,31 @@ def test_fast_exact_methods_on_many_instances(problem):
 
 
 @pytest.mark.parametrize(("problem", "method"), PAIRS)
-def test_a_warm_start_does_not_change_the_answer(problem, method):
-    """Starting from the optimum leaves status and objective as they are."""
+def test_a_warm_start_is_the_first_incumbent(problem, method):
+    """From the optimum every method comes back with it, and those that prove still prove it; any form of it will do."""
     for seed in range(6):
         instance, truth = tiny(problem, seed)
+        if truth.placement is None:
+            continue
+        forms = (truth.placement, truth.to_json()["placement"], truth.to_json(), truth)
         try:
             cold = solve(instance, method, isolate=False, threads=1)
-            warm = solve(instance, method, isolate=False, threads=1, warm_start=truth.placement)
+            warm = solve(instance, method, isolate=False, threads=1, warm_start=forms[seed % len(forms)])
         except NotApplicableError:
             continue
-        assert (cold.status, cold.objective) == (warm.status, warm.objective)
+        assert warm.objective == truth.objective
+        assert warm.conflicts == ()
+        if cold.guarantee is Guarantee.EXACT:
+            assert (cold.status, cold.objective) == (warm.status, warm.objective)
+
+
+@pytest.mark.parametrize(("problem", "method"), PAIRS)
+def test_a_bad_warm_start_is_one_line(problem, method):
+    """What is no placement, or breaks a constraint, is refused before anything runs."""
+    instance, _ = tiny(problem, 0)
+    for bad in ("abc", [99] * 50, {"layers": 7}, [], None.__class__):
+        with pytest.raises(PlacewiseError, match=r"^warm start: [^\n]+$"):
+            solve(instance, method, isolate=False, warm_start=bad)
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)

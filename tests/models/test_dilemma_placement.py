@@ -120,7 +120,7 @@ def test_a_budget_as_printed_is_refused(printed):
 def test_bad_results_name_the_place(corrected, document, message):
     """Servers and widths by name."""
     with pytest.raises(InstanceError, match=message):
-        PROBLEMS["dilemma"].read_placement(corrected, document)
+        PROBLEMS["dilemma"].from_json(corrected, document)
 
 
 @pytest.mark.parametrize(
@@ -136,5 +136,5 @@ def test_simple_reasons_for_infeasibility(corrected, change, reason):
     if "cluster" in change:
         change = {"cluster": dataclasses.replace(corrected.cluster, memory_bytes=np.array([1, 1, 1]))}
     instance = dataclasses.replace(corrected, **change)
-    assert reason in PROBLEMS["dilemma"].why_infeasible(instance)
+    assert reason in PROBLEMS["dilemma"].diagnose(instance)
     assert solve(instance, isolate=False).status is Status.INFEASIBLE

@@ -10,7 +10,7 @@ from placewise.models.registry import PROBLEMS
 from placewise.solvers import solve
 from placewise.solvers.evidence.result import Status
 
-EVALUATE = PROBLEMS["edgeshard-batch"].evaluation
+EVALUATE = PROBLEMS["edgeshard-batch"].evaluate
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_bad_files_name_the_place(batch, key, value, message):
 def test_a_result_without_a_known_batch_size_is_refused(batch):
     """The path of the wrong value and the choices."""
     with pytest.raises(InstanceError, match=r"placement.batch_size: expected one of 2, 3, 4, found 7"):
-        PROBLEMS[batch.problem].read_placement(batch, {"batch_size": 7, "layers": ["a", "b"]})
+        PROBLEMS[batch.problem].from_json(batch, {"batch_size": 7, "layers": ["a", "b"]})
 
 
 def test_the_best_batch_is_the_best_of_all_batches():
@@ -88,4 +88,4 @@ def test_the_best_batch_is_the_best_of_all_batches():
     )
     result = solve(instance)
     assert (result.status, result.objective) == (Status.OPTIMAL, best)
-    assert PROBLEMS[instance.problem].evaluation(instance, result.placement).objective == best
+    assert PROBLEMS[instance.problem].evaluate(instance, result.placement).objective == best

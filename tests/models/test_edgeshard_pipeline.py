@@ -11,7 +11,7 @@ from strategies import edgeshard_instances
 from placewise.benchmarks.agreement import judge
 from placewise.instances import read
 from placewise.instances.generators import generate
-from placewise.models.edgeshard import evaluate_throughput
+from placewise.models.edgeshard import EdgeShardThroughput, evaluate_throughput
 from placewise.models.edgeshard.cost import bottleneck_values_s
 from placewise.solvers import solve
 from placewise.solvers.evidence.result import Status
@@ -48,7 +48,7 @@ def test_a_device_has_one_stage(pipeline):
 
 
 def drawn_pipeline(instance):
-    return dataclasses.replace(instance, problem="edgeshard-throughput")
+    return EdgeShardThroughput.of(instance)
 
 
 @given(edgeshard_instances())

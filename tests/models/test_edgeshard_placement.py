@@ -76,7 +76,7 @@ def test_latency_is_paid_per_transfer(split):
 def test_memory_is_compared_in_bytes():
     """29 decoder layers of Llama2-7B and the head, weights alone, need 24,000,757,760 bytes: 24e9 are too few."""
     from placewise.instances.catalogue import transformer
-    from placewise.models.edgeshard import EdgeShardInstance
+    from placewise.models.edgeshard import EdgeShardLatency
     from placewise.models.workload import Layer
 
     llama = transformer("llama2-7b")
@@ -85,7 +85,7 @@ def test_memory_is_compared_in_bytes():
     layers = (head, *[decoder] * 29)
     for budget, feasible in ((24_000_757_760, True), (24_000_757_759, False)):
         cluster = Cluster(("card",), np.array([budget]), np.zeros((1, 1)), np.zeros((1, 1)))
-        instance = EdgeShardInstance("card", "edgeshard-latency", cluster, layers, np.ones((30, 1)), 0)
+        instance = EdgeShardLatency(cluster, layers, compute_time_s=np.ones((30, 1)))
         assert evaluate_latency(instance, (0,) * 30).feasible is feasible
 
 

@@ -1,6 +1,5 @@
 """Pipelines at work: Fig. 5 by hand, and laws that every schedule obeys."""
 
-import dataclasses
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +10,7 @@ from strategies import edgeshard_instances
 
 from placewise.instances import read
 from placewise.models.cluster import Cluster
-from placewise.models.edgeshard import EdgeShardInstance, evaluate_throughput, simulate
+from placewise.models.edgeshard import EdgeShardThroughput, evaluate_throughput, simulate
 from placewise.models.errors import PlacewiseError
 from placewise.models.workload import Layer
 from placewise.solvers import solve
@@ -20,9 +19,8 @@ from placewise.solvers import solve
 @pytest.fixture
 def figure_5():
     """Four devices, a stage of 1 s each, messages in no time."""
-    return EdgeShardInstance(
+    return EdgeShardThroughput(
         name="figure-5",
-        problem="edgeshard-throughput",
         cluster=Cluster(tuple("abcd"), np.ones(4), np.full((4, 4), 1.0), np.zeros((4, 4))),
         layers=tuple(Layer(f"stage-{i}", 1, 0.0) for i in range(4)),
         compute_time_s=np.ones((4, 4)),
@@ -86,7 +84,7 @@ def test_misuse_is_refused(figure_5, options, message):
 @given(edgeshard_instances(), st.integers(1, 5), st.integers(1, 4))
 def test_laws(instance, micro_batches, tokens):
     """Waiting never helps, resources serve one at a time, and no schedule beats its bottleneck."""
-    drawn = dataclasses.replace(instance, problem="edgeshard-throughput")
+    drawn = EdgeShardThroughput.of(instance)
     result = solve(drawn, "brute-force", isolate=False)
     assume(result.placement is not None)
     run = {

@@ -10,8 +10,8 @@ from placewise.instances.files import from_document
 from placewise.models.cluster import Cluster
 from placewise.models.errors import InstanceError
 from placewise.models.head_migration import (
-    DecoderInstance,
-    HeadMigrationInstance,
+    HeadMigration,
+    HeadMigrationDecoder,
     HeadTransformer,
     Interval,
     block_demands,
@@ -34,9 +34,8 @@ def layer():
 @pytest.fixture
 def two(layer):
     """Devices of 8 and 4 FLOP/s, 2 bytes/s between them, memory for everything on one."""
-    return HeadMigrationInstance(
+    return HeadMigration(
         name="two",
-        problem="head-migration",
         cluster=Cluster(("a", "b"), np.array([48, 48]), np.full((2, 2), 2.0), np.zeros((2, 2))),
         transformer=layer,
         memory_bytes=np.array([[48, 48]]),
@@ -166,10 +165,10 @@ def test_results_are_read_back(two):
     problem = PROBLEMS["head-migration"]
     document = problem.placement_json(two, (SPLIT,))
     assert document == {"intervals": [{"heads": ["a", "b"], "proj": "a", "ffn": "a"}]}
-    assert problem.read_placement(two, document) == (SPLIT,)
+    assert problem.from_json(two, document) == (SPLIT,)
     document["intervals"][0]["proj"] = "z"
     with pytest.raises(InstanceError, match=r"placement.intervals\[0\].proj: expected a device, found 'z'"):
-        problem.read_placement(two, document)
+        problem.from_json(two, document)
 
 
 def test_simple_reasons_for_infeasibility(two):
@@ -180,7 +179,7 @@ def test_simple_reasons_for_infeasibility(two):
         ([13, 16], "hold 1 of 2 heads"),
     ):
         small = dataclasses.replace(two, memory_bytes=np.array([memory]))
-        found = PROBLEMS[two.problem].why_infeasible(small)
+        found = PROBLEMS[two.problem].diagnose(small)
         if found is None:
             assert memory == [16, 16]
         else:
@@ -201,7 +200,7 @@ def test_groups_share_keys_and_values(layer):
 
 def test_two_layers_by_hand(two):
     """The second layer waits for the first one's network: 4 bytes in 2 s to each device with heads."""
-    decoder = DecoderInstance("d", "head-migration-decoder", two, 2)
+    decoder = HeadMigrationDecoder(two, 2)
     assert evaluate_decoder(decoder, ((ALL_ON_A, ALL_ON_A),)).violations[0].constraint == "memory"
     assert evaluate_decoder(decoder, ((ALL_ON_A, ALL_ON_B),)).objective == 7.0 + 2.0 + 14.0
     spread = Interval((0, 1), 1, 1)
@@ -212,7 +211,7 @@ def test_two_layers_by_hand(two):
 def test_one_layer_is_the_layer(two):
     """A decoder of one layer costs what the layer costs, also with a placement before."""
     moved = dataclasses.replace(two, initial=ALL_ON_B)
-    decoder = DecoderInstance("d", "head-migration-decoder", two, 1, (ALL_ON_B,))
+    decoder = HeadMigrationDecoder(two, 1, (ALL_ON_B,))
     for now in (ALL_ON_A, ALL_ON_B, SPLIT):
         whole = evaluate_decoder(decoder, ((now,),))
         assert whole == evaluate(moved, (now,)) or (whole.objective == evaluate(moved, (now,)).objective)
@@ -220,12 +219,12 @@ def test_one_layer_is_the_layer(two):
 
 def test_decoder_placements_name_what_is_wrong(two):
     """Shapes, and a result file's entries."""
-    decoder = DecoderInstance("d", "head-migration-decoder", two, 2)
+    decoder = HeadMigrationDecoder(two, 2)
     problem = PROBLEMS["head-migration-decoder"]
     for wrong in (None, (), ((ALL_ON_A,),), ((ALL_ON_A, 3),), ((ALL_ON_A, Interval((0, 7), 0, 0)),)):
         assert evaluate_decoder(decoder, wrong).violations[0].constraint == "assignment"
     document = problem.placement_json(decoder, ((ALL_ON_A, ALL_ON_B),))
-    assert problem.read_placement(decoder, document) == ((ALL_ON_A, ALL_ON_B),)
+    assert problem.from_json(decoder, document) == ((ALL_ON_A, ALL_ON_B),)
     document["intervals"][0]["layers"][1]["proj"] = "c"
     with pytest.raises(InstanceError, match=r"placement\.intervals\[0\]\.layers\[1\]\.proj"):
-        problem.read_placement(decoder, document)
+        problem.from_json(decoder, document)

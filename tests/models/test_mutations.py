@@ -7,7 +7,6 @@ import pytest
 from placewise.instances import read
 from placewise.instances.generators import generate
 from placewise.models.edgeshard import cpsat
-from placewise.models.lazy import load
 from placewise.models.registry import PROBLEMS
 from placewise.solvers.backends.cpsat import solve_cp
 from placewise.solvers.backends.highs import minimise
@@ -23,7 +22,7 @@ REDUNDANT = {("flow", "one_device_per_layer"), ("counts", "one_proj"), ("counts"
 
 def model_optimum(formulation, instance, mutate):
     """Return the placement and objective in seconds that a mutated model calls optimal; None if infeasible."""
-    model = load(formulation.build)(instance)
+    model = formulation.build(instance)
     mutate(model)
     matrix = lower(model)
     run = MatrixRun(Parameters(relative_gap=0.0, threads=1), 60.0, None, lambda _: None, lambda _: None)
@@ -31,7 +30,7 @@ def model_optimum(formulation, instance, mutate):
     if result.values is None:
         return None
     matrix.load(result.values)
-    return load(formulation.extract)(model), matrix.unscaled(float(matrix.cost @ result.values)) / 1e3
+    return formulation.extract(model), matrix.unscaled(float(matrix.cost @ result.values)) / 1e3
 
 
 @cache
@@ -46,7 +45,7 @@ def is_right(instance, answer):
     if answer is None or truth.objective is None:
         return answer is None and truth.objective is None
     placement, objective = answer
-    evaluation = PROBLEMS[instance.problem].evaluation(instance, placement)
+    evaluation = PROBLEMS[instance.problem].evaluate(instance, placement)
     return (
         evaluation.feasible
         and evaluation.objective == truth.objective
@@ -59,7 +58,7 @@ def constraint_names(problem, formulation):
 
     names = set()
     for instance in instances(problem, 12):
-        model = load(PROBLEMS[problem].formulations[formulation].build)(instance)
+        model = PROBLEMS[problem].formulations[formulation].build(instance)
         names |= {c.local_name for c in model.component_objects(pyo.Constraint, active=True) if len(c)}
     return sorted(names)
 
@@ -120,7 +119,7 @@ def test_unmutated_models_are_right(problem, formulation):
     statement = PROBLEMS[problem].formulations[formulation]
     for instance in instances(problem, 40):
         answer = model_optimum(statement, instance, lambda _: None)
-        if answer is not None and load(statement.tighten)(load(statement.build)(instance), answer[0]):
+        if answer is not None and statement.tighten(statement.build(instance), answer[0]):
             continue  # an overload within tolerance, which `tighten` cuts off
         assert is_right(instance, answer)
 
@@ -159,7 +158,7 @@ def test_constraints_of_the_run_length_model_are_needed(kind):
             if (placement is None) != (claimed.objective is None):
                 return
             continue
-        evaluation = PROBLEMS["edgeshard-latency"].evaluation(instance, placement)
+        evaluation = PROBLEMS["edgeshard-latency"].evaluate(instance, placement)
         if not evaluation.feasible or evaluation.objective != claimed.objective:
             assert truth.objective is None or claimed.objective >= truth.objective
             return

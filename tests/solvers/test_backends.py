@@ -14,9 +14,9 @@ from placewise.solvers import solve
 from placewise.solvers.backends import cpsat
 from placewise.solvers.backends.lowering import lower
 from placewise.solvers.backends.matrix import MatrixRun
+from placewise.solvers.backends.table import BACKENDS
 from placewise.solvers.evidence.result import Reason, Status
 from placewise.solvers.execution.parameters import Parameters
-from placewise.solvers.registry import BACKENDS
 
 INSTALLED = [name for name, backend in BACKENDS.items() if backend.installed]
 

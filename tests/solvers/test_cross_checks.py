@@ -16,12 +16,12 @@ from placewise.instances.generators import generate
 from placewise.models.cluster import Cluster
 from placewise.models.edgeshard import evaluate_latency
 from placewise.solvers import compare, solve
+from placewise.solvers.backends.table import BACKENDS
 from placewise.solvers.edgeshard.chains import ChainSearch
 from placewise.solvers.edgeshard.lagrangian import RunPaths
 from placewise.solvers.evidence.result import Status
 from placewise.solvers.execution.parameters import Parameters
 from placewise.solvers.execution.run import Run
-from placewise.solvers.registry import BACKENDS
 
 EXACT = ["labels", "run-length", *(name for name, backend in BACKENDS.items() if backend.installed)]
 

@@ -36,7 +36,7 @@ def truth(instance):
 
 
 def limits_of(instance):
-    found = problem_of(instance).resources_of(instance)
+    found = problem_of(instance).resources(instance)
     limits = [limit for limit in found if limit.kind not in ("speed", "links", "link")]
     return limits + [link for link in found if link.kind == "link" and not link.amount]
 
@@ -44,7 +44,7 @@ def limits_of(instance):
 def feasible_without(instance, dropped):
     """Whether brute force finds a placement when these limits are no more."""
     for limit in dropped:
-        instance = problem_of(instance).with_scaled(instance, limit, math.inf)
+        instance = problem_of(instance).scaled(instance, limit, math.inf)
     return truth(instance).objective is not None
 
 
@@ -66,7 +66,7 @@ def test_a_repair_is_enough_and_needed(problem):
     """With the factor there is a placement, with 2 % less there is none."""
     for explanation in explained(problem):
         instance = explanation.result.instance
-        scaled = problem_of(instance).with_scaled
+        scaled = problem_of(instance).scaled
         for repair in explanation.repairs:
             assert truth(scaled(instance, repair.resource, repair.factor)).objective is not None
             if math.isfinite(repair.factor):
@@ -83,14 +83,14 @@ def test_effects_are_those_of_brute_force(problem):
         instance, before = explanation.result.instance, explanation.result.objective
         assert explanation.complete
         for effect in explanation.effects:
-            changed = truth(problem_of(instance).with_scaled(instance, effect.resource, effect.factor))
+            changed = truth(problem_of(instance).scaled(instance, effect.resource, effect.factor))
             assert effect.status is changed.status
             if effect.change is not None:
                 assert effect.objective == pytest.approx(changed.objective, rel=1e-6)
                 assert effect.change == pytest.approx((changed.objective - before) / before, abs=1e-6)
-        for resource in problem_of(instance).resources_of(instance):
+        for resource in problem_of(instance).resources(instance):
             if resource not in explanation.binding and resource.kind not in ("links", "link"):
-                shrunk = truth(problem_of(instance).with_scaled(instance, resource, 1 / 1.25))
+                shrunk = truth(problem_of(instance).scaled(instance, resource, 1 / 1.25))
                 assert shrunk.objective == pytest.approx(before)
 
 

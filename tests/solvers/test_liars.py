@@ -24,8 +24,8 @@ def plant(monkeypatch):
     """Register a liar as an exact method of a problem."""
 
     def register(problem, lie):
-        liar = Algorithm(f"planted_liars:{lie}", Guarantee.EXACT, "lies")
-        monkeypatch.setitem(ALGORITHMS, problem, ALGORITHMS[problem] | {"liar": liar})
+        liar = Algorithm("liar", getattr(planted_liars, lie), Guarantee.EXACT, "lies")
+        monkeypatch.setitem(ALGORITHMS, problem, (*ALGORITHMS[problem], liar))
 
     return register
 

@@ -7,44 +7,51 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from placewise.models.lazy import load
 from placewise.models.registry import problem_of
+from placewise.models.statement import Statement
 from placewise.models.units import MILLISECONDS
 from placewise.solvers.backends.lowering import lower
 from placewise.solvers.backends.matrix import MatrixResult, MatrixRun
 from placewise.solvers.evidence.result import Claim, Reason
 
 if TYPE_CHECKING:
-    from placewise.models.problem import Formulation
+    from placewise.models.problem import Formulation, InstanceT, Problem
     from placewise.solvers.backends.lowering import MatrixModel
-    from placewise.solvers.execution.method import Method
+    from placewise.solvers.execution.method import Backend
     from placewise.solvers.execution.run import Run
 
+#: Of the time limit, kept for the end of a solver, which looks at its clock now and then: a share, and seconds at most.
+HAND_OVER_SHARE, HAND_OVER_S = 0.05, 1.0
 
-def run_formulation(instance: Any, method: Method, run: Run) -> Claim:
+
+def run_formulation(
+    problem: Problem[InstanceT, Any],
+    formulation: Formulation[InstanceT, Any],
+    backend: Backend,
+    instance: InstanceT,
+    run: Run,
+) -> Claim:
     """Solve an instance by a back-end on one of its problem's formulations.
 
     A solver may overload a device within its feasibility tolerance. Such a placement is cut off by name and
     the model is solved again; what is left of the time limit bounds this. It is solved again, too, without choices
     dearer than the placement found, where those made it small beside a solver's tolerances.
     """
-    assert method.backend is not None
-    assert method.formulation is not None
-    statement = problem_of(instance).formulations[method.formulation]
-    minimise = load(method.backend.minimise)
     began = perf_counter()
-    model = load(statement.build)(instance)
+    statement = Statement.of(instance, formulation)
     build_s = perf_counter() - began
+    if not _seconds_for(run):
+        return Claim(Reason.LIMIT, message="the time limit ended while the model was built", build_s=build_s)
     solve_s = 0.0
     while True:
         began = perf_counter()
-        matrix, result, claim_values = _solve_once(model, statement, minimise, run)
+        matrix, result, claim_values = _solve_once(statement, backend, run)
         solve_s += perf_counter() - began
         placement, objective, bound = claim_values
         if placement is None:
             break
-        if not load(statement.tighten)(model, placement):
-            cost_s = problem_of(instance).evaluation(instance, placement).objective
+        if not statement.tighten(placement):
+            cost_s = problem.evaluate(instance, placement).objective
             if cost_s is None or not run.remaining or not matrix.drop_dearer(MILLISECONDS * cost_s):
                 break
             run.warm_start = placement
@@ -64,11 +71,16 @@ def run_formulation(instance: Any, method: Method, run: Run) -> Claim:
     )
 
 
+def _seconds_for(run: Run) -> float:
+    """Return the seconds that a solver is given: what is left, less the share that it needs to end and hand over."""
+    return max(run.remaining - min(HAND_OVER_SHARE * run.parameters.time_limit, HAND_OVER_S), 0.0)
+
+
 def write_model(instance: Any, formulation: str, kind: str, target: str | Path) -> None:
     """Write a declarative model as ``mps`` or ``lp``: objective in milliseconds, names of the model."""
     from placewise.instances.files import write_text  # a worker starts without the file formats
 
-    model = load(problem_of(instance).formulations[formulation].build)(instance)
+    model = problem_of(instance).formulations[formulation].build(instance)
     with tempfile.TemporaryDirectory(prefix="placewise-") as folder:
         file = Path(folder) / f"model.{kind}"
         model.write(str(file), io_options={"symbolic_solver_labels": True})
@@ -76,16 +88,15 @@ def write_model(instance: Any, formulation: str, kind: str, target: str | Path) 
 
 
 def _solve_once(
-    model: Any, statement: Formulation, minimise: Any, run: Run
+    statement: Statement[Any, Any], backend: Backend, run: Run
 ) -> tuple[MatrixModel, MatrixResult, tuple[Any, float | None, float | None]]:
-    extract = load(statement.extract)
     if run.warm_start is not None:
-        load(statement.start)(model, run.warm_start)
-    matrix = lower(model)
+        statement.start(run.warm_start)
+    matrix = lower(statement.model)
 
     def placement_of(values: Any) -> Any:
         matrix.load(values)
-        return extract(model)
+        return statement.extract()
 
     def on_solution(values: Any) -> None:
         run.report(objective=seconds(float(matrix.cost @ values)), placement=placement_of(values))
@@ -93,11 +104,15 @@ def _solve_once(
     def seconds(objective: float) -> float:
         return matrix.unscaled(objective) / MILLISECONDS
 
-    result: MatrixResult = minimise(
+    seconds_left = _seconds_for(run)
+    if not seconds_left:
+        late = MatrixResult(Reason.LIMIT, message="the time limit ended while the model was lowered")
+        return matrix, late, (None, None, None)
+    result: MatrixResult = backend.minimise(
         matrix,
         MatrixRun(
             parameters=run.parameters,
-            time_limit=run.remaining,
+            time_limit=seconds_left,
             start=matrix.start() if run.warm_start is not None else None,
             on_solution=on_solution,
             on_bound=lambda bound: run.report(dual_bound=seconds(bound)),

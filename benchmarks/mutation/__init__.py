@@ -1,0 +1,1 @@
+"""Mutation testing: whether any test notices a small fault in the code that proofs rest on."""

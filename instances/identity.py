@@ -1,0 +1,23 @@
+"""Which instance a result is of: a name can stand for two, a hash of the document cannot."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import lru_cache
+from typing import Any
+
+from placewise.instances.files import to_document
+
+
+@lru_cache(maxsize=16)
+def instance_hash(instance: Any) -> str:
+    """Return the SHA-256 of an instance's document, its keys sorted, as 64 hexadecimal digits.
+
+    Parameters
+    ----------
+    instance : Instance
+        As `placewise.instances.read` returns it; kept for those in use, which do not change.
+    """
+    text = json.dumps(to_document(instance), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

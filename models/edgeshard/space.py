@@ -1,0 +1,34 @@
+"""The spaces of placements: how many there are, and all of them, for the brute force."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from placewise.models.edgeshard.batches import BatchPlacement, EdgeShardBatchInstance
+    from placewise.models.edgeshard.data import EdgeShardInstance
+    from placewise.models.edgeshard.placement import Placement
+
+
+def count(instance: EdgeShardInstance) -> float:
+    """Return how many placements keep layer 0 on the source: ``M ** (N - 1)``."""
+    return float(instance.cluster.size) ** (len(instance.layers) - 1)
+
+
+def placements(instance: EdgeShardInstance) -> Iterator[Placement]:
+    """Yield all of them."""
+    rest = product(range(instance.cluster.size), repeat=len(instance.layers) - 1)
+    return ((instance.source, *devices) for devices in rest)
+
+
+def batch_count(instance: EdgeShardBatchInstance) -> float:
+    """Return how many placements all batch sizes have."""
+    return sum(count(instance.at(size)) for size in instance.batch_sizes)
+
+
+def batch_placements(instance: EdgeShardBatchInstance) -> Iterator[BatchPlacement]:
+    """Yield the placements of each batch size."""
+    return ((size, layers) for size in instance.batch_sizes for layers in placements(instance.at(size)))

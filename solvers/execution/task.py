@@ -1,0 +1,90 @@
+"""What a process is asked to do, and doing it: a method on an instance, with whatever goes wrong as its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from placewise.models.errors import PlacewiseError
+from placewise.models.lazy import load
+from placewise.models.problem import Refused
+from placewise.solvers.evidence.result import Claim, Progress, Reason
+from placewise.solvers.execution.run import Run
+from placewise.solvers.execution.statement import run_formulation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from placewise.solvers.execution.method import Method, UserFunction
+    from placewise.solvers.execution.parameters import Parameters
+
+
+@dataclass(frozen=True)
+class Task:
+    """A method on an instance.
+
+    Parameters
+    ----------
+    instance, method, parameters
+        What to solve, by what, and how.
+    warm_start : placement or None
+        Known and verified.
+    started : float
+        When the time limit began to count, by `perf_counter`, which all processes of a machine share.
+    """
+
+    instance: Any
+    method: Method[Any, Any]
+    parameters: Parameters
+    warm_start: Any = None
+    started: float = field(default_factory=perf_counter)
+
+
+def perform(task: Task, report: Callable[[Progress], None] | None = None) -> Claim:
+    """Run a task in this process; errors of a method become a claim, misuse is raised."""
+    method = task.method
+    run = Run(task.parameters, task.warm_start, report, task.started)
+    try:
+        if method.function is not None:
+            return _run_function(method.function, task, run)
+        if method.backend is not None and method.statement is not None:
+            return run_formulation(method.problem, method.statement, method.backend, task.instance, run)
+        assert method.algorithm is not None
+        claim = method.algorithm.run(task.instance, run)
+    except PlacewiseError:
+        raise
+    except MemoryError:
+        return Claim(Reason.ERROR, message="out of memory", solve_s=run.elapsed, limit="memory")
+    except Exception as error:  # noqa: BLE001 - whatever a solver raises is its result
+        return Claim(Reason.ERROR, message=described(error), solve_s=run.elapsed)
+    return claim
+
+
+def described(error: BaseException) -> str:
+    """Return an exception in one line, whatever its own text does."""
+    try:
+        text = " ".join(str(error).split())[:300]
+    except Exception:  # noqa: BLE001 - a user's exception
+        text = "(its text cannot be shown)"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _run_function(given: UserFunction | str, task: Task, run: Run) -> Claim:
+    """Run a user's ``(instance, parameters) -> placement``; None means that it found nothing."""
+    try:
+        function = load(given) if isinstance(given, str) else given
+    except PlacewiseError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a user's module raises
+        raise PlacewiseError(f"method {given!r}: cannot import it: {described(error)}") from None
+    try:
+        found = function(task.instance, task.parameters)
+    except (SystemExit, GeneratorExit) as error:
+        return Claim(Reason.ERROR, message=described(error), solve_s=run.elapsed)
+    if found is None:
+        return Claim(Reason.FINISHED, solve_s=run.elapsed)
+    # Here, where its classes are known: what is no placement need not be handed over.
+    placement, violations = task.method.problem.gate(task.instance, found)
+    answer = Refused(violations) if violations else placement
+    return Claim(Reason.FINISHED, answer, solve_s=run.elapsed)
