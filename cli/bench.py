@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from placewise.cli import output
+from placewise.cli.streams import note
 from placewise.models.errors import PlacewiseError
 
 if TYPE_CHECKING:
@@ -85,15 +86,15 @@ def run(options: argparse.Namespace) -> int:
             finished=lambda record: progress.update(
                 task, advance=1, description=f"{record['instance']}  {record['method']}"
             ),
-            rejected=_say,
+            rejected=note,
         )
     counts = Counter(record.document["status"] for record in records)
     conflicts = all_conflicts(records)
     for record, conflict in conflicts:
-        _say(f"conflict, {conflict.kind}, {record.instance}: {conflict.message}")
+        note(f"conflict, {conflict.kind}, {record.instance}: {conflict.message}")
     lost = [record for record in records if record.transient]
     if lost:
-        _say(
+        note(
             f"{len(lost)} runs were ended by something outside them, the first by: {lost[0].document['message']}; "
             "--retry-errors repeats them"
         )
@@ -102,7 +103,3 @@ def run(options: argparse.Namespace) -> int:
     if conflicts:
         return output.CONFLICT
     return output.LIMIT if lost else output.SOLVED
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)

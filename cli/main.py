@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import signal
 import sys
 import threading
@@ -25,12 +23,14 @@ from placewise.cli import (
     report,
     simulate,
     solve,
+    streams,
 )
 from placewise.cli.output import INTERRUPTED, MISUSE
 from placewise.models.errors import PlacewiseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import FrameType
 
 COMMANDS = (
     solve,
@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
         prog="placewise",
         description="Decide, with proof, where the parts of a large language model go on unequal devices.",
         epilog="Exit status: 0 solved, 1 conflict or failed check, 2 bad usage or input, 3 proven infeasible, "
-        "4 limit without a solution.",
+        "4 limit without a solution, or runs of a suite that something outside them ended.",
     )
     top.add_argument("--version", action="version", version=f"placewise {version('placewise')}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -69,19 +69,25 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    options = parser().parse_args(arguments)
+    streams.prepare()
+    try:
+        return _run(parser().parse_args(arguments))
+    finally:
+        streams.settle()
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         with _ended_like_interrupted():
             status: int = options.run(options)
-            if sys.stdout is not None:  # closed by the caller
-                sys.stdout.flush()
+            sys.stdout.flush()
     except PlacewiseError as error:
         return _failed(options.command, " ".join(str(error).split()), MISUSE)
     except BrokenPipeError:  # the reader of a pipe left
-        _drop_output()
+        streams.drop(sys.stdout)
         return 0
     except OSError as error:  # above all a full disk behind the standard output
-        _drop_output()
+        streams.drop(sys.stdout)
         return _failed(
             options.command, f"{error.filename or 'standard output'}: {error.strerror or error}", MISUSE
         )
@@ -94,11 +100,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _ended_like_interrupted() -> Iterator[None]:
-    """Let a scheduler's "end" (SIGTERM) keep what Ctrl-C keeps."""
+    """Let a scheduler's "end" (SIGTERM) keep what Ctrl-C keeps; a second one does not stop what cleans up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.default_int_handler(number, frame)
+
+    before = signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:
@@ -106,14 +117,8 @@ def _ended_like_interrupted() -> Iterator[None]:
 
 
 def _failed(command: str, line: str, status: int) -> int:
-    print(f"placewise {command}: {line}", file=sys.stderr)
+    streams.note(f"placewise {command}: {line}")
     return status
-
-
-def _drop_output() -> None:
-    """Lead what is still buffered nowhere, so that the interpreter's end does not fail on it again."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from placewise.cli import output
+from placewise.cli.streams import note
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     from placewise.benchmarks.report.page import write_report
 
     folder = Path(options.folder)
-    records = read_records(folder, rejected=lambda line: print(line, file=sys.stderr))
+    records = read_records(folder, rejected=note)
     page, others = write_report(folder, Path(options.output) if options.output else None)
     print(f"{page} (beside it: {', '.join(others)})")
     return output.CONFLICT if all_conflicts(records) else output.SOLVED

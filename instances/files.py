@@ -71,7 +71,7 @@ def read_text(source: str | Path) -> str:
             )
     try:
         if path is None:
-            raw = sys.stdin.buffer.read(limit + 1)
+            raw = _standard_input(limit + 1)
         else:
             with path.open("rb") as stream:
                 raw = stream.read(limit + 1)
@@ -84,6 +84,13 @@ def read_text(source: str | Path) -> str:
         raise PlacewiseError(f"{source}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise PlacewiseError(f"{source}: not UTF-8 at byte {error.start}") from None
+
+
+def _standard_input(most: int) -> bytes:
+    if sys.stdin is None:
+        raise PlacewiseError("-: the standard input is closed")
+    buffer = getattr(sys.stdin, "buffer", None)
+    return buffer.read(most) if buffer else sys.stdin.read(most).encode()  # a caller may put a text there
 
 
 def exists(path: Path) -> bool:
@@ -149,10 +156,12 @@ def write_bytes(target: str | Path, content: bytes) -> None:
             os.fsync(file.fileno())
         Path(name).chmod(0o666 & ~_umask())
         Path(name).replace(path)
-    except OSError as error:
+    except BaseException as error:  # an interruption too leaves nothing beside the target
         if name:
             Path(name).unlink(missing_ok=True)
-        raise PlacewiseError(f"{target}: cannot write: {error.strerror}") from None
+        if isinstance(error, OSError):
+            raise PlacewiseError(f"{target}: cannot write: {error.strerror}") from None
+        raise
 
 
 def require_writable(target: str | Path) -> None:

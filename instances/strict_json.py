@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from placewise.models.errors import InstanceError
@@ -96,9 +97,9 @@ def clean_name(text: object, otherwise: str) -> str:
 
 
 def finite(value: Any) -> Any:
-    """Return a document without infinities, which JSON does not have: they become null."""
+    """Return a document without infinities and NaN, which JSON does not have: they become null."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [finite(item) for item in value]
-    return None if isinstance(value, float) and abs(value) == float("inf") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -16,12 +16,23 @@ MOST_VALUES = 1_000_000
 MOST_DEEP = 40
 
 
-def plain(value: Any) -> Any:
-    """Return a value of null, booleans, finite numbers, texts, lists and objects, in at most `MOST_VALUES`.
+class _TooLargeError(Exception):
+    """More values, or deeper ones, than a record takes."""
 
-    Non-finite and endless numbers become null, other objects their text, and what is left out is null.
+
+def plain(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document of null, booleans, finite numbers, texts, lists and objects.
+
+    Non-finite and endless numbers become null, other objects their text. A member of more than `MOST_VALUES` values
+    becomes null as a whole: half a placement is none.
     """
-    return _plain(value, 0, [MOST_VALUES])
+    found = {}
+    for name, value in document.items():
+        try:
+            found[name] = _plain(value, 0, [MOST_VALUES])
+        except _TooLargeError:
+            found[name] = None
+    return found
 
 
 def one_line(value: Any, longest: int = 300) -> str:
@@ -42,7 +53,7 @@ def error_line(error: BaseException) -> str:
 def _plain(value: Any, depth: int, left: list[int]) -> Any:
     left[0] -= 1
     if left[0] < 0 or depth > MOST_DEEP:
-        return None
+        raise _TooLargeError
     try:
         if value is None or isinstance(value, bool | np.bool_):
             return None if value is None else bool(value)
@@ -60,7 +71,9 @@ def _plain(value: Any, depth: int, left: list[int]) -> Any:
                 for key, item in value.items()
             }
         if isinstance(value, list | tuple | set | frozenset | np.ndarray):
-            return [_plain(item, depth + 1, left) for item in value if left[0] > 0]
+            return [_plain(item, depth + 1, left) for item in value]
+    except _TooLargeError:
+        raise
     except Exception:  # noqa: BLE001 - an object of a method may do anything
         return f"<{type(value).__name__}>"
     return one_line(value)

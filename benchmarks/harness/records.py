@@ -127,7 +127,7 @@ def record_of(
     """Return the record of a result, of values that JSON has."""
     trace = [[p.seconds, p.objective, p.dual_bound] for p in result.trace]
     step = max(1, -(-len(trace) // LONGEST_TRACE))
-    record: dict[str, Any] = plain(
+    return plain(
         _common(run, suite, instance, wall_s)
         | result.to_json()
         | {
@@ -137,7 +137,6 @@ def record_of(
             "transient": transient,
         }
     )
-    return record
 
 
 def failed_record(

@@ -44,10 +44,11 @@ def write_model(instance: Any, formulation: str, kind: str, target: str | Path) 
     from placewise.instances.files import write_text  # a worker starts without the file formats
 
     model = problem_of(instance).formulations[formulation].build(instance)
+    name, model.name = model.name, "placewise-model"  # Pyomo writes in the system's encoding
     with tempfile.TemporaryDirectory(prefix="placewise-") as folder:
         file = Path(folder) / f"model.{kind}"
         model.write(str(file), io_options={"symbolic_solver_labels": True})
-        write_text(target, file.read_text(encoding="utf-8"))
+        write_text(target, file.read_text(encoding="utf-8").replace(model.name, name, 1))
 
 
 class StatementSolve:

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 IN_SCRIPT = "PLACEWISE_IN_SCRIPT"
 #: Beyond the time limit, for a solver's own overrun and for handing over what it found: seconds, and a share of the limit.
 GRACE_S, GRACE_SHARE = 1.0, 0.02
+#: Seconds after a worker's death in which what it sent before can still be read.
+SILENCE_S = 2.0
 
 
 class Work(Protocol):
@@ -102,7 +104,7 @@ def perform_isolated(
             meanwhile()
             while True:
                 try:
-                    message = messages.get(timeout=max(deadline - perf_counter(), 0.0))
+                    message = _next(messages, worker, deadline)
                 except queue.Empty:
                     return _kept(last, Reason.LIMIT, "stopped: it overran its time limit", task.started)
                 if isinstance(message, Progress):
@@ -114,7 +116,7 @@ def perform_isolated(
                     raise message
                 else:
                     said = message or _tail(errors)
-                    reason = f"the worker died{_exit_words(worker.wait())}{said}"
+                    reason = f"the worker died{_exit_words(worker, deadline)}{said}"
                     return _kept(last, Reason.ERROR, reason, task.started)
         except KeyboardInterrupt:
             raise InterruptedSolve(_kept(last, Reason.INTERRUPTED, "interrupted", task.started)) from None
@@ -209,6 +211,22 @@ def _receive(stream: Any, messages: queue.Queue[Any]) -> None:
         messages.put(f": what it sent cannot be read: {type(error).__name__}")
 
 
+def _next(messages: queue.Queue[Any], worker: subprocess.Popen[bytes], deadline: float) -> Any:
+    """Return the next message; raise ``queue.Empty`` at the deadline.
+
+    A process that the worker forked may hold its end of the pipe open after its death: then silence is the end.
+    """
+    while True:
+        dead, left = worker.poll() is not None, max(deadline - perf_counter(), 0.0)
+        try:
+            return messages.get(timeout=min(left, SILENCE_S))
+        except queue.Empty:
+            if dead:
+                return None
+            if left <= SILENCE_S:
+                raise
+
+
 def _stop(worker: subprocess.Popen[bytes]) -> None:
     end_family(worker)
     for stream in (worker.stdin, worker.stdout):
@@ -217,7 +235,11 @@ def _stop(worker: subprocess.Popen[bytes]) -> None:
                 stream.close()
 
 
-def _exit_words(code: int) -> str:
+def _exit_words(worker: subprocess.Popen[bytes], deadline: float) -> str:
+    try:
+        code = worker.wait(max(deadline - perf_counter(), 0.0))
+    except subprocess.TimeoutExpired:  # it closed its answers, or garbled them, and goes on
+        return ""
     return f" by signal {signal.Signals(-code).name}" if code < 0 else f" with exit status {code}"
 
 
