@@ -10,8 +10,8 @@ import numpy as np
 from placewise.instances.generators.edgeshard import LATENCY
 from placewise.models.cluster import Cluster
 from placewise.models.decimals import exact
-from placewise.models.dilemma.data import DilemmaInstance, Mode, QuantizableLayer
-from placewise.models.edgeshard.data import EdgeShardInstance
+from placewise.models.dilemma.data import Dilemma, Mode, QuantizableLayer
+from placewise.models.edgeshard.data import EdgeShardInstance, chain_type
 from placewise.models.errors import PlacewiseError
 from placewise.models.workload import Layer
 
@@ -20,7 +20,7 @@ BOUNDS = ("met", "missed", "loose")
 
 def decimals(
     *, bound: str = "", digits: int = 0, mode: str = "", seed: int, name: str | None = None
-) -> DilemmaInstance:
+) -> Dilemma:
     """Return a random instance whose errors are decimals, with bounds that a placement drawn at random meets exactly.
 
     Parameters
@@ -70,9 +70,8 @@ def decimals(
     )
     bits = [layer.parameters * widths[b] for layer, (_, b) in zip(layers, placement, strict=True)]
     used = [sum(n for n, (i, _) in zip(bits, placement, strict=True) if i == j) for j in range(size)]
-    return DilemmaInstance(
+    return Dilemma(
         name=name or f"decimals-{bound}-{mode}-{seed}",
-        problem="dilemma",
         cluster=Cluster(
             device_names=tuple(f"server-{j}" for j in range(size)),
             memory_bytes=np.array([-(-space // 8) + draw.choice([0, 0, 4, 20]) for space in used]),
@@ -135,9 +134,8 @@ def zeros(
     memory = [round(sum(need) / size * draw.uniform(0.6, 2.0)) for _ in range(size)]
     source = draw.randrange(size)
     memory[source] = max(memory[source], need[0])
-    return EdgeShardInstance(
+    return chain_type(problem)(
         name=name or f"zeros-{seed}",
-        problem=problem,
         cluster=Cluster(
             device_names=tuple(f"device-{j}" for j in range(size)),
             memory_bytes=np.array(memory),
