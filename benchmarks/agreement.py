@@ -9,10 +9,10 @@ import argparse
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from placewise.instances.generators import generate
+from placewise.instances.generation import generate
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
-from placewise.models.registry import PROBLEMS
+from placewise.models.registry import problems
 from placewise.solvers.evidence.conflicts import find_conflicts
 from placewise.solvers.registry import methods_of
 from placewise.solvers.solve import solve
@@ -83,7 +83,7 @@ def default_methods(problem: str) -> list[str]:
 def main() -> int:
     """Judge so many instances and print the counts."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("problem", choices=list(PROBLEMS))
+    parser.add_argument("problem", choices=list(problems()))
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--methods", help="comma-separated (default: all that are installed)")

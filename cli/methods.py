@@ -48,7 +48,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _row(method: Method) -> dict[str, Any]:
-    stated = method.algorithm.guarantee if method.algorithm else Guarantee.EXACT
+    without = Guarantee.EXACT if method.backend else Guarantee.HEURISTIC
+    stated = method.algorithm.guarantee if method.algorithm else without
     return {
         "method": method.name,
         "guarantee": stated.value if isinstance(stated, Guarantee) else "by instance",

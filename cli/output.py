@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status as Spinner
 
+from placewise.benchmarks.words import duration, percent, size
 from placewise.instances.files import write_text
 from placewise.instances.strict_json import finite
 from placewise.models.errors import PlacewiseError
@@ -23,6 +24,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from placewise.solvers.evidence.result import Progress, VerifiedResult
+
+__all__ = [
+    "CONFLICT",
+    "INFEASIBLE",
+    "INTERRUPTED",
+    "LIMIT",
+    "MISUSE",
+    "PIPE_WIDTH",
+    "SOLVED",
+    "LiveProgress",
+    "add_solve_options",
+    "duration",
+    "exit_status",
+    "json_text",
+    "live_progress",
+    "percent",
+    "print_json",
+    "save",
+    "size",
+    "solve_options",
+    "table_console",
+]
 
 SOLVED, CONFLICT, MISUSE, INFEASIBLE, LIMIT = range(5)
 INTERRUPTED = 130
@@ -95,30 +118,6 @@ def json_text(document: dict[str, Any]) -> str:
 def save(target: str, document: dict[str, Any]) -> None:
     """Write a JSON document, whole or not at all."""
     write_text(target, json_text(document) + "\n")
-
-
-def duration(seconds: float | None) -> str:
-    """Return a time for people, four digits and a fitting unit."""
-    if seconds is None:
-        return "-"
-    size = abs(seconds)
-    for unit, factor in (("s", 1.0), ("ms", 1e3), ("us", 1e6)):
-        if size * factor >= 1 or unit == "us":
-            return f"{seconds * factor:.4g} {unit}" if size else "0 s"
-    raise AssertionError
-
-
-def percent(gap: float | None) -> str:
-    """Return a relative gap for people."""
-    return "-" if gap is None else f"{gap * 100:.3g} %"
-
-
-def size(count: float) -> str:
-    """Return a number of bytes for people."""
-    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
-        if count >= factor:
-            return f"{count / factor:.3g} {unit}"
-    return f"{count:.3g} B"
 
 
 class LiveProgress:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
+from placewise.benchmarks.drawings.registry import picture_of
 from placewise.cli import output
 from placewise.cli.convert import add_cluster_options, converted
-from placewise.cli.picture import draw
 from placewise.instances import read
 from placewise.instances.files import require_writable
 from placewise.models.errors import PlacewiseError
@@ -89,7 +89,7 @@ def show(result: VerifiedResult) -> None:
         )
     if result.objective is not None:
         console.print()
-        draw(console, result.instance, result.placement)
+        picture_of(result.instance).draw(console, result.instance, result.placement)
         terms = ", ".join(f"{name} {output.duration(value)}" for name, value in result.terms.items() if value)
         console.print(f"\n{terms}", soft_wrap=True)
     versions = " ".join(f"{name} {number}" for name, number in result.versions.items())

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from placewise.instances import schema, strict_json
+from placewise.instances.registry import format_named, formats
 from placewise.instances.shipped import shipped_path
 from placewise.models.errors import InstanceError, PlacewiseError
-from placewise.models.lazy import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,13 +104,12 @@ def exists(path: Path) -> bool:
 def from_document(document: Any) -> Any:
     """Build an instance from a parsed document; raise `InstanceError` with the path of what is wrong."""
     spec = schema.parse(document)
-    return load(f"{schema.FORMATS[document['problem']]}:build")(spec)
+    return formats()[document["problem"]].build(spec)
 
 
 def to_document(instance: Any) -> dict[str, Any]:
     """Return an instance as a document that `read` takes back, bit for bit."""
-    document: dict[str, Any] = load(f"{schema.FORMATS[instance.problem]}:document")(instance)
-    return document
+    return format_named(instance.problem).document(instance)
 
 
 def write(instance: Any, target: str | Path) -> None:

@@ -12,6 +12,7 @@ from placewise.models.errors import InstanceError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from placewise.models.cluster import Cluster
     from placewise.models.resources import Resource
 
 #: Names of `Problem` in 0.1, found for one version.
@@ -98,7 +99,11 @@ class Instance(Protocol):
 
     @property
     def problem(self) -> str:
-        """Key in `placewise.models.registry.PROBLEMS`."""
+        """Name of its problem, one of `placewise.models.registry.problems`."""
+
+    @property
+    def cluster(self) -> Cluster:
+        """Its devices."""
 
 
 class Guarantee(Enum):
@@ -156,7 +161,7 @@ class Problem(Generic[InstanceT, PlacementT]):
     name, title : str
         As instance files and tables name it.
     unit : str
-        Of the objective.
+        Of the objective: ``s``, in which all commands show it.
     evaluate : callable
         ``(instance, anything) -> Evaluation``: the specification. What is no placement is a violation.
     placement_of : callable

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from placewise.instances.folder import DATA
 from placewise.instances.generators.common import MBPS, pick_kind, symmetric
-from placewise.instances.shipped import DATA
 from placewise.models.cluster import Cluster
 from placewise.models.dilemma.data import Dilemma, Mode, QuantizableLayer
 from placewise.models.errors import PlacewiseError

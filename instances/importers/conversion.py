@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from placewise.instances.files import blaming, read_json
 from placewise.instances.importers import gguf_header
 from placewise.instances.importers.transformer_config import is_config, read_config
+from placewise.instances.importers.with_cluster import read_cluster
+from placewise.instances.registry import formats
 from placewise.instances.strict_json import clean_name
 from placewise.models.errors import InstanceError, PlacewiseError
 
@@ -97,12 +99,32 @@ def _on_cluster(
 ) -> Any:
     if cluster is None:
         raise PlacewiseError("--cluster: expected a file with devices and links")
-    from placewise.instances.importers.with_cluster import instance_of, read_cluster
-
     if not isinstance(cluster, str | Path):
         return instance_of(model, cluster, problem, length)
     with blaming(cluster):
         return instance_of(model, read_cluster(read_json(cluster)), problem, length)
+
+
+def instance_of(model: PublishedModel, cluster: Cluster, problem: str, sequence_length: int) -> Any:
+    """Return the instance of a problem.
+
+    Parameters
+    ----------
+    model : PublishedModel
+        What is placed.
+    cluster : Cluster
+        Where; the first device is the source, or the controller.
+    problem : str
+        One whose format takes a published model.
+    sequence_length : int
+        Tokens of KV cache per layer.
+    """
+    known = {name: described.from_model for name, described in formats().items()}
+    build = known.get(problem)
+    if build is None:
+        expected = ", ".join(name for name, importer in known.items() if importer is not None)
+        raise PlacewiseError(f"--problem: expected one of {expected}, found {problem!r}")
+    return build(model, cluster, sequence_length)
 
 
 def _from_profiles(
