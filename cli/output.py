@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +12,9 @@ from rich.markup import escape
 from rich.status import Status as Spinner
 
 from placewise.instances.files import write_text
-from placewise.instances.strict_json import finite
+from placewise.instances.strict_json import dumps
 from placewise.models.errors import PlacewiseError
+from placewise.solvers.evidence import shown
 from placewise.solvers.evidence.result import Status
 from placewise.solvers.evidence.verify import relative_gap
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 SOLVED, CONFLICT, MISUSE, INFEASIBLE, LIMIT = range(5)
 INTERRUPTED = 130
+#: Times and relative gaps for people.
+duration, percent = shown.duration, shown.percent
 PIPE_WIDTH = 160
 _EXIT = {
     Status.OPTIMAL: SOLVED,
@@ -84,33 +86,12 @@ def table_console() -> Console:
 
 def print_json(document: dict[str, Any]) -> None:
     """Print one JSON document."""
-    print(json_text(document))
-
-
-def json_text(document: dict[str, Any]) -> str:
-    """Return a document as text; an infinite gap becomes null."""
-    return json.dumps(finite(document), indent=1, allow_nan=False)
+    print(dumps(document))
 
 
 def save(target: str, document: dict[str, Any]) -> None:
     """Write a JSON document, whole or not at all."""
-    write_text(target, json_text(document) + "\n")
-
-
-def duration(seconds: float | None) -> str:
-    """Return a time for people, four digits and a fitting unit."""
-    if seconds is None:
-        return "-"
-    size = abs(seconds)
-    for unit, factor in (("s", 1.0), ("ms", 1e3), ("us", 1e6)):
-        if size * factor >= 1 or unit == "us":
-            return f"{seconds * factor:.4g} {unit}" if size else "0 s"
-    raise AssertionError
-
-
-def percent(gap: float | None) -> str:
-    """Return a relative gap for people."""
-    return "-" if gap is None else f"{gap * 100:.3g} %"
+    write_text(target, dumps(document) + "\n")
 
 
 def size(count: float) -> str:
