@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: More rows than this are no picture.
 LARGEST_STAGE_COUNT = 5000
+#: Inches of a token's way.
+WIDTH = 8.0
 #: Distinguishable without colour vision too (Okabe and Ito): what is computed, and what is sent.
 COMPUTED, SENT = "#56B4E9", "#D55E00"
 
@@ -95,7 +97,7 @@ def _rows(axes: Any, names: Sequence[str]) -> None:
 def _way(stages: Sequence[Stage]) -> Any:
     """Draw a token's way: a bar per stage, an arrow per message, a row per device in the order of their use."""
     names = list(dict.fromkeys(stage.device for stage in stages))
-    drawing = figure(8, 1.2 + 0.42 * len(names))
+    drawing = figure(WIDTH, 1.2 + 0.42 * len(names))
     axes = drawing.subplots()
     starts, clock_s = [], 0.0
     for stage in stages:
@@ -110,20 +112,23 @@ def _way(stages: Sequence[Stage]) -> Any:
             style = {"color": SENT, "linestyle": ":" if missing else "-", "linewidth": 1.2}
             axes.annotate("", (start, row), before, arrowprops={"arrowstyle": "-|>", "shrinkA": 0} | style)
         axes.barh(row, length, left=start, height=0.6, color=COMPUTED, edgecolor="black", linewidth=0.5)
-        inside = stage.compute_s > clock_s / 12
+        inside = stage.compute_s * WIDTH > 0.08 * len(stage.label) * clock_s
+        at = (start + length / 2, row) if inside else (start, row - 0.3)  # arrows come from the upper left
         axes.annotate(
             stage.label,
-            (start + length / 2, row if inside else row - 0.3),
-            (0, 0 if inside else 2),
+            at,
+            (0, 0 if inside else 1.5),
             textcoords="offset points",
-            ha="center",
+            ha="center" if inside else "left",
             va="center" if inside else "bottom",
             fontsize=7,
         )
         before = (start + length, row)
     _rows(axes, names)
     axes.set_xlim(0, clock_s * factor * 1.02 or 1)
-    axes.set_xlabel(f"{unit} of one token; bars compute the layers written on them, arrows send", fontsize=8)
+    axes.set_xlabel(
+        f"time of one pass, {unit}; bars compute the layers written on them, arrows send", fontsize=8
+    )
     axes.tick_params(axis="x", labelsize=8)
     return drawing
 
@@ -134,7 +139,7 @@ def _shares(stages: Sequence[Share]) -> Any:
     names = list(dict.fromkeys(stage.device for stage in stages))
     intervals = 1 + max(stage.interval for stage in stages)
     most = max(stage.heads for stage in stages) or 1
-    drawing = figure(min(3 + 0.4 * intervals, 14), (0.8 + 0.3 * len(names)) * len(layers) + 0.6)
+    drawing = figure(min(max(6.4, 3 + 0.4 * intervals), 14), (0.8 + 0.3 * len(names)) * len(layers) + 0.6)
     panels = drawing.subplots(len(layers), 1, squeeze=False, sharex=True)[:, 0]
     for axes, layer in zip(panels, layers, strict=True):
         for stage in (stage for stage in stages if stage.layer == layer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,6 @@ from placewise.solvers.evidence.result import Conflict, Reason, Status, Terminat
 from placewise.solvers.evidence.verify import CLAIM_TOLERANCE, differs, relative_gap
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from placewise.instances.formats.result import ResultSpec
     from placewise.models.problem import Instance
 
@@ -47,7 +46,7 @@ def result_of(instance: Instance, source: Mapping[str, Any] | str | Path) -> Ver
     if isinstance(source, str | Path):
         with blaming(source):
             return _reverified(instance, loads(read_text(source)))
-    return _reverified(instance, dict(source))
+    return _reverified(instance, dict(source) if isinstance(source, Mapping) else source)
 
 
 def _reverified(instance: Instance, document: Any) -> VerifiedResult:

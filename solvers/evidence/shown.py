@@ -59,15 +59,19 @@ def stopped(result: VerifiedResult) -> list[str]:
 
 
 def values(result: VerifiedResult) -> list[str]:
-    """Return status, value, bound and gap."""
-    unit, bound = problem_of(result.instance).unit, result.dual_bound
-    if result.objective is None:
-        return [result.status.value, *([] if bound is None else [f"bound {quantity(bound, unit)}"])]
-    return [
-        f"{result.status.value} {quantity(result.objective, unit)}",
-        "no bound" if bound is None else f"bound {quantity(bound, unit)}",
-        f"gap {percent(result.relative_gap)}",
-    ]
+    """Return status with value, bound and gap."""
+    head = [result.status.value]
+    if result.objective is not None:
+        head.append(quantity(result.objective, problem_of(result.instance).unit))
+    return [" ".join(head), *bound_and_gap(result)]
+
+
+def bound_and_gap(result: VerifiedResult) -> list[str]:
+    """Return the bound and the gap, where there is something to bound."""
+    if result.dual_bound is None:
+        return [] if result.objective is None else ["no bound"]
+    bound = f"bound {quantity(result.dual_bound, problem_of(result.instance).unit)}"
+    return [bound] if result.objective is None else [bound, f"gap {percent(result.relative_gap)}"]
 
 
 def line_of(result: VerifiedResult) -> str:
@@ -186,7 +190,7 @@ def frame(rows: Sequence[Any]) -> Any:
         Without pandas, with the line that installs it.
     """
     if find_spec("pandas") is None:
-        raise PlacewiseError("a DataFrame needs pandas: pip install pandas")
+        raise PlacewiseError("a DataFrame needs pandas: pip install 'placewise[frame]'")
     from pandas import DataFrame
 
     return DataFrame(list(rows))
