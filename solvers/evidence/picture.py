@@ -139,7 +139,7 @@ def _shares(stages: Sequence[Share]) -> Any:
     names = list(dict.fromkeys(stage.device for stage in stages))
     intervals = 1 + max(stage.interval for stage in stages)
     most = max(stage.heads for stage in stages) or 1
-    drawing = figure(min(max(6.4, 3 + 0.4 * intervals), 14), (0.8 + 0.3 * len(names)) * len(layers) + 0.6)
+    drawing = figure(min(max(6.4, 2 + 0.36 * intervals), 10), (0.8 + 0.3 * len(names)) * len(layers) + 0.6)
     panels = drawing.subplots(len(layers), 1, squeeze=False, sharex=True)[:, 0]
     for axes, layer in zip(panels, layers, strict=True):
         for stage in (stage for stage in stages if stage.layer == layer):

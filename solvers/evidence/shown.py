@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Rows of a table that are shown; `to_frame` has all.
 MOST_ROWS = 12
+#: Longer cells may be broken into lines.
+LONGEST_WORD = 30
 #: White on these can be read on a light and on a dark page.
 _BADGES = {"optimal": "#1b7837", "feasible": "#8a6d00"}
 _ALARM = "#b2182b"
@@ -148,14 +150,17 @@ def heading(name: str, text: str, status: str | None = None) -> str:
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Return an HTML table in the colours of the page around it; every text is escaped."""
     head = "".join(f'<th style="{_CELL}">{escape(name)}</th>' for name in columns)
-    body = "".join(
-        "<tr>" + "".join(f'<td style="{_CELL}">{escape(str(cell))}</td>' for cell in row) + "</tr>"
-        for row in rows
-    )
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     return (
         '<table style="border-collapse:collapse;background:transparent"><thead>'
         f"<tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
+
+
+def _cell(value: Any) -> str:
+    text = str(value)
+    style = _CELL if len(text) > LONGEST_WORD else f"{_CELL};white-space:nowrap"
+    return f'<td style="{style}">{escape(text)}</td>'
 
 
 def _cells(stage: Any) -> list[str]:

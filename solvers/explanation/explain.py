@@ -85,7 +85,7 @@ class Explanation:
                 *(effect.resource.title, f"x {effect.factor:.4g}"),
                 "refused" if effect.status is None else effect.status.value,
                 shown.quantity(effect.objective, unit),
-                "" if effect.change is None else f"{effect.change:+.1%}",
+                "" if effect.change is None else f"{effect.change:+.1%}" if effect.change else "no change",
             )
             for effect in (*self.repairs, *self.effects[: shown.MOST_ROWS])
         ]
