@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status as Spinner
 
-from placewise.benchmarks.words import duration, percent, size
 from placewise.instances.files import write_text
-from placewise.instances.strict_json import finite
+from placewise.instances.strict_json import dumps
 from placewise.models.errors import PlacewiseError
 from placewise.solvers.evidence.result import Status
+from placewise.solvers.evidence.shown import duration, percent, size
 from placewise.solvers.evidence.verify import relative_gap
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ __all__ = [
     "add_solve_options",
     "duration",
     "exit_status",
-    "json_text",
     "live_progress",
     "percent",
     "print_json",
@@ -107,17 +105,12 @@ def table_console() -> Console:
 
 def print_json(document: dict[str, Any]) -> None:
     """Print one JSON document."""
-    print(json_text(document))
-
-
-def json_text(document: dict[str, Any]) -> str:
-    """Return a document as text; an infinite gap becomes null."""
-    return json.dumps(finite(document), indent=1, allow_nan=False)
+    print(dumps(document))
 
 
 def save(target: str, document: dict[str, Any]) -> None:
     """Write a JSON document, whole or not at all."""
-    write_text(target, json_text(document) + "\n")
+    write_text(target, dumps(document) + "\n")
 
 
 class LiveProgress:

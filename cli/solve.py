@@ -16,6 +16,7 @@ from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_of
 from placewise.solvers import solve as solve_instance
 from placewise.solvers.evidence.result import Status, VerifiedResult
+from placewise.solvers.evidence.shown import stopped
 from placewise.solvers.solve import InterruptedResult
 
 if TYPE_CHECKING:
@@ -81,6 +82,9 @@ def show(result: VerifiedResult) -> None:
     problem = problem_of(result.instance)
     console.print(f"[bold]{escape(result.instance.name)}[/bold]  {problem.title}", soft_wrap=True)
     console.print(verdict(result), soft_wrap=True)
+    told = "; ".join(stopped(result))
+    if told:
+        console.print(escape(told), soft_wrap=True)
     for conflict in result.conflicts:
         console.print(f"[red]conflict, {conflict.kind}: {escape(conflict.message)}[/red]", soft_wrap=True)
     for violation in result.violations:

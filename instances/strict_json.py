@@ -103,3 +103,8 @@ def finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def dumps(document: dict[str, Any]) -> str:
+    """Return a document as text; an infinite number becomes null."""
+    return json.dumps(finite(document), indent=1, allow_nan=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from placewise.models.errors import InstanceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from placewise.models.cluster import Cluster
     from placewise.models.resources import Resource
@@ -184,6 +184,9 @@ class Problem(Generic[InstanceT, PlacementT]):
     first_methods, probing_methods : tuple of str
         Quick heuristics that go before every method that proves something, and those whose placements may refute a
         false "infeasible".
+    stages : callable or None
+        ``(instance, placement) -> rows`` by names for tables and pictures, see `placewise.models.stages`; None where a
+        problem has none.
     """
 
     name: str
@@ -203,6 +206,7 @@ class Problem(Generic[InstanceT, PlacementT]):
     default_methods: tuple[str, ...] = ("highs",)
     first_methods: tuple[str, ...] = ()
     probing_methods: tuple[str, ...] = ()
+    stages: Callable[[InstanceT, PlacementT], Sequence[Any]] | None = None
 
     def gate(self, instance: InstanceT, anything: object) -> tuple[PlacementT | None, tuple[Violation, ...]]:
         """Return the placement that an object is, in plain tuples and integers, or None and why it is none.

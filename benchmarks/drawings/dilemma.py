@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from placewise.benchmarks.drawings.picture import Picture, chain_graph
-from placewise.benchmarks.words import duration, size
 from placewise.models.dilemma.cost import delay_costs
 from placewise.models.dilemma.problems import DILEMMA
+from placewise.solvers.evidence.shown import duration, size
 
 if TYPE_CHECKING:
     from rich.console import Console

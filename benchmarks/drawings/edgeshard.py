@@ -9,11 +9,11 @@ from rich.markup import escape
 
 from placewise.benchmarks.drawings.picture import Picture, chain_graph
 from placewise.benchmarks.pictures import LARGEST_TASK_COUNT, gantt
-from placewise.benchmarks.words import duration, size
 from placewise.models.edgeshard import evaluate_throughput, time_tables
 from placewise.models.edgeshard.problems import BATCH, LATENCY, THROUGHPUT
 from placewise.models.edgeshard.schedule import simulate
 from placewise.models.errors import PlacewiseError
+from placewise.solvers.evidence.shown import duration, size
 
 if TYPE_CHECKING:
     from rich.console import Console

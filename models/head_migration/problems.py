@@ -13,6 +13,7 @@ from placewise.models.head_migration import (
     placement,
     resources,
     space,
+    stages,
     textbook,
 )
 from placewise.models.head_migration.decoder_milp import decoder_milp
@@ -58,6 +59,7 @@ HEAD_MIGRATION: Problem[HeadMigrationInstance, Trajectory] = Problem(
     default_methods=("step", "lookahead", "horizon"),
     first_methods=("greedy-delay",),
     probing_methods=("step", "receding"),
+    stages=stages.stages,
 )
 
 DECODER: Problem[DecoderInstance, DecoderTrajectory] = Problem(
@@ -86,4 +88,5 @@ DECODER: Problem[DecoderInstance, DecoderTrajectory] = Problem(
     default_methods=("highs",),
     first_methods=("layer-by-layer",),
     probing_methods=("layer-by-layer",),
+    stages=stages.decoder_stages,
 )
