@@ -165,7 +165,7 @@ def compare(
         if started:
             started(method.name)
         try:
-            result = solve(instance, method.name, **options)
+            result = solve(instance, method, **options)
         except NotApplicableError as refusal:
             skipped[method.name] = str(refusal)
             continue

@@ -1,6 +1,6 @@
 """A process per solve: a hard wall limit, a memory cap, and a crash that is a result.
 
-The parent starts ``python -P -m placewise.solvers.execution.worker``, hands it a pickled task, and reads pickled
+The parent starts ``python -P``, hands it a pickled task, and reads pickled
 progress and the claim. The time limit counts from the call on, so starting, importing and building count. A method that
 overruns it or dies is stopped together with its children. A worker whose parent disappears ends itself.
 """
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     from placewise.solvers.execution.parameters import Parameters
 
+#: What a worker process runs; by -m the module would be there twice.
+COMMAND = "from placewise.solvers.execution.worker import main; main()"
 #: Set while a worker runs its caller's script, which then may not solve anything.
 IN_SCRIPT = "PLACEWISE_IN_SCRIPT"
 #: Beyond the time limit, for a solver's own overrun and for handing over what it found: seconds, and a share of the limit.
@@ -160,7 +162,7 @@ def _start(task: Work, errors: IO[bytes]) -> subprocess.Popen[bytes]:
     content = _pickled_task(task)
     worker = start_family(  # in a session of its own: Ctrl-C reaches the parent only
         # -P: a numpy.py in the current folder is not NumPy.
-        [sys.executable, "-P", "-m", "placewise.solvers.execution.worker"],
+        [sys.executable, "-P", "-c", COMMAND],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
@@ -309,7 +311,3 @@ def _end_with_parent(parent: int) -> None:
     while os.read(parent, 2**16):  # not by a buffer, whose lock makes the interpreter's end an abort
         pass
     end_own_family()
-
-
-if __name__ == "__main__":
-    main()
