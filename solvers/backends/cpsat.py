@@ -66,6 +66,11 @@ def solve_cp(
         Called with a function from variable to value at each better solution.
     on_bound : callable
         Called with each better bound.
+
+    Raises
+    ------
+    NotApplicableError
+        When the model's numbers do not fit CP-SAT, with what it says of them.
     """
     from ortools.sat.python import cp_model
 
@@ -73,6 +78,9 @@ def solve_cp(
         def on_solution_callback(self) -> None:
             on_solution(self.value)
 
+    fault = model.validate()
+    if fault:
+        raise NotApplicableError(f"CP-SAT takes 64-bit sums only: {' '.join(fault.split())[:200]}")
     solver = cp_model.CpSolver()
     solver.parameters.max_time_in_seconds = time_limit
     solver.parameters.relative_gap_limit = parameters.relative_gap

@@ -9,8 +9,8 @@ from placewise.models.dilemma.cpsat import delay_tables
 from placewise.models.dilemma.textbook import extract, textbook_ilp, tighten
 from placewise.models.units import MILLISECONDS
 from placewise.solvers.backends.cbc import proven_bound, run_cbc
-from placewise.solvers.edgeshard.cpsat import solve_ticks
 from placewise.solvers.evidence.result import Claim, Reason
+from placewise.solvers.execution.whole_model import run_whole_model
 
 if TYPE_CHECKING:
     from placewise.models.dilemma import DilemmaInstance
@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 
 def tables(instance: DilemmaInstance, run: Run) -> Claim:
     """Solve the CP-SAT model."""
-    began = perf_counter()
-    model = delay_tables(instance)
-    if run.warm_start is not None:
-        model.hint(run.warm_start)
-    return solve_ticks(model, model.objective, run, began)
+    return run_whole_model(instance, delay_tables, run)
 
 
 def textbook(instance: DilemmaInstance, run: Run) -> Claim:
