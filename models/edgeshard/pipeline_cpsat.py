@@ -79,6 +79,12 @@ def run_length_guarantee(instance: EdgeShardInstance) -> Guarantee:
     return Guarantee.EXACT
 
 
+def stages_guarantee(instance: EdgeShardInstance) -> Guarantee:
+    """Return EXACT for any layers; raise `NotApplicableError` for times too far apart."""
+    require_whole_numbers(time_tables(instance).whole_numbers)
+    return Guarantee.EXACT
+
+
 def throughput_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> PipelineModel:
     """Return the model on counts, for an instance whose layers 1..N-2 are equal.
 
@@ -128,12 +134,6 @@ def throughput_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> Pi
     return _finished(instance, costs, times, model, bottleneck, arcs, count, last, cap_s)
 
 
-def throughput_stages(instance: EdgeShardInstance) -> PipelineModel:
-    """Return the model on first layers and ends, for any layers: sums over a stage are differences of elements."""
-    costs = time_tables(instance)
-    require_whole_numbers(costs.whole_numbers)
-
-
 def throughput_stages(instance: EdgeShardInstance, cap_s: float = inf) -> PipelineModel:
     """Return the model on first layers and ends, for any layers: sums over a stage are differences of elements.
 
@@ -145,6 +145,7 @@ def throughput_stages(instance: EdgeShardInstance, cap_s: float = inf) -> Pipeli
         Of pipelines with a longer bottleneck, the model need not have any.
     """
     costs, total = time_tables(instance), len(instance.layers)
+    require_whole_numbers(costs.whole_numbers)
     model, arcs, last, used = _circuit(instance, costs)
     devices, source = range(instance.cluster.size), instance.source
     times, ticks, bottleneck = _bottleneck(instance, costs, model, cap_s)

@@ -86,7 +86,7 @@ THROUGHPUT = (
     Algorithm(
         "stages",
         cpsat.stages,
-        Guarantee.EXACT,
+        pipeline_cpsat.stages_guarantee,
         "CP-SAT circuit with the first layer and the end of each stage; any layers",
         ("ortools",),
         _CP,

@@ -289,5 +289,9 @@ def run(instance: EdgeShardInstance, run: Run) -> Claim:
             best, high = found, _position(instance, values, found)
             run.report(objective=float(values[high]), placement=best)
     if 0 < lowest == low:  # nothing was refuted: the optimum may lie below the slowest link
-        return (cpsat.throughput if decide.equal else cpsat.stages)(instance, run)
+        try:
+            return (cpsat.throughput if decide.equal else cpsat.stages)(instance, run)
+        except NotApplicableError as refusal:
+            objective = float(values[high])
+            return Claim(Reason.LIMIT, best, objective, message=str(refusal), limit="range of times")
     return Claim(Reason.OPTIMAL, best, float(values[high]), float(values[low]), solve_s=run.elapsed)
