@@ -201,7 +201,7 @@ def _in_units(
 
 def _unit_s(costs: TimeTables) -> float:
     """Return the largest time that divides all times: bounds then move in steps of it, not of a tick."""
-    tables = [table[np.isfinite(table)] for table in (costs.compute_s, costs.messages_s, costs.return_s)]
+    tables = [table[np.isfinite(table)] for table in (costs.compute_s, costs.hops_s, costs.return_s)]
     ticks = _in_units(np.concatenate(tables), costs.tick_s)
     return costs.tick_s * max(int(np.gcd.reduce(ticks)), 1)
 
@@ -209,7 +209,8 @@ def _unit_s(costs: TimeTables) -> float:
 def _bottleneck(costs: TimeTables, unit_s: float, model: Any) -> Any:
     """Return the objective's variable."""
     largest = [
-        float(np.where(np.isfinite(table), table, 0.0).max()) for table in (costs.messages_s, costs.return_s)
+        float(np.where(np.isfinite(table), table, 0.0).max(initial=0.0))
+        for table in (costs.hops_s, costs.return_s)
     ]
     return model.new_int_var(
         0, round(max(float(costs.compute_s.sum(axis=0).max()), *largest) / unit_s), "bottleneck"
