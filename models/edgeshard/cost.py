@@ -57,6 +57,11 @@ class TimeTables:
         matrix: NDArray[np.float64] = self.messages_s[self.message[layer]]
         return matrix
 
+    @property
+    def hops_s(self) -> NDArray[np.float64]:
+        """Times of the messages between layers, shape (U', M, M): what only the last layer sends goes nowhere."""
+        return np.asarray(self.messages_s[np.unique(self.message[:-1])])
+
 
 @lru_cache(maxsize=16)
 def time_tables(instance: EdgeShardInstance) -> TimeTables:
