@@ -213,12 +213,13 @@ def worst(instance):
 
 @pytest.mark.parametrize("options", [{}, {"overlap": True}, {"tokens_per_interval": 3}])
 @pytest.mark.parametrize("size", [25, -8])
+@pytest.mark.parametrize("slow_links", [False, True])
 @pytest.mark.parametrize(("factor", "less"), [(1 + 1e-6, 59), (1 - 1e-6, 60)])
-def test_the_tick_has_room_for_the_worst_trajectory(options, factor, less, size):
-    """With a very slow device all times are stretched until the worst takes 2**25 s or 2**-8 s, or hardly less."""
+def test_the_tick_has_room_for_the_worst_trajectory(options, factor, less, size, slow_links):
+    """With a very slow device, or slow links, all times are stretched until the worst takes 2**25 s or 2**-8 s, or hardly less."""
     slow = network(**options)
     slow = dataclasses.replace(
-        slow, flops_per_s=slow.flops_per_s * [1e-3, 1e3, 1e3], bandwidth_bytes_per_s=slow.bandwidth_bytes_per_s * 1e4,
+        slow, flops_per_s=slow.flops_per_s * [1e3 if slow_links else 1e-3, 1e3, 1e3], bandwidth_bytes_per_s=slow.bandwidth_bytes_per_s * (1e-3 if slow_links else 1e4),
         cluster=dataclasses.replace(slow.cluster, latency_s=slow.cluster.latency_s / 64),
     )  # fmt: skip
     stretch = 2.0**size / worst(slow) * factor

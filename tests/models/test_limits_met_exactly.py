@@ -116,7 +116,8 @@ def test_one_device_sends_nothing():
     idle = dataclasses.replace(
         instance, compute_time_s=np.zeros_like(instance.compute_time_s), return_bytes=0.0
     )
-    for case in (instance, idle):
+    first = dataclasses.replace(idle, layers=idle.layers[:1], compute_time_s=idle.compute_time_s[:1])
+    for case in (instance, idle, first):
         evaluation = PROBLEMS[case.problem].evaluate(case, (0,) * len(case.layers))
         assert (evaluation.terms["communication"], evaluation.terms["return"]) == (0.0, 0.0)
 
