@@ -35,7 +35,7 @@ def tiny(problem):
 @cache
 def best(instance):
     """Return the first feasible placement."""
-    evaluate = PROBLEMS[instance.problem].evaluation
+    evaluate = PROBLEMS[instance.problem].evaluate
     return next(
         (p for p in problem_of(instance).placements(instance) if evaluate(instance, p).feasible), None
     )
@@ -322,6 +322,37 @@ def test_nearly_placements(problem, data):
     for path in sorted(paths, key=len, reverse=True):
         value = replaced(value, path, data.draw(anything(instance, good)))
     passed(instance, built(value, instance, good))
+
+
+def first_beyond(instance, path):
+    """Return the smallest number that is too large for the part of a placement at a path."""
+    if instance.problem == "edgeshard-batch" and path == (0,):
+        return max(instance.batch_sizes) + 1
+    if instance.problem == "dilemma" and path[-1] == 1:
+        return len(instance.bit_widths)
+    return instance.cluster.size
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_every_number_has_its_range(problem):
+    """One below the first and one above the last are refused at each place, however the rest looks."""
+    instance = tiny(problem)
+    good = best(instance)
+    places = [path for path in parts(good) if type(part(good, path)) is int]
+    assert places
+    for path in places:
+        beyond = first_beyond(instance, path)
+        for form in (good, FORMS["lists"](instance, good)):
+            assert passed(instance, replaced(form, path, beyond - 1))
+            assert not passed(instance, replaced(form, path, beyond))
+            assert not passed(instance, replaced(form, path, -1))
+
+
+def part(value, path):
+    """Return the part of a placement at a path."""
+    for key in path:
+        value = getattr(value, key) if isinstance(value, Interval) else value[key]
+    return value
 
 
 def test_violations_of_the_gate_are_violations():

@@ -52,6 +52,16 @@ def test_a_gap_is_feasible(split):
     assert result.relative_gap == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize(
+    ("gap", "status"), [(0.5, Status.OPTIMAL), (2.0, Status.FEASIBLE), (900.0, Status.FEASIBLE)]
+)
+def test_optimal_is_within_the_tolerance(split, gap, status):
+    """Half of it is, twice as much is not, and 0.09 % is far from it; a larger one is accepted when asked for."""
+    claim = Claim(Reason.OPTIMAL, BEST, 7.0, 7.0 * (1 - gap * 1e-6))
+    assert verified(split, claim).status is status
+    assert verify(split, "planted", Guarantee.EXACT, claim, tolerance=1e-3).status is Status.OPTIMAL
+
+
 def test_an_infeasible_solution_is_a_conflict(split):
     """An exact method that overloads a device has lied."""
     result = verified(split, Claim(Reason.OPTIMAL, WORSE, 5.0, 5.0))
