@@ -175,7 +175,7 @@ def compare(
     return GapReport(instance, tuple(results), skipped, tuple(find_conflicts(results)))
 
 
-def _why_not(method: Method, instance: Any) -> str | None:
+def _why_not(method: Method[Any, Any], instance: Any) -> str | None:
     if method.missing:
         return f"not installed: {method.missing}"
     try:
