@@ -1,5 +1,6 @@
 """Another package brings a problem, its format and picture, methods and a back-end: every command works with them."""
 
+import io
 import json
 import os
 import subprocess
@@ -8,6 +9,16 @@ from pathlib import Path
 
 import pytest
 import toy_install
+from rich.console import Console
+
+from placewise.benchmarks.drawings.picture import Picture
+from placewise.benchmarks.drawings.registry import PICTURES, pictures
+from placewise.instances import generate, shipped_instances
+from placewise.instances.registry import FORMATS, formats
+from placewise.models import plugins
+from placewise.models.errors import PlacewiseError
+from placewise.models.registry import PROBLEMS, problems
+from placewise.solvers.backends.table import BACKENDS, backends
 
 SUITE = {
     "format": "placewise-suite/1",
@@ -202,11 +213,70 @@ def test_what_does_not_apply_is_one_line(done):
     assert document(done, "an own problem")["objective"] == 7.0
 
 
+class Point:
+    """An entry point as `importlib.metadata` finds it."""
+
+    name, value = "mine", "mine:THING"
+
+    def __init__(self, group, thing):
+        self.group, self.thing = group, thing
+
+    def load(self):
+        if isinstance(self.thing, Exception):
+            raise self.thing
+        return self.thing
+
+
+REGISTRIES = {
+    "placewise.problems": (problems, "a Problem", PROBLEMS["dilemma"], "the name 'dilemma' is taken"),
+    "placewise.formats": (formats, "a Format", FORMATS["dilemma"], "dilemma has a format"),
+    "placewise.pictures": (pictures, "a Picture", PICTURES["dilemma"], "dilemma has a picture"),
+    "placewise.backends": (backends, "a Backend", BACKENDS["highs"], "the name 'highs' is taken"),
+}
+
+
+@pytest.mark.parametrize("group", REGISTRIES)
+def test_what_is_offered_wrongly_is_one_line(group, monkeypatch):
+    """A module that cannot be imported, an object of another kind, a name that is taken: each with its entry point."""
+    registry, kind, taken, refusal = REGISTRIES[group]
+    for thing, message in (
+        (ImportError("no module"), "ImportError: no module"),
+        (7, f"expected {kind}, found int"),
+        (taken, refusal),
+    ):
+        point = Point(group, thing)
+        monkeypatch.setattr(
+            plugins, "entry_points", lambda *, group, point=point: [point] * (group == point.group)
+        )
+        registry.cache_clear()
+        try:
+            with pytest.raises(PlacewiseError) as caught:
+                registry()
+        finally:
+            registry.cache_clear()
+        assert str(caught.value) == f"entry point mine = mine:THING of {group}: {message}"
+
+
+@pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
+def test_a_problem_without_a_picture_is_drawn_as_its_file_states_it(problem):
+    """Equal entries in a row once, and the devices bare."""
+    instance = generate(problem.name, "tiny", seed=1, kind="loose")
+    placement = next(problem.placements(instance))
+    console = Console(file=io.StringIO(), width=200)
+    picture = Picture(problem)
+    picture.draw(console, instance, placement)
+    for key in problem.to_json(instance, placement):
+        assert key in console.file.getvalue()
+    assert picture.graph(instance, placement) == ({}, {})
+    if problem.name == "edgeshard-latency":
+        device, last = instance.cluster.device_names[placement[0]], len(placement) - 1
+        shown = Console(file=io.StringIO())
+        picture.draw(shown, instance, (placement[0],) * len(placement))
+        assert shown.file.getvalue() == f"layers 0-{last}  {device}\n"
+
+
 def test_without_it_nothing_of_it_is_there():
     """Other packages are there for those who install them."""
-    from placewise.instances import shipped_instances
-    from placewise.models.registry import problems
-
     assert "toy-jobs" not in problems()
     assert "toy-three-jobs" not in shipped_instances()
     assert Path(toy_install.PACKAGE, "toy_jobs").is_dir()

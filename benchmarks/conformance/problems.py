@@ -76,16 +76,34 @@ def check_problem(
         for name in named - set(methods_of(problem.name)):
             faults.add("the methods that it names exist", problem.name, name)
     for number, instance in enumerate(drawn(problem, seeds, instances)):
-        with faults.no_error("nothing raises", instance.name):
+        with faults.no_error("evaluating every placement raises nothing", instance.name):
             truth = truth_of(problem, instance)
-            _instance(faults, problem, instance)
-            _evaluations(faults, problem, instance, truth)
-            _gate(faults, problem, instance, truth)
-            for name, formulation in problem.formulations.items():
-                _model(faults, problem, instance, truth, name, formulation)
-            if number < MOST_SCALED:
-                _resources(faults, problem, instance, truth)
+            _hold(faults, problem, instance, truth, scale=number < MOST_SCALED)
     faults.settle()
+
+
+def _hold(
+    faults: Faults,
+    problem: Problem[InstanceT, PlacementT],
+    instance: InstanceT,
+    truth: Truth[PlacementT],
+    *,
+    scale: bool,
+) -> None:
+    """Hold all that an instance touches, each part also where another one raises."""
+    where = instance.name
+    with faults.no_error("reading and writing raise nothing", where):
+        _instance(faults, problem, instance)
+    with faults.no_error("floor, count and diagnosis raise nothing", where):
+        _evaluations(faults, problem, instance, truth)
+    with faults.no_error("the gate raises nothing", where):
+        _gate(faults, problem, instance, truth)
+    for name, formulation in problem.formulations.items():
+        with faults.no_error("a model raises nothing", f"{where}, {name}"):
+            _model(faults, problem, instance, truth, name, formulation)
+    if scale:
+        with faults.no_error("scaling raises nothing", where):
+            _resources(faults, problem, instance, truth)
 
 
 def _instance(faults: Faults, problem: Problem[InstanceT, Any], instance: InstanceT) -> None:
@@ -195,7 +213,9 @@ def _model(
             faults.add("a model's objective is what a placement costs, in milliseconds", where, message)
         back = problem.evaluate(instance, statement.extract())
         if not back.feasible or back.objective != evaluation.objective:
-            faults.add("a started model gives its placement back, or one that costs as much", where, placement)
+            faults.add(
+                "a started model gives its placement back, or one that costs as much", where, placement
+            )
     run = Run(Parameters(threads=1, time_limit=60.0))
     claim = run_formulation(problem, formulation, HIGHS, instance, run)
     cost = None if claim.placement is None else problem.evaluate(instance, claim.placement).objective
