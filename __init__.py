@@ -78,7 +78,7 @@ _HOMES = {
     "placewise.models.workload": "Layer Transformer",
 }
 _NAMES = {name: module for module, names in _HOMES.items() for name in names.split()}
-_ROOMS = ("benchmarks", "cli", "instances", "models", "solvers")
+_ROOMS = ("benchmarks", "cli", "instances", "models", "solvers", "testing")
 
 __all__ = [
     "Cluster",

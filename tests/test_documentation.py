@@ -112,6 +112,21 @@ def test_commands_parse_and_links_lead_somewhere(page):
         assert (ROOT / page).parent.joinpath(target).exists(), target
 
 
+@pytest.mark.parametrize("language", ["py", "toml"])
+def test_the_shown_package_is_the_tested_one(language):
+    """Word for word, and all of it: every command is run on it by test_other_packages."""
+    folder = ROOT / "tests" / "toy_package"
+    shown = re.findall(
+        rf"^`([\w/.]+)`:\n\n```{language}\n(.*?)```$", text_of("docs/extending.md"), re.DOTALL | re.MULTILINE
+    )
+    files = {str(path.relative_to(folder)) for path in folder.rglob(f"*.{language}")} - {
+        "toy_jobs/__init__.py"
+    }
+    assert {name for name, _ in shown} == files
+    for name, text in shown:
+        assert text == (folder / name).read_text(encoding="utf-8"), name
+
+
 def test_every_problem_is_listed():
     """No problem is left out of the table."""
     for problem in PROBLEMS:
