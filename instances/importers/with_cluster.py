@@ -45,6 +45,11 @@ def instance_of(model: PublishedModel, cluster: Cluster, problem: str, sequence_
         Any but those of several decoder layers over time.
     sequence_length : int
         Tokens of KV cache per layer.
+
+    Raises
+    ------
+    PlacewiseError
+        For another problem.
     """
     if problem not in BUILDERS:
         raise PlacewiseError(f"--problem: expected one of {', '.join(BUILDERS)}, found {problem!r}")

@@ -168,7 +168,15 @@ def extract(model: Any) -> Placement:
 
 
 def start(model: Any, placement: Placement) -> None:
-    """Set every variable to the value that the placement implies, as a warm start."""
+    """Set every variable to the value that the placement implies, as a warm start.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel
+        As `delay_milp` builds it.
+    placement : tuple of (int, int)
+        Server and width (an index) of each layer.
+    """
     for (layer, i, b), variable in model.assign.items():
         variable.set_value(int(placement[layer] == (i, b)))
     for (layer, i, b, j), variable in model.flow.items():
@@ -181,6 +189,13 @@ def start(model: Any, placement: Placement) -> None:
 
 def tighten(model: Any, placement: Placement) -> bool:
     """Forbid what a solver's tolerance let through: an overloaded server or budget is a cover.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel
+        As `delay_milp` builds it; it gets the cuts.
+    placement : tuple of (int, int)
+        What a solver returned: server and width of each layer.
 
     Returns
     -------

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 
 def tables(instance: DilemmaInstance, run: Run) -> Claim:
-    """Solve the CP-SAT model."""
+    """Solve the CP-SAT model.
+
+    Parameters
+    ----------
+    instance, run : DilemmaInstance, Run
+        What is solved; options, clock and reports.
+    """
     began = perf_counter()
     model = delay_tables(instance)
     if run.warm_start is not None:
@@ -27,7 +33,13 @@ def tables(instance: DilemmaInstance, run: Run) -> Claim:
 
 
 def textbook(instance: DilemmaInstance, run: Run) -> Claim:
-    """Solve the paper's ILP with the CBC of PuLP, again where its tolerance let an overload through."""
+    """Solve the paper's ILP with the CBC of PuLP, again where its tolerance let an overload through.
+
+    Parameters
+    ----------
+    instance, run : DilemmaInstance, Run
+        What is solved; options, clock and reports.
+    """
     import pulp
 
     began = perf_counter()

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 
 def latency(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Solve the latency problem on run lengths."""
+    """Solve the latency problem on run lengths.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardInstance, Run
+        What is solved; options, clock and reports.
+    """
     began = perf_counter()
     model = latency_run_length(instance)
     if run.warm_start is not None:
@@ -27,21 +33,45 @@ def latency(instance: EdgeShardInstance, run: Run) -> Claim:
 
 
 def throughput(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Solve the throughput problem on run lengths."""
+    """Solve the throughput problem on run lengths.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardInstance, Run
+        What is solved; options, clock and reports.
+    """
     began = perf_counter()
     model = throughput_run_length(instance)
     return solve_ticks(model, model.bottleneck, run, began)
 
 
 def stages(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Solve the throughput problem on first layers and ends."""
+    """Solve the throughput problem on first layers and ends.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardInstance, Run
+        What is solved; options, clock and reports.
+    """
     began = perf_counter()
     model = throughput_stages(instance)
     return solve_ticks(model, model.bottleneck, run, began)
 
 
 def solve_ticks(model: Any, objective: Any, run: Run, began: float) -> Claim:
-    """Solve a model whose objective is the instance's, tick for tick."""
+    """Solve a model whose objective is the instance's, tick for tick.
+
+    Parameters
+    ----------
+    model : RunLengthModel or PipelineModel
+        Built.
+    objective : ortools LinearExpr or int
+        What it minimises, in ticks.
+    run : Run
+        Options, clock and reports.
+    began : float
+        When building began, by `perf_counter`.
+    """
     build_s = perf_counter() - began
 
     def objective_s(value: Callable[[Any], int]) -> float:

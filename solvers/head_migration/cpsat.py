@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 
 def counts(instance: HeadMigrationInstance, run: Run) -> Claim:
-    """Solve the model on head counts; its value is a bound, the placement is evaluated."""
+    """Solve the model on head counts; its value is a bound, the placement is evaluated.
+
+    Parameters
+    ----------
+    instance, run : HeadMigrationInstance, Run
+        What is solved; options, clock and reports.
+    """
     began = perf_counter()
     model = count_model(instance)
     if run.warm_start is not None:
