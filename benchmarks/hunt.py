@@ -28,7 +28,7 @@ def truth_of(trap: Trap) -> VerifiedResult:
     truth = solve(trap.core, ORACLE, isolate=False, time_limit=600)
     if truth.objective is None:
         return replace(truth, instance=trap.instance)
-    evaluation = problem_of(trap.instance).evaluation(trap.instance, truth.placement)
+    evaluation = problem_of(trap.instance).evaluate(trap.instance, truth.placement)
     return replace(
         truth, instance=trap.instance, objective=evaluation.objective, dual_bound=evaluation.objective
     )

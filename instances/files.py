@@ -115,6 +115,13 @@ def to_document(instance: Any) -> dict[str, Any]:
 def write(instance: Any, target: str | Path) -> None:
     """Write an instance file that `read` takes back as an equal instance: whole or not at all.
 
+    Parameters
+    ----------
+    instance : Instance
+        Of any problem.
+    target : str or Path
+        The file, overwritten if it exists.
+
     Raises
     ------
     InstanceError
@@ -128,12 +135,27 @@ def write(instance: Any, target: str | Path) -> None:
 
 
 def write_text(target: str | Path, text: str) -> None:
-    """Write a text as UTF-8, as `write_bytes` does."""
+    """Write a text as UTF-8, as `write_bytes` does.
+
+    Parameters
+    ----------
+    target : str or Path
+        The file.
+    text : str
+        Its whole content.
+    """
     write_bytes(target, text.encode())
 
 
 def write_bytes(target: str | Path, content: bytes) -> None:
     """Write to a temporary file beside the target, then rename it; a link stays one, a device or pipe is written to.
+
+    Parameters
+    ----------
+    target : str or Path
+        The file.
+    content : bytes
+        All of it.
 
     Raises
     ------

@@ -67,13 +67,36 @@ def small_rows(sizes: tuple[int, ...], limit: int, most: tuple[int, ...]) -> tup
 
 
 def reduced(sizes: tuple[int, ...], limit: int) -> tuple[tuple[int, ...], int]:
-    """Return an equivalent row without common factor; what does not fit alone, misses by no more than it must."""
+    """Return an equivalent row without common factor; what does not fit alone, misses by no more than it must.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        At least 0.
+    limit : int
+        At least 0.
+
+    Returns
+    -------
+    (tuple of int, int)
+        Sizes and limit, divided.
+    """
     sizes = tuple(min(size, limit + 1) for size in sizes)
     unit = max(gcd(*sizes), 1)
     return tuple(size // unit for size in sizes), limit // unit
 
 
 def largest_carry(row: SmallRow, before: int, most: tuple[int, ...]) -> int:
-    """Return the largest carry that a row can need, given the largest one into it."""
+    """Return the largest carry that a row can need, given the largest one into it.
+
+    Parameters
+    ----------
+    row : SmallRow
+        With a carry to the next row.
+    before : int
+        The largest carry into it.
+    most : tuple of int
+        The largest value of each variable.
+    """
     total = sum(size * bound for size, bound in zip(row.coefficients, most, strict=True)) + before
     return max(-(-(total - row.limit) // row.base), 0)

@@ -218,6 +218,11 @@ class Problem(Generic[InstanceT, PlacementT]):
         anything : object
             Whatever a method, a warm start or a file gave: by index, by name, or as result files state it. No code
             of its class is run; nothing is raised.
+
+        Returns
+        -------
+        (placement or None, tuple of Violation)
+            No violations with a placement, at least one with None.
         """
         if type(anything) is Refused:
             return None, anything.reasons()
@@ -225,6 +230,18 @@ class Problem(Generic[InstanceT, PlacementT]):
 
     def placement_json(self, instance: InstanceT, placement: object) -> dict[str, Any]:
         """Return a placement, in any form that `gate` takes, as the result file states it.
+
+        Parameters
+        ----------
+        instance : Instance
+            Of the problem.
+        placement : object
+            Anything.
+
+        Returns
+        -------
+        dict
+            What `from_json` reads back.
 
         Raises
         ------

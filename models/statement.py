@@ -18,7 +18,17 @@ ROW_TOLERANCE = 1e-6
 
 
 def stated(model: Any, instance: Any, formulation: str) -> Any:
-    """Return a model that knows what it states: what is added to it later is somebody's own."""
+    """Return a model that knows what it states: what is added to it later is somebody's own.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel
+        As it was built.
+    instance : Instance
+        What it states.
+    formulation : str
+        Under which name in the problem.
+    """
     model.stated_instance, model.stated_as = instance, formulation
     model.stated_parts = frozenset(part.name for part in model.component_objects())
     return model
@@ -49,7 +59,15 @@ class Statement(Generic[InstanceT, PlacementT]):
     def of(
         cls, instance: InstanceT, formulation: Formulation[InstanceT, PlacementT]
     ) -> Statement[InstanceT, PlacementT]:
-        """Build the model of an instance."""
+        """Build the model of an instance.
+
+        Parameters
+        ----------
+        instance : Instance
+            Of the formulation's problem.
+        formulation : Formulation
+            Builds the model.
+        """
         return cls(instance, formulation, formulation.build(instance))
 
     @classmethod

@@ -107,7 +107,15 @@ def require_finite(messages_s: NDArray[np.float64], bandwidth: NDArray[np.float6
 
 
 def fits_whole_numbers(horizon_s: float, tick_s: float) -> bool:
-    """Whether the cost of any placement is a number of ticks with which a 64-bit solver can count."""
+    """Whether the cost of any placement is a number of ticks with which a 64-bit solver can count.
+
+    Parameters
+    ----------
+    horizon_s : float
+        Seconds; no placement costs more.
+    tick_s : float
+        Seconds.
+    """
     return horizon_s <= tick_s * 2.0**RANGE_BITS
 
 
@@ -127,7 +135,15 @@ def require_whole_numbers(fits: bool) -> None:
 
 
 def least_sufficient(values: NDArray[np.float64], suffices: Callable[[float], bool]) -> float | None:
-    """Return the least of some values that suffices, where larger ones do if smaller ones do; None if none does."""
+    """Return the least of some values that suffices, where larger ones do if smaller ones do; None if none does.
+
+    Parameters
+    ----------
+    values : ndarray
+        Of any shape; what is not finite is left out.
+    suffices : callable
+        ``float -> bool``, monotone; called O(log n) times.
+    """
     ascending = np.unique(values[np.isfinite(values)])
     if not len(ascending) or not suffices(float(ascending[-1])):
         return None
@@ -142,7 +158,20 @@ def least_sufficient(values: NDArray[np.float64], suffices: Callable[[float], bo
 
 
 def reachable(linked: NDArray[np.bool_], source: int) -> NDArray[np.bool_]:
-    """Return the devices to which links lead from a source, itself included; ``linked`` has shape (M, M)."""
+    """Return the devices to which links lead from a source, itself included; ``linked`` has shape (M, M).
+
+    Parameters
+    ----------
+    linked : ndarray of bool, shape (M, M)
+        Whether row sends to column.
+    source : int
+        Where to begin.
+
+    Returns
+    -------
+    ndarray of bool, shape (M,)
+        Which devices.
+    """
     reached = np.zeros(linked.shape[0], dtype=bool)
     reached[source] = True
     while True:

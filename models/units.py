@@ -62,7 +62,24 @@ def choose_tick(reference_s: float, horizon_s: float, entries: int) -> float:
 
 
 def tick_between(reference_s: float, entries: int, span_s: float, bits: int) -> float | None:
-    """Return a tick in which a span fits so many bits and that many entries keep a reference; None if there is none."""
+    """Return a tick in which a span fits so many bits and that many entries keep a reference; None if there is none.
+
+    Parameters
+    ----------
+    reference_s : float
+        Seconds; a rounding of all entries together stays below 1e-7 of it.
+    entries : int
+        How many times are added up.
+    span_s : float
+        Seconds; the largest sum that is counted in ticks.
+    bits : int
+        Of the whole number that counts them.
+
+    Returns
+    -------
+    float or None
+        Seconds, a power of two.
+    """
     finest = min(
         math.frexp(reference_s)[1] - RESOLUTION_BITS,
         math.frexp(ROUNDING_TOLERANCE * reference_s / entries)[1] - 1,
@@ -75,7 +92,15 @@ def tick_between(reference_s: float, entries: int, span_s: float, bits: int) -> 
 
 
 def too_wide(least_s: float, most_s: float, factor: float) -> InstanceError:
-    """Return the refusal of times too far apart."""
+    """Return the refusal of times too far apart.
+
+    Parameters
+    ----------
+    least_s, most_s : float
+        Seconds.
+    factor : float
+        The largest ratio of the two that is taken.
+    """
     return InstanceError(
         "compute_time_s",
         f"times span too wide a range to be compared exactly: from {least_s:.3g} s at the least to "
@@ -84,7 +109,20 @@ def too_wide(least_s: float, most_s: float, factor: float) -> InstanceError:
 
 
 def to_ticks(time_s: NDArray[np.float64], tick_s: float) -> NDArray[np.float64]:
-    """Round times to multiples of the tick (still in seconds); infinity, the missing link, stays."""
+    """Round times to multiples of the tick (still in seconds); infinity, the missing link, stays.
+
+    Parameters
+    ----------
+    time_s : ndarray
+        Seconds, of any shape.
+    tick_s : float
+        Seconds, a power of two.
+
+    Returns
+    -------
+    ndarray
+        Seconds, each a whole number of ticks; of the same shape.
+    """
     coarse = time_s >= tick_s * 2.0**EXACT_BITS  # whole numbers of ticks as they are
     ticks = np.where(coarse, 0.0, time_s) / tick_s
     return np.where(coarse, time_s, np.rint(ticks) * tick_s)

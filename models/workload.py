@@ -62,6 +62,15 @@ def plain_numbers(owner: object, *names: str, whole: bool = False) -> None:
     """Let equal numbers of a frozen dataclass be equal in files too: whole ones are int, others float.
 
     What is no number, or not whole, stays as it is for the checks of the instance.
+
+    Parameters
+    ----------
+    owner : object
+        A frozen dataclass.
+    *names : str
+        Of its fields.
+    whole : bool
+        Whether they are whole numbers.
     """
     for name in names:
         value = getattr(owner, name)

@@ -54,6 +54,11 @@ def opt(
         Of speeds (20 to 200 GFLOP/s), shares of storage, links, and each layer's sensitivity.
     name : str, optional
         Name of the instance.
+
+    Raises
+    ------
+    PlacewiseError
+        On an unknown bound, or one on the sum of errors as printed, where there is none.
     """
     if bound not in BOUNDS:
         raise PlacewiseError(f"bound: expected one of {', '.join(BOUNDS)}, found {bound!r}")

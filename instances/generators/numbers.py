@@ -36,6 +36,11 @@ def decimals(
         All choices follow from it.
     name : str, optional
         Name of the instance.
+
+    Raises
+    ------
+    PlacewiseError
+        On an unknown bound, or digits outside 0 to 13.
     """
     draw = random.Random(seed)  # noqa: S311 - not for secrets
     bound = bound or draw.choice(BOUNDS)
@@ -111,6 +116,11 @@ def zeros(
         All choices follow from it; memory is little more than the layers need.
     name : str, optional
         Name of the instance.
+
+    Raises
+    ------
+    PlacewiseError
+        On a share outside 0 to 1.
     """
     if not 0 <= share <= 1:
         raise PlacewiseError(f"share: expected 0 to 1, found {share}")

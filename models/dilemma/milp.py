@@ -183,6 +183,13 @@ def start(model: Any, placement: Placement) -> None:
 def tighten(model: Any, placement: Placement) -> bool:
     """Forbid what a solver's tolerance let through: an overloaded server or budget is a cover.
 
+    Parameters
+    ----------
+    model : pyomo ConcreteModel
+        As `delay_milp` builds it; it gets the cuts.
+    placement : tuple of (int, int)
+        What a solver returned: server and width of each layer.
+
     Returns
     -------
     bool

@@ -126,6 +126,17 @@ def tighten(
 ) -> bool:
     """Forbid what CBC's tolerance let through: the choices that overload a server, or the budget, are a cover.
 
+    Parameters
+    ----------
+    problem : pulp LpProblem
+        It gets the cuts.
+    x : dict
+        The variable of each (layer, server, width).
+    instance : DilemmaInstance
+        What the problem states.
+    placement : tuple of (int, int)
+        What CBC returned: server and width of each layer.
+
     Returns
     -------
     bool

@@ -231,13 +231,39 @@ def floor_s(instance: EdgeShardBatchInstance) -> float:
 
 
 def to_json(instance: EdgeShardBatchInstance, placement: BatchPlacement) -> dict[str, Any]:
-    """Return a placement as the result file states it."""
+    """Return a placement as the result file states it.
+
+    Parameters
+    ----------
+    instance : EdgeShardBatchInstance
+        Whose names.
+    placement : (int, tuple of int)
+        Batch size, and the device of each layer.
+
+    Returns
+    -------
+    dict
+        ``batch_size``, and ``layers``: N device names.
+    """
     batch_size, layers = placement
     return {"batch_size": batch_size, **pipeline.to_json(instance.at(batch_size), layers)}
 
 
 def from_json(instance: EdgeShardBatchInstance, document: Any) -> BatchPlacement:
-    """Read a placement back, or say which entry is no choice of the instance."""
+    """Read a placement back, or say which entry is no choice of the instance.
+
+    Parameters
+    ----------
+    instance : EdgeShardBatchInstance
+        Whose names and batch sizes.
+    document : object
+        What `to_json` gives, or anything else that a file held.
+
+    Raises
+    ------
+    InstanceError
+        Naming the path of an entry that is no batch size or device.
+    """
     given = (members(document) or {}).get("batch_size")
     size = whole(given)
     if size is None or size not in instance.batch_sizes:

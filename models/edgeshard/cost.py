@@ -186,6 +186,13 @@ def bottleneck_values_s(instance: EdgeShardInstance) -> NDArray[np.float64]:
 def prefill_time_s(instance: EdgeShardInstance, prompt_tokens: int) -> NDArray[np.float64]:
     """Return the compute times of a whole prompt: a roofline where decode times are one, else token by token.
 
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        Layers and devices.
+    prompt_tokens : int
+        Length of the prompt.
+
     Returns
     -------
     ndarray, shape (N, M)

@@ -60,6 +60,8 @@ class RunLengthModel:
         The unit of its objective.
     count, arcs, closings : dict
         The model's variables: decoder layers per device, used arcs, used closing move.
+    instance : EdgeShardInstance
+        What it states.
     """
 
     instance: EdgeShardInstance

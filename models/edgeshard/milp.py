@@ -69,7 +69,17 @@ def throughput_milp(instance: EdgeShardInstance) -> Any:
 
 
 def pipeline_rows(model: Any, instance: EdgeShardInstance, chosen: Any = 1) -> None:
-    """Add the pipeline's variables and constraints to a model or block; where ``chosen`` is 0, all of them are 0."""
+    """Add the pipeline's variables and constraints to a model or block; where ``chosen`` is 0, all of them are 0.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel or Block
+        What gets them; times in milliseconds.
+    instance : EdgeShardInstance
+        The pipeline's layers and devices.
+    chosen : pyomo Var or 1
+        Binary: whether there is this pipeline at all.
+    """
     import pyomo.environ as pyo
 
     _layered_flow(model, instance, chosen)
@@ -220,7 +230,15 @@ def extract(model: Any) -> Placement:
 
 
 def start(model: Any, placement: Sequence[int] | None) -> None:
-    """Set every variable to the value that the placement implies, as a warm start; to 0 for None."""
+    """Set every variable to the value that the placement implies, as a warm start; to 0 for None.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel or Block
+        Any of this module's.
+    placement : sequence of int or None
+        The device of each layer.
+    """
     for (i, j), variable in model.assign.items():
         variable.set_value(int(placement is not None and placement[i] == j))
     for products in (model.component("flow"), model.component("both")):
@@ -234,6 +252,13 @@ def start(model: Any, placement: Sequence[int] | None) -> None:
 
 def tighten(model: Any, placement: Sequence[int]) -> bool:
     """Forbid overloads that a solver's tolerance let through: the layers on a device form a cover.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel or Block
+        Any of this module's; it gets the cuts.
+    placement : sequence of int
+        What a solver returned: the device of each layer.
 
     Returns
     -------

@@ -46,6 +46,8 @@ class PipelineModel:
         Whether a device follows another.
     count : dict
         Layers on each device.
+    instance : EdgeShardInstance
+        What it states.
     """
 
     instance: EdgeShardInstance

@@ -77,6 +77,13 @@ def revisits_never_pay(hop_s: NDArray[np.float64], source: int) -> bool:
     of j; joining in the earlier one, unless (y, q) is. So a revisit needs one pair of each kind. The source
     starts every chain, hence it is neither x nor y, and it can only be q when it hosts the last layer: the
     model's closing moves state that case, and the one in which j itself hosts the last layer.
+
+    Parameters
+    ----------
+    hop_s : ndarray, shape (M, M)
+        Seconds of a transfer between equal layers, row = sender; infinite without a link.
+    source : int
+        The device that starts every chain.
     """
     away = np.arange(len(hop_s)) != source
     # A pair (y, q) beside the source is a pair (p, x) as well, for the source as for any other device.

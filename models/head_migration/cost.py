@@ -78,6 +78,22 @@ class HeadCosts:
         """Return when the last head's output is at the projection (the maximum of 6).
 
         With a source, each device with heads first receives their input from it, as large as the projection's output.
+
+        Parameters
+        ----------
+        interval : int
+            Which.
+        counts : ndarray of int, shape (M,)
+            Heads on each device.
+        proj : int
+            The projection's device.
+        source : int or None
+            The device that sends the input; None where nobody is waited for.
+
+        Returns
+        -------
+        float
+            Seconds; infinite where a link is missing.
         """
         used = counts > 0
         time_s = self.slope_s[interval, used, proj] * counts[used] + self.fixed_s[interval, used, proj]
@@ -161,6 +177,20 @@ def heads_beside(
     """Return how many heads each device holds beside so many projections and networks; -1 if not even those.
 
     Exact for (1): bytes become small whole numbers, of which no solver's tolerance makes anything else.
+
+    Parameters
+    ----------
+    instance : HeadMigrationInstance
+        Blocks and devices.
+    interval : int
+        Which.
+    projections, networks : int
+        How many of each a device has.
+
+    Returns
+    -------
+    ndarray of int, shape (M,)
+        Heads, at most `MAX_HEADS`.
     """
     head, proj, ffn = (int(size) for size in head_costs(instance).memory[interval])
     left = instance.memory_bytes[interval] - projections * proj - networks * ffn
@@ -169,6 +199,19 @@ def heads_beside(
 
 
 def capacities(instance: HeadMigrationInstance, interval: int) -> dict[tuple[int, int], NDArray[np.int64]]:
-    """Return `heads_beside` for 0 or 1 projection and 0 or 1 network, at most H."""
+    """Return `heads_beside` for 0 or 1 projection and 0 or 1 network, at most H.
+
+    Parameters
+    ----------
+    instance : HeadMigrationInstance
+        Blocks and devices.
+    interval : int
+        Which.
+
+    Returns
+    -------
+    dict of (int, int) to ndarray of int, shape (M,)
+        By numbers of projections and networks.
+    """
     heads = instance.transformer.units
     return {(p, f): np.minimum(heads_beside(instance, interval, p, f), heads) for p in (0, 1) for f in (0, 1)}

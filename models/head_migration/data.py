@@ -220,7 +220,24 @@ class HeadMigration(BaseInstance):
 def placed(
     where: Interval | Mapping[str, Any], cluster: Cluster, transformer: HeadTransformer, path: str
 ) -> Interval:
-    """Return a placement by indices; devices may be given by name, and in the form of an instance file."""
+    """Return a placement by indices; devices may be given by name, and in the form of an instance file.
+
+    Parameters
+    ----------
+    where : Interval or mapping
+        With ``heads``, ``proj`` and ``ffn``.
+    cluster : Cluster
+        Whose devices.
+    transformer : HeadTransformer
+        Whose blocks.
+    path : str
+        Where it stands, for errors.
+
+    Raises
+    ------
+    InstanceError
+        Naming the path of what is no device, or a wrong number of heads.
+    """
     if isinstance(where, Mapping):
         unknown = set(where) ^ {"heads", "proj", "ffn"}
         if unknown or not isinstance(where["heads"], list | tuple):

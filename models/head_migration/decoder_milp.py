@@ -81,7 +81,15 @@ def extract(model: Any) -> DecoderTrajectory:
 
 
 def start(model: Any, trajectory: DecoderTrajectory) -> None:
-    """Set every variable to the value that the trajectory implies, as a warm start."""
+    """Set every variable to the value that the trajectory implies, as a warm start.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel
+        As `decoder_milp` builds it.
+    trajectory : tuple of tuple of Interval
+        T intervals of N layers each.
+    """
     instance: DecoderInstance = model.instance
     for n in range(instance.layers):
         before = None if instance.initial is None else instance.initial[n]

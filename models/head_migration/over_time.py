@@ -88,7 +88,13 @@ class DevicesOverTime(ByValue):
         return {name: table for name, table in tables.items() if table is not None}
 
     def cut(self, first: int, end: int) -> DevicesOverTime:
-        """Return the intervals from first to before end."""
+        """Return the intervals from first to before end.
+
+        Parameters
+        ----------
+        first, end : int
+            Intervals, ``0 <= first < end <= T``.
+        """
         return DevicesOverTime(end - first, **{name: t[first:end] for name, t in self.stated.items()})
 
     def __repr__(self) -> str:
@@ -110,6 +116,11 @@ def merged(
         The new ones, by name.
     devices : int
         ``M``.
+
+    Raises
+    ------
+    InstanceError
+        On a table for another number of intervals or devices.
     """
     new = {name: table for name, table in tables.items() if table is not None}
     if not new and intervals is None and before is not None:

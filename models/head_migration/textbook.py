@@ -129,7 +129,15 @@ def extract(model: Any) -> Trajectory:
 
 
 def start(model: Any, trajectory: Trajectory) -> None:
-    """Set every variable to the value that the trajectory implies, as a warm start."""
+    """Set every variable to the value that the trajectory implies, as a warm start.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel
+        As this module builds it.
+    trajectory : tuple of Interval
+        T placements.
+    """
     import numpy as np
 
     instance: HeadMigrationInstance = model.instance

@@ -30,7 +30,13 @@ STATUS = {
 
 
 def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
-    """Solve a lowered model with CBC."""
+    """Solve a lowered model with CBC.
+
+    Parameters
+    ----------
+    model, run : MatrixModel, MatrixRun
+        What is minimised; options, time limit in seconds, warm start and reports.
+    """
     import pulp
 
     problem, columns = _pulp_problem(pulp, model)
@@ -49,7 +55,24 @@ def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
 def run_cbc(
     problem: Any, parameters: Parameters, time_limit: float, *, start: bool = False
 ) -> tuple[Reason, str, str]:
-    """Run CBC on a PuLP problem; return what its log says, for people, and the log."""
+    """Run CBC on a PuLP problem; return what its log says, for people, and the log.
+
+    Parameters
+    ----------
+    problem : pulp LpProblem
+        It gets the values.
+    parameters : Parameters
+        Gap, threads, seed, log.
+    time_limit : float
+        Seconds.
+    start : bool
+        Whether the variables' values are a warm start.
+
+    Returns
+    -------
+    (Reason, str, str)
+        Why CBC stopped, its status line, its log.
+    """
     import pulp
 
     with tempfile.TemporaryDirectory(prefix="placewise-cbc-") as folder:
@@ -80,7 +103,17 @@ def _status(text: str) -> tuple[Reason, str]:
 
 
 def proven_bound(text: str, reason: Reason, cost: float | None) -> float | None:
-    """Return the bound in a log: its final line, the cost of what is optimal, else the last one of the search."""
+    """Return the bound in a log: its final line, the cost of what is optimal, else the last one of the search.
+
+    Parameters
+    ----------
+    text : str
+        The log.
+    reason : Reason
+        Why CBC stopped.
+    cost : float or None
+        Of the best solution, in the model's scaled unit, as the bound is.
+    """
     final = re.findall(r"Lower bound:\s+(\S+)", text)
     if final:
         return float(final[-1])

@@ -36,7 +36,21 @@ UNBOUNDED = 2**62
 
 @dataclass(frozen=True)
 class CpResult:
-    """CP-SAT's answer: reason, the best values by variable index, and the bound in the objective's integers."""
+    """CP-SAT's answer: reason, the best values by variable index, and the bound in the objective's integers.
+
+    Parameters
+    ----------
+    reason : Reason
+        Why CP-SAT stopped.
+    found : bool
+        Whether there are values.
+    value : callable
+        ``variable or expression -> int``, in the best solution.
+    dual_bound : float
+        In the objective's integers; infinite for none.
+    message : str
+        Its status, for people.
+    """
 
     reason: Reason
     found: bool
@@ -107,6 +121,11 @@ def solve_cp(
 
 def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
     """Solve a lowered model with CP-SAT.
+
+    Parameters
+    ----------
+    model, run : MatrixModel, MatrixRun
+        What is minimised; options, time limit in seconds, warm start and reports.
 
     Raises
     ------

@@ -24,7 +24,13 @@ STATUS = {
 
 
 def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
-    """Solve a lowered model with HiGHS."""
+    """Solve a lowered model with HiGHS.
+
+    Parameters
+    ----------
+    model, run : MatrixModel, MatrixRun
+        What is minimised; options, time limit in seconds, warm start and reports.
+    """
     import highspy
 
     # Threads belong to the process in HiGHS: without this a second run with another number is an error.

@@ -55,6 +55,10 @@ class MatrixModel:
         The Pyomo constraint of each row.
     carries : tuple of Carry
         The last columns.
+    row_lower, row_upper : ndarray, shape (m,)
+        Limits of the rows, infinite for none.
+    lower, upper : ndarray, shape (n,)
+        Bounds of the columns.
     """
 
     matrix: Any

@@ -27,6 +27,11 @@ def least_costs(
         m rows.
     cost, lower, integer : ndarray, shape (n,)
         Objective, bounds and kinds of the columns.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        In the unit of the objective.
     """
     least = np.where(integer, cost, 0.0)
     if (cost < 0).any() or (lower < 0).any():

@@ -23,7 +23,13 @@ def tables(instance: DilemmaInstance, run: Run) -> Claim:
 
 
 def textbook(instance: DilemmaInstance, run: Run) -> Claim:
-    """Solve the paper's ILP with the CBC of PuLP, again where its tolerance let an overload through."""
+    """Solve the paper's ILP with the CBC of PuLP, again where its tolerance let an overload through.
+
+    Parameters
+    ----------
+    instance, run : DilemmaInstance, Run
+        What is solved; options, clock and reports.
+    """
     import pulp
 
     began = perf_counter()

@@ -22,12 +22,24 @@ if TYPE_CHECKING:
 
 
 def run(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Run Algorithm 1 as printed."""
+    """Run Algorithm 1 as printed.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardInstance, Run
+        What is solved; options, clock and reports.
+    """
     return _algorithm_1(instance, run, once=False)
 
 
 def run_once(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Run the kinder reading: each table entry takes memory once, if it was reached, and layer 0 takes its own."""
+    """Run the kinder reading: each table entry takes memory once, if it was reached, and layer 0 takes its own.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardInstance, Run
+        What is solved; options, clock and reports.
+    """
     return _algorithm_1(instance, run, once=True)
 
 

@@ -59,7 +59,15 @@ class Label(NamedTuple):
 
 
 class LabelSearch:
-    """Search over labels with dominance between equal memory states."""
+    """Search over labels with dominance between equal memory states.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        N layers, M devices.
+    run : Run
+        Clock, warm start, and where bounds and placements are reported.
+    """
 
     def __init__(self, instance: EdgeShardInstance, run: Run) -> None:
         self.run = run
@@ -199,5 +207,11 @@ class LabelSearch:
 
 
 def run(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Search the labels of an instance."""
+    """Search the labels of an instance.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardInstance, Run
+        What is solved; options, clock and reports.
+    """
     return LabelSearch(instance, run).search()

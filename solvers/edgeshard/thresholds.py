@@ -260,7 +260,13 @@ def _position(instance: EdgeShardInstance, values: NDArray[np.float64], placemen
 
 
 def run(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Bisect over the candidates; every threshold that fails is a dual bound."""
+    """Bisect over the candidates; every threshold that fails is a dual bound.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardInstance, Run
+        What is solved; options, clock and reports.
+    """
     decide = Thresholds(instance)
     values = bottleneck_values_s(instance)
     best = decide.placement(float(values[-1])) if len(values) else None

@@ -58,7 +58,7 @@ def _solve_once(instance: Any, model: Any, run: Run) -> Claim:
         placement = model.extract(value)
         if model.times.exact:
             return placement, float(value(model.objective) * unit_s)
-        return placement, problem_of(instance).evaluation(instance, placement).objective
+        return placement, problem_of(instance).evaluate(instance, placement).objective
 
     def on_solution(value: Callable[[Any], int]) -> None:
         placement, objective = placed(value)

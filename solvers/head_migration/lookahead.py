@@ -173,7 +173,15 @@ class Horizon:
         return table
 
     def others_moved(self, values: Floats, t: int) -> Floats:
-        """Return least values after the moves of projection and network."""
+        """Return least values after the moves of projection and network.
+
+        Parameters
+        ----------
+        values : ndarray, shape (S, M, M)
+            Seconds by distribution of heads, projection, network.
+        t : int
+            The interval that begins.
+        """
         proj_s, ffn_s = self.costs.move_s[t, 1], self.costs.move_s[t, 2]
         values = np.stack(
             [(values + proj_s[:, q][None, :, None]).min(axis=1) for q in range(self.size)], axis=1
@@ -192,7 +200,13 @@ class Horizon:
 
 
 def run(instance: HeadMigrationInstance, run: Run) -> Claim:
-    """Fill the values forwards, follow the best ones backwards, and evaluate."""
+    """Fill the values forwards, follow the best ones backwards, and evaluate.
+
+    Parameters
+    ----------
+    instance, run : HeadMigrationInstance, Run
+        What is solved; options, clock and reports.
+    """
     horizon = Horizon(instance)
     values = horizon.initial()
     history: list[Floats] = []
