@@ -2,6 +2,8 @@
 
 Two statements on one circuit: with a count of equal layers per device, and with the first layer and the end of each
 stage, which takes any layers. All numbers are integers: ticks and bytes, exactly those of `evaluate_throughput`.
+
+Source: the circuit constraint, Laurière (1978).
 """
 
 from __future__ import annotations
