@@ -13,11 +13,12 @@ from placewise.models.registry import problem_of
 from placewise.solvers.evidence.knowledge import Knowledge
 from placewise.solvers.evidence.result import Progress, Reason, Termination, VerifiedResult
 from placewise.solvers.evidence.verify import verify
+from placewise.solvers.execution.handover import require_guard
 from placewise.solvers.execution.method import Method
 from placewise.solvers.execution.own_model import OwnModel
 from placewise.solvers.execution.parameters import Parameters
 from placewise.solvers.execution.task import Task
-from placewise.solvers.execution.worker import InterruptedSolve, perform_isolated, require_guard
+from placewise.solvers.execution.worker import InterruptedSolve, perform_isolated
 from placewise.solvers.registry import default_method, find_method
 
 if TYPE_CHECKING:

@@ -194,3 +194,29 @@ class Pair:
         "Pair": ["field a", "field b"],
         "Pair.one": None,
     }
+
+
+def cited(text):
+    """Return the citations of a text: ``Held and Karp (1970, 1971)`` are two."""
+    name = r"[A-Z][\w\-]+"
+    found = re.findall(
+        rf"((?:{name}(?:, | and ))*{name}) \((\d{{4}}(?:, \d{{4}})*)\)", " ".join(text.split())
+    )
+    return {f"{authors} ({year})" for authors, years in found for year in years.split(", ")}
+
+
+def test_the_literature_is_what_the_modules_name():
+    """Each source of a module stands on the page with the module, and no other does."""
+    named_by_modules = set()
+    for path in FILES:
+        nodes = [n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if hasattr(n, "body")]
+        documented = [n for n in nodes if isinstance(n, (ast.Module, ast.ClassDef, *FUNCTIONS))]
+        texts = [ast.get_docstring(node) or "" for node in documented]
+        sources = set().union(*map(cited, texts))
+        named_by_modules |= {(source, str(path.relative_to(ROOT))) for source in sources}
+    page = (ROOT / "docs" / "literature.md").read_text(encoding="utf-8")
+    entries = re.findall(r"^- \*\*(.*?)\*\*: .* Used by (.*)\.$", page, flags=re.MULTILINE)
+    listed = {(source, path) for source, paths in entries for path in re.findall(r"`(.*?)`", paths)}
+    assert len(entries) == page.count("\n- ")
+    assert listed == named_by_modules
+    assert len(listed) > 30

@@ -222,6 +222,7 @@ class Point:
         self.group, self.thing = group, thing
 
     def load(self):
+        """Return what is offered, or fail as a broken package does."""
         if isinstance(self.thing, Exception):
             raise self.thing
         return self.thing

@@ -1,4 +1,7 @@
-"""DILEMMA for CP-SAT: the server and width of consecutive layers stand in tables with the time of their hop."""
+"""DILEMMA for CP-SAT: the server and width of consecutive layers stand in tables with the time of their hop.
+
+Source: table constraints, Bessière and Régin (1997).
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,9 @@ A node is a layer with its server and width, ``assign`` (``x_lib``); widths that
 7 are constants). ``flow[l,i,b,j]`` carries the pair of hosts of layers l and l+1 with the sender's width, which is all
 that a transfer's cost depends on. As printed it also depends on whether both widths are equal, so there ``flow``
 holds equal widths and ``free`` different ones, whose transfer costs nothing.
+
+Sources: Hosseinzadeh and Khamfroush (2025); extended covers, Balas (1975), Wolsey (1975), added where a solution needs them,
+Crowder, Johnson and Padberg (1983).
 """
 
 from __future__ import annotations

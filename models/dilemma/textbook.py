@@ -2,6 +2,8 @@
 
 ``hop[l,i,j,b]`` is the paper's ``y``, with a layer and the sender's width as indices, since Eq. 1 multiplies ``y`` by
 ``b_l`` and would charge every layer's tensor. Weak, and meant for small instances.
+
+Sources: Hosseinzadeh and Khamfroush (2025); products of binaries, Glover and Woolsey (1974); covers, Balas (1975).
 """
 
 from __future__ import annotations

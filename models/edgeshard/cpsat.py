@@ -3,6 +3,8 @@
 Structurally different from the MILP: no variable per layer. The circuit runs from a depot to the source, through
 the devices in the order of the layers, and back to the depot by one closing move, which says who hosts the last
 layer. All numbers are integers: ticks and bytes, exactly those of `evaluate_latency`.
+
+Source: the circuit constraint, Laurière (1978).
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 Two statements of the latency problem: the paper's, with each product of two binaries linearised, and a layered
 flow, whose linear relaxation is far stronger; the throughput problem on the same flow. All name their variables ``assign`` (``X_ij``), so that one
 `extract` serves them. Constraint names follow the paper's equations: an LP dump reads like Section IV.
+
+Sources: Zhang, Cao, Shen and Cui (2024); products of binaries, Glover and Woolsey (1974); covers, Balas (1975), Wolsey
+(1975), added where a solution needs them, Crowder, Johnson and Padberg (1983).
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 Two statements on one circuit: with a count of equal layers per device, and with the first layer and the end of each
 stage, which takes any layers. All numbers are integers: the ticks of `evaluate_throughput` (see `whole_times`), and
 memory as the layers that fit, which says exactly what the bytes say.
+
+Source: the circuit constraint, Laurière (1978).
 """
 
 from __future__ import annotations

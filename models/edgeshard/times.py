@@ -1,4 +1,7 @@
-"""Compute times are stated, or they follow from the rates of the devices."""
+"""Compute times are stated, or they follow from the rates of the devices.
+
+Source: the roofline, Williams, Waterman and Patterson (2009).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """The paper's statement with one variable per block and device: (1)-(7) with each product of choices linearised.
 
 Equal heads are told apart, so every placement exists in many copies; meant for small instances, and as a check.
+
+Sources: Kafetzis, Khalili and Koutsopoulos (2025); products of binaries, Glover and Woolsey (1974).
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Subgradient steps towards the best prices of DILEMMA's decomposition, each deflected by the step before."""
+"""Subgradient steps towards the best prices of DILEMMA's decomposition, each deflected by the step before.
+
+Sources: steps of Polyak's length, Polyak (1969), shortened where they stall, Held, Wolfe and Crowder (1974); deflection,
+Camerini, Fratta and Maffioli (1975).
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ A label is a partial placement: the server and width of its last layer, what is 
 its delay. Its bound adds what the decomposition's tables say about the layers to come. A pass keeps the best labels of
 each layer; if it drops none that could win, its best placement is optimal, and otherwise the least bound of those
 dropped is a dual bound.
+
+Sources: beam search, Lowerre (1976), Ow and Morton (1988); dominance between labels, Irnich and Desaulniers (2005).
 """
 
 from __future__ import annotations

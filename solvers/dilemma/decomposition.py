@@ -9,6 +9,9 @@ For prices ``p`` and a price ``q >= 0`` on errors,
 bounds the delay from below (as printed, the knapsacks hold one layer each), and the tables behind it bound every continuation of a partial placement, given what is
 left on each server. Both subproblems are dynamic programmes over storage in at most `LARGEST_UNITS` units: sizes and
 capacities are divided and floored, which only relaxes them.
+
+Sources: Lagrangian decomposition, Guignard and Kim (1987); knapsacks by dynamic programming, Bellman (1957), Martello and
+Toth (1990), with one of several widths per layer, Kellerer, Pferschy and Pisinger (2004).
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """What one would do without a model: choose widths and servers one after the other; each returns a placement or none.
 
 Servers for given widths come from one narrow pass over labels; the widths from greedy steps on an error budget.
+
+Source: greedy steps by gain per weight on a multiple-choice knapsack, Kellerer, Pferschy and Pisinger (2004).
 """
 
 from __future__ import annotations

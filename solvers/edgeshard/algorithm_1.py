@@ -6,6 +6,8 @@ As printed, three lines make it a heuristic that may return what is no placement
   placements, and again for each sender k that improves the same entry; the source's layer 0 never takes any;
 - line 5 skips a device when ``Mem_j <= Req_i``, so a layer that fits exactly is refused;
 - line 11 accepts ``t_total <= DP(i,j)``, which holds for two infinities: unreachable entries take memory too.
+
+Source: Zhang, Cao, Shen and Cui (2024), Algorithm 1.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ As printed it hardly ever ends with a pipeline:
 The repaired reading compares with the entry that it writes, lets the source host any first layers, counts up to N
 layers and charges what a stage holds. It is exact, in ``O(2**M N M (M + N))`` time: the best sender is found once per
 first layer, before the stage's end is chosen.
+
+Sources: the paper, Zhang, Cao, Shen and Cui (2024); dynamic programming over subsets, Held and Karp (1962).
 """
 
 from __future__ import annotations

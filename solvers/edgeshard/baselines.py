@@ -1,4 +1,7 @@
-"""The baselines of EdgeShard's Section V, and a greedy chain; each returns a placement or says what is in its way."""
+"""The baselines of EdgeShard's Section V, and a greedy chain; each returns a placement or says what is in its way.
+
+Source: Zhang, Cao, Shen and Cui (2024), Section V-A.
+"""
 
 from __future__ import annotations
 

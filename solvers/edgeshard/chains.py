@@ -2,6 +2,8 @@
 
 A chain visits each device once. Sums from the front and from the back of the current chain price every insertion,
 replacement and removal of a device by one minimum over (start, end) of its run, for all devices at once.
+
+Source: iterated local search, Lourenço, Martin and Stützle (2003).
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 A label is a sequence of runs. Its cost so far plus a Lagrangian completion bound orders the search, best first, so
 the next bound is a dual bound at any time; local search over chains gives the placement to beat. Exact for any layers
 and links, revisits included; where the time or the memory for labels ends first, the gap is known.
+
+Sources: label setting under resource constraints, Desrochers and Soumis (1988), Irnich and Desaulniers (2005); best-first
+by a lower bound on the completion, Hart, Nilsson and Raphael (1968).
 """
 
 from __future__ import annotations

@@ -11,20 +11,24 @@ import contextlib
 import os
 import pickle
 import queue
-import runpy
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import replace
-from pathlib import Path
 from time import perf_counter
-from types import ModuleType
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from placewise.models.errors import PlacewiseError
 from placewise.solvers.evidence.result import Claim, Progress, Reason
+from placewise.solvers.execution.handover import (
+    own_script,
+    packed,
+    packed_answer,
+    paths,
+    require_guard,
+    run_script,
+)
 from placewise.solvers.execution.processes import (
     adopt_orphans,
     end_children,
@@ -40,8 +44,6 @@ if TYPE_CHECKING:
 
 #: What a worker process runs; by -m the module would be there twice.
 COMMAND = "from placewise.solvers.execution.worker import main; main()"
-#: Set while a worker runs its caller's script, which then may not solve anything.
-IN_SCRIPT = "PLACEWISE_IN_SCRIPT"
 #: Beyond the time limit, for a solver's own overrun and for handing over what it found: seconds, and a share of the limit.
 GRACE_S, GRACE_SHARE = 1.0, 0.02
 #: Seconds after a worker's death in which what it sent before can still be read.
@@ -127,15 +129,6 @@ def perform_isolated(
                 _stop(worker)
 
 
-def require_guard() -> None:
-    """Refuse to solve while a worker runs its caller's script to find a function: that would nest without end."""
-    if IN_SCRIPT in os.environ:
-        raise PlacewiseError(
-            f"{os.environ[IN_SCRIPT]} solves when it is imported, and a worker process imports it to find its functions: "
-            "put what it does under if __name__ == '__main__':"
-        )
-
-
 def _kept(last: Progress, reason: Reason, message: str, began: float) -> Claim:
     """Return what a stopped worker leaves: its last incumbent and bound."""
     return Claim(
@@ -159,7 +152,7 @@ def _latest(last: Progress, new: Progress) -> Progress:
 
 
 def _start(task: Work, errors: IO[bytes]) -> subprocess.Popen[bytes]:
-    content = _pickled_task(task)
+    content = packed(task)
     worker = start_family(  # in a session of its own: Ctrl-C reaches the parent only
         # -P: a numpy.py in the current folder is not NumPy.
         [sys.executable, "-P", "-c", COMMAND],
@@ -169,38 +162,10 @@ def _start(task: Work, errors: IO[bytes]) -> subprocess.Popen[bytes]:
     )
     assert worker.stdin is not None
     with contextlib.suppress(BrokenPipeError):  # then the receiver sees its end
-        pickle.dump((_paths(), _own_script() if b"__main__" in content else None), worker.stdin)
+        pickle.dump((paths(), own_script() if b"__main__" in content else None), worker.stdin)
         worker.stdin.write(content)
         worker.stdin.flush()
     return worker
-
-
-def _pickled_task(task: Work) -> bytes:
-    try:
-        return pickle.dumps(task)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise PlacewiseError(
-            f"this cannot be handed to a worker process: {error}; expected a function that a module defines, "
-            "or isolate=False"
-        ) from None
-
-
-def _paths() -> list[str]:
-    return [path or str(Path.cwd()) for path in sys.path]
-
-
-def _own_script() -> str | None:
-    """Return the script that runs, whose functions a worker finds by running it under another name."""
-    return getattr(sys.modules["__main__"], "__file__", None)
-
-
-def _run_script(path: str) -> None:
-    """Run the caller's script as a module, so that its functions can be found; what its main guard holds is not run."""
-    os.environ[IN_SCRIPT] = path
-    module = ModuleType("__main__")
-    module.__dict__.update(runpy.run_path(path, run_name="__placewise_main__"))
-    sys.modules["__main__"] = module
-    del os.environ[IN_SCRIPT]
 
 
 def _receive(stream: Any, messages: queue.Queue[Any]) -> None:
@@ -261,7 +226,7 @@ def main() -> None:
     sys.path += [path for path in paths if path not in sys.path]
     if script is not None:
         try:
-            _run_script(script)
+            run_script(script)
         except PlacewiseError as error:
             answers.write(pickle.dumps(error))
             answers.flush()
@@ -281,7 +246,7 @@ def main() -> None:
     lock = threading.Lock()
 
     def send(message: object) -> None:
-        text = _pickled(message)
+        text = packed_answer(message)
         with lock:
             answers.write(text)
             answers.flush()
@@ -292,19 +257,6 @@ def main() -> None:
         send(claim)
     except PlacewiseError as error:
         send(error)
-
-
-def _pickled(message: object) -> bytes:
-    """Return a message as bytes; of a claim that cannot be handed over, what is wrong with it."""
-    try:
-        return pickle.dumps(message)
-    except Exception as error:
-        if not isinstance(message, Claim):
-            raise
-        why = f"what it returned cannot be handed over: {type(error).__name__}"
-        return pickle.dumps(
-            replace(message, reason=Reason.ERROR, placement=None, objective=None, message=why)
-        )
 
 
 def _end_with_parent(parent: int) -> None:

@@ -1,4 +1,7 @@
-"""The smallest reason that is found for an instance without a placement, and what would repair it."""
+"""The smallest reason that is found for an instance without a placement, and what would repair it.
+
+Source: Junker (2004), QuickXplain.
+"""
 
 from __future__ import annotations
 

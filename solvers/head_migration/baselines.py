@@ -1,6 +1,8 @@
 """What the paper compares with (Section V-A), as policies, and two rules that see what it leaves out.
 
 Those that ignore memory return what breaks it; verification names the interval and the device.
+
+Source: Kafetzis, Khalili and Koutsopoulos (2025), Section V-A.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 Cutting the horizon drops the moves between chunks, so the optima of chunks that start anywhere sum to a dual bound;
 chunks that start where the one before ended give a trajectory. Longer chunks make both better, until one chunk is the
 whole horizon. Where HiGHS can take the whole horizon it is asked at once, from the best trajectory of steps.
+
+Source: rolling horizons, Sethi and Sorger (1991).
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ Going from one state to the next splits into the network's move, the projection'
 states the heads' moves are all transports, computed one by one. With many they are walks over states in which one head
 moves at a time: never dearer than a transport, and equal to it unless a head would pass through an empty device because
 the direct link is dearer or missing. The walk's value is then a dual bound, and the trajectory it leads to is evaluated.
+
+Source: dynamic programming over stages, Bellman (1957).
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 As printed a block's score ignores the other blocks, so equal heads get equal scores and follow each other to one
 device until its memory is full.
+
+Source: Kafetzis, Khalili and Koutsopoulos (2025), Algorithm 1.
 """
 
 from __future__ import annotations

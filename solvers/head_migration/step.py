@@ -3,6 +3,9 @@
 With projection and network fixed, a limit on the time of (6) says how many heads each device may hold; moving them
 there from where they were is a transport. Only limits at which a device may take one head more matter. Pairs are
 tried by a lower bound, limits downwards, until nothing can be better.
+
+Sources: a bottleneck by thresholds, Edmonds and Fulkerson (1970); transports by successive shortest paths, Ahuja, Magnanti
+and Orlin (1993).
 """
 
 from __future__ import annotations
