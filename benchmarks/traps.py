@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from placewise.models.cluster import Cluster
-from placewise.models.dilemma import DilemmaInstance
+from placewise.models.dilemma import Dilemma
 from placewise.models.dilemma.data import QuantizableLayer
-from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance
+from placewise.models.edgeshard import EdgeShardBatch, EdgeShardInstance, Stated
+from placewise.models.edgeshard.data import chain_type
 from placewise.models.workload import Layer
 
 if TYPE_CHECKING:
@@ -89,8 +90,14 @@ def byte_tight_batch(seed: int) -> Trap:
         for layer, cache in zip(base.layers, caches, strict=True)
     )
     times = np.stack([base.compute_time_s * draw.choice([1.0, 1.5, 2.0]) for _ in sizes])
-    instance = EdgeShardBatchInstance(
-        base.name, "edgeshard-batch", base.cluster, layers, sizes, times, base.source, base.return_bytes
+    instance = EdgeShardBatch(
+        base.cluster,
+        layers,
+        batch_sizes=sizes,
+        compute_time_s=times,
+        source=base.source,
+        return_bytes=base.return_bytes,
+        name=base.name,
     )
     return Trap(instance, instance)
 
@@ -109,9 +116,8 @@ def byte_tight_dilemma(seed: int) -> Trap:
     used = [sum(n for n, (i, _) in zip(bits, chosen, strict=True) if i == j) // 8 for j in range(size)]
     spent = sum(row[b] for row, (_, b) in zip(errors, chosen, strict=True))
     times = draw.choice(TIMES_S)
-    instance = DilemmaInstance(
+    instance = Dilemma(
         name=f"byte-tight-dilemma-{seed}",
-        problem="dilemma",
         cluster=_cluster(
             draw,
             [max(space - draw.choice([0, 0, 0, 1]), 0) for space in used],
@@ -170,9 +176,8 @@ def _pipeline(
     placement = [source, *rest]
     used = [sum(n for n, j in zip(needs, placement, strict=True) if j == device) for device in range(size)]
     memory = [max(space + draw.choice([0, 0, 0, 0, 1, -1]), 0) for space in used]
-    return EdgeShardInstance(
+    return chain_type(problem)(
         name=name,
-        problem=problem,
         cluster=_cluster(draw, memory, chosen),
         layers=tuple(
             Layer(f"l{i}", need, float(output))
@@ -219,5 +224,5 @@ def _padded(draw: random.Random, core: EdgeShardInstance, size: int) -> EdgeShar
             rates,
             latency,
         ),
-        compute_time_s=np.column_stack([core.compute_time_s, *columns]),
+        times=Stated(np.column_stack([core.compute_time_s, *columns])),
     )

@@ -217,7 +217,7 @@ def _heuristics(names: tuple[str, ...], knowledge: Knowledge, parameters: Parame
             knowledge.offer(claim.placement, name, perf_counter() - began)
 
 
-def versions_of(method: Method) -> dict[str, str]:
+def versions_of(method: Method[Any, Any]) -> dict[str, str]:
     """Return the versions that a result depends on."""
     versions = {"python": platform.python_version()}
     for name in ("placewise", *method.distributions):

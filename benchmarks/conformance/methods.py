@@ -16,7 +16,7 @@ from placewise.solvers.evidence.verify import differs, verify
 from placewise.solvers.execution.method import Algorithm, Method
 from placewise.solvers.execution.parameters import Parameters
 from placewise.solvers.execution.run import Run
-from placewise.solvers.execution.task import Task, perform
+from placewise.solvers.execution.task import Task
 from placewise.solvers.registry import find_method
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _asked(
     began = perf_counter() - (1e6 if late else 0.0)
     task = Task(instance, method, Parameters(relative_gap=TOLERANCE, threads=1), start, began)
     try:
-        claim = perform(task, steps.append)
+        claim = task.perform(steps.append)
     except NotApplicableError:
         raise
     except PlacewiseError as error:

@@ -19,6 +19,7 @@ from placewise.models.head_migration import (
 from placewise.models.head_migration.decoder_milp import decoder_milp
 from placewise.models.head_migration.decoder_milp import extract as extract_decoder
 from placewise.models.head_migration.decoder_milp import start as start_decoder
+from placewise.models.head_migration.decoder_milp import tighten as tighten_decoder
 from placewise.models.problem import Formulation, Problem
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ DECODER: Problem[DecoderInstance, DecoderTrajectory] = Problem(
             decoder_milp,
             extract_decoder,
             start_decoder,
-            milp_values.tighten,
+            tighten_decoder,
         ),
     },
     default_methods=("highs",),

@@ -53,8 +53,13 @@ SILENCE_S = 2.0
 class Work(Protocol):
     """What a worker can be asked to do."""
 
-    parameters: Parameters
-    started: float
+    @property
+    def parameters(self) -> Parameters:
+        """Options; the time limit counts from `started`."""
+
+    @property
+    def started(self) -> float:
+        """When the time limit began to count, by `perf_counter`."""
 
     def perform(self, report: Callable[[Progress], None] | None = None) -> Claim:
         """Do it and return what came out; misuse is raised as `PlacewiseError`."""
