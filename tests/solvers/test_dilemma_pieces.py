@@ -243,3 +243,5 @@ def test_labels_with_passes_of_one_label(threads, monkeypatch):
             assert evaluate(instance, claim.placement).objective == claim.objective
             assert claim.objective == pytest.approx(optimum)
             assert claim.dual_bound <= optimum * (1 + 1e-9)
+            closed = claim.dual_bound >= claim.objective * (1 - 1e-9)
+            assert (claim.reason is Reason.OPTIMAL) == closed
