@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     return output.SOLVED
 
 
-def _row(method: Method) -> dict[str, Any]:
+def _row(method: Method[Any, Any]) -> dict[str, Any]:
     without = Guarantee.EXACT if method.backend else Guarantee.HEURISTIC
     stated = method.algorithm.guarantee if method.algorithm else without
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from placewise.instances.folder import DATA
 from placewise.instances.format import Format
@@ -22,17 +22,20 @@ from placewise.instances.generators import head_migration_decoder as decoder_fam
 from placewise.instances.generators import numbers
 from placewise.instances.importers import with_cluster
 from placewise.models.dilemma.problems import DILEMMA
-from placewise.models.edgeshard.data import EdgeShardLatency, EdgeShardThroughput
+from placewise.models.edgeshard.data import EdgeShardInstance, EdgeShardLatency, EdgeShardThroughput
 from placewise.models.edgeshard.problems import BATCH, LATENCY, THROUGHPUT
 from placewise.models.errors import PlacewiseError
 from placewise.models.head_migration.problems import DECODER, HEAD_MIGRATION
 from placewise.models.plugins import offered
 from placewise.models.registry import problem_named
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 #: Group of the entry points, ``NAME = module:FORMAT``, by which packages bring formats of their problems.
 ENTRY_POINTS = "placewise.formats"
 
-_CHAINS = {
+_CHAINS: dict[str, Callable[..., EdgeShardInstance]] = {
     "testbed": edgeshard_family.paper_testbed,
     "tight": edgeshard_family.tight,
     "tiny": edgeshard_family.tiny,

@@ -222,6 +222,7 @@ class Point:
         self.group, self.thing = group, thing
 
     def load(self):
+        """Give the object, or fail as its import does."""
         if isinstance(self.thing, Exception):
             raise self.thing
         return self.thing

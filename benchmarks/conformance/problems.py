@@ -176,7 +176,7 @@ def _gate(
                 faults.add("what is no placement has no objective", f"{where}, {title}")
     for title, entry in (("-1", -1), ("a million", 10**6), ("None", None), ("True", True), ("1.5", 1.5)):
         with faults.no_error("the gate raises nothing", f"{where}, every entry {title}"):
-            problem.evaluate(instance, changed(good, lambda _, entry=entry: entry))
+            problem.evaluate(instance, changed(good, entry))
 
 
 def _model(

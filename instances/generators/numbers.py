@@ -62,7 +62,7 @@ def decimals(
         error = [error[0]] * count
     placement = [(draw.randrange(size), draw.randrange(len(widths))) for _ in range(count)]
     chosen = [exact(row[b]) for row, (_, b) in zip(error, placement, strict=True)]
-    limit = max(chosen) if mode == "as-printed" else sum(chosen)
+    limit = max(chosen) if mode == "as-printed" else sum(chosen, exact(0))
     limit = {"met": limit, "missed": max(limit - exact(number(1)), exact(0)), "loose": 2 * limit}[bound]
     layers = tuple(
         QuantizableLayer(f"layer-{i}", float(draw.randint(0, 8)), draw.choice([0, 4, 8, 12]), 1.0, 8)
