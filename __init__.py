@@ -75,7 +75,7 @@ _HOMES = {
     "placewise.models.workload": "Layer Transformer",
 }
 _NAMES = {name: module for module, names in _HOMES.items() for name in names.split()}
-_ROOMS = ("benchmarks", "cli", "instances", "models", "solvers", "testing")
+_ROOMS = ("benchmarks", "cli", "instances", "models", "solvers")
 
 __all__ = [
     "Cluster",
@@ -127,7 +127,7 @@ def __getattr__(name: str) -> Any:
     """Load a name, or a room, when it is first used."""
     if name in _NAMES:
         value = getattr(import_module(_NAMES[name]), name)
-    elif name in _ROOMS:
+    elif name in (*_ROOMS, "testing"):
         value = import_module(f"placewise.{name}")
     elif name == "__version__":
         from importlib.metadata import version
@@ -140,4 +140,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *_ROOMS})
+    return sorted({*__all__, *_ROOMS, "testing"})
