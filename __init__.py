@@ -78,7 +78,7 @@ _HOMES = {
     "placewise.models.workload": "Layer Transformer",
 }
 _NAMES = {name: module for module, names in _HOMES.items() for name in names.split()}
-_ROOMS = ("benchmarks", "cli", "instances", "models", "solvers", "testing")
+_ROOMS = ("benchmarks", "cli", "instances", "models", "solvers")
 
 __all__ = [
     "Cluster",
@@ -134,7 +134,7 @@ if not TYPE_CHECKING:  # a type checker finds a name that does not exist
 
         if name in _NAMES:
             value = getattr(import_module(_NAMES[name]), name)
-        elif name in _ROOMS:
+        elif name in (*_ROOMS, "testing"):
             value = import_module(f"placewise.{name}")
         elif name == "__version__":
             from importlib.metadata import version
@@ -147,4 +147,4 @@ if not TYPE_CHECKING:  # a type checker finds a name that does not exist
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *_ROOMS})
+    return sorted({*__all__, *_ROOMS, "testing"})

@@ -22,7 +22,7 @@ from placewise.instances.generators import head_migration_decoder as decoder_fam
 from placewise.instances.generators import numbers
 from placewise.instances.importers import with_cluster
 from placewise.models.dilemma.problems import DILEMMA
-from placewise.models.edgeshard.data import EdgeShardLatency, EdgeShardThroughput
+from placewise.models.edgeshard.data import EdgeShardInstance, EdgeShardLatency, EdgeShardThroughput
 from placewise.models.edgeshard.problems import BATCH, LATENCY, THROUGHPUT
 from placewise.models.errors import PlacewiseError
 from placewise.models.head_migration.problems import DECODER, HEAD_MIGRATION
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 #: Group of the entry points, ``NAME = module:FORMAT``, by which packages bring formats of their problems.
 ENTRY_POINTS = "placewise.formats"
 
-_CHAINS: dict[str, Callable[..., Any]] = {
+_CHAINS: dict[str, Callable[..., EdgeShardInstance]] = {
     "testbed": edgeshard_family.paper_testbed,
     "tight": edgeshard_family.tight,
     "tiny": edgeshard_family.tiny,

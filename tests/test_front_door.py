@@ -72,6 +72,9 @@ def test_rooms_are_found_without_importing_them():
     """``placewise.models.edgeshard`` after ``import placewise`` alone."""
     code = "import placewise; print(*(getattr(placewise, room).__name__ for room in placewise._ROOMS))"
     assert output_of("-c", code).split() == [f"placewise.{room}" for room in sorted(ROOMS)]
+    assert output_of("-c", "import placewise; print(placewise.testing.__name__)").split() == [
+        "placewise.testing"
+    ]
 
 
 def test_a_class_per_problem():

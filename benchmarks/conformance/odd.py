@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 
 class HostileError(Exception):
@@ -73,6 +73,6 @@ def junk_documents(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, An
             yield f"an unknown device in {key}", document | {key: [*value[:-1], "no such device"]}
 
 
-def changed(good: Any, change: Callable[[Any], Any]) -> Any:
-    """Return a placement of nested tuples with every entry changed."""
-    return tuple(changed(item, change) for item in good) if isinstance(good, tuple) else change(good)
+def changed(good: Any, entry: Any) -> Any:
+    """Return a placement of nested tuples with the same thing as every entry."""
+    return tuple(changed(item, entry) for item in good) if isinstance(good, tuple) else entry

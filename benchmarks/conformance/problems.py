@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import pickle
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -177,11 +176,7 @@ def _gate(
                 faults.add("what is no placement has no objective", f"{where}, {title}")
     for title, entry in (("-1", -1), ("a million", 10**6), ("None", None), ("True", True), ("1.5", 1.5)):
         with faults.no_error("the gate raises nothing", f"{where}, every entry {title}"):
-            problem.evaluate(instance, changed(good, partial(_constant, entry)))
-
-
-def _constant(entry: object, _: object) -> object:
-    return entry
+            problem.evaluate(instance, changed(good, entry))
 
 
 def _model(
