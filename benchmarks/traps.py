@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from placewise.instances.generators import generate
 from placewise.models.cluster import Cluster
 from placewise.models.dilemma import Dilemma
 from placewise.models.dilemma.data import QuantizableLayer
@@ -136,6 +137,33 @@ def byte_tight_dilemma(seed: int) -> Trap:
 
 
 #: A problem's traps by name: add a drawer here, and `hunt` and the contract tests draw from it.
+def decimal_budget(seed: int) -> Trap:
+    """Return an instance of DILEMMA whose errors are decimals that meet their bounds exactly, or miss them by a digit."""
+    instance = generate("dilemma", "decimals", seed=seed)
+    return Trap(instance, instance)
+
+
+def no_width(seed: int) -> Trap:
+    """Return an instance of DILEMMA in which some layer, or each, has no admissible width, or just one."""
+    draw = _dice(seed)
+    base = generate("dilemma", "decimals", seed=seed)
+    errors = sorted(set(base.quantization_error.ravel().tolist()))
+    instance = replace(base, max_error=draw.choice(errors) * draw.choice([0.0, 0.5, 1.0]), error_budget=None)
+    return Trap(instance, instance)
+
+
+def zeros_latency(seed: int) -> Trap:
+    """Return a latency instance in which much takes no time, and the rest times of all magnitudes."""
+    instance = generate("edgeshard-latency", "zeros", seed=seed)
+    return Trap(instance, instance)
+
+
+def zeros_throughput(seed: int) -> Trap:
+    """Return such an instance of the throughput problem."""
+    instance = generate("edgeshard-throughput", "zeros", seed=seed)
+    return Trap(instance, instance)
+
+
 KINDS: dict[str, Callable[[int], Trap]] = {
     "padded-throughput": padded_throughput,
     "padded-latency": padded_latency,
@@ -143,6 +171,10 @@ KINDS: dict[str, Callable[[int], Trap]] = {
     "byte-tight-throughput": byte_tight_throughput,
     "byte-tight-batch": byte_tight_batch,
     "byte-tight-dilemma": byte_tight_dilemma,
+    "decimal-budget": decimal_budget,
+    "no-width": no_width,
+    "zeros-latency": zeros_latency,
+    "zeros-throughput": zeros_throughput,
 }
 
 

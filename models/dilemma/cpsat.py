@@ -117,7 +117,7 @@ def delay_tables(instance: DilemmaInstance, cap_s: float = inf) -> DelayModel:
     if costs.error_budget is not None:
         errors = [int(costs.error[layer, b]) for layer, _, b in choice]
         _at_most(model, errors, list(choice.values()), costs.error_budget)
-    objective = sum(terms)
+    objective = cp_model.LinearExpr.sum(terms)
     model.minimize(objective)
     return DelayModel(model, objective, times, choice)
 

@@ -180,11 +180,14 @@ def latency_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> RunLe
         if move.relay is not None:
             model.add(count[move.relay] >= 2).only_enforce_if(literal)
 
-    objective = (
-        times.of(compute_s[0, source])
-        + sum(times.of(compute_s[1, j]) * count[j] for j in devices if affordable[j])
-        + sum(times.of(hop_s[arc]) * literal for arc, literal in arcs.items())
-        + sum(times.of(move.time_s) * literal for move, literal in closings.items())
+    # One sum, not sums added up: OR-Tools 9.14 cannot add a sum to a term that is always 0.
+    objective = cp_model.LinearExpr.sum(
+        [
+            times.of(compute_s[0, source]),
+            *(times.of(compute_s[1, j]) * count[j] for j in devices if affordable[j]),
+            *(times.of(hop_s[arc]) * literal for arc, literal in arcs.items()),
+            *(times.of(move.time_s) * literal for move, literal in closings.items()),
+        ]
     )
     model.minimize(objective)
     return RunLengthModel(instance, model, objective, times, count, arcs, closings)

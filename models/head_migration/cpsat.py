@@ -124,7 +124,7 @@ def count_model(instance: HeadMigrationInstance, cap_s: float = inf) -> CountMod
         sender, receiver = ([choice[t, j] for j in devices] for choice in (proj, ffn))
         terms.append(_transport(model, after, sender, receiver, 1)[1])
     move, moving = _moves(model, instance, units, count, proj, ffn)
-    objective = int(costs.weight) * sum(terms) + sum(moving)
+    objective = cp_model.LinearExpr.sum([*(int(costs.weight) * term for term in terms), *moving])
     model.minimize(objective)
     return CountModel(instance, model, objective, times, count, proj, ffn, move)
 
