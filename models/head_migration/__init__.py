@@ -2,16 +2,13 @@
 
 Source: Kafetzis, Khalili and Koutsopoulos (2025), "Large Language Model Partitioning for Low-Latency Inference at the Edge".
 
-Sets
-    devices ``j``, intervals ``t``, blocks: H equal heads, the projection, the feed-forward network.
-Data
-    Table I by sequence length; memory ``M_j(t)``, speed ``C_j(t)``, bandwidth ``R_jk(t)``.
-Variables
-    the device of each block in each interval.
-Objective
-    the sum of inference delays (6), weighted by the tokens of an interval, and of migration delays (2), (7).
-Constraints
-    each block on one device; memory of each device in each interval (1); links for messages and moves.
+- **Sets**: devices ``j``, intervals ``t``, blocks: H equal heads, the projection, the feed-forward network.
+- **Data**: Table I by sequence length; memory ``M_j(t)``, speed ``C_j(t)``, bandwidth ``R_jk(t)``.
+- **Variables**: the device of each block in each interval.
+- **Objective**: the sum of inference delays (6), weighted by the tokens of an interval, and of migration delays
+  (2), (7).
+- **Constraints**: each block on one device; memory of each device in each interval (1); links for messages and
+  moves.
 """
 
 from placewise.models.head_migration.blocks import HeadTransformer, block_demands
