@@ -6,7 +6,6 @@ from functools import cache
 import pytest
 
 from placewise.instances.generators import generate
-from placewise.models.lazy import load
 from placewise.models.registry import PROBLEMS
 from placewise.solvers import solve
 from placewise.solvers.evidence.result import Reason
@@ -51,7 +50,7 @@ def claims(problem, method, seeds):
     for seed in range(seeds):
         instance, optimum = tiny(problem, seed)
         for looks in LOOKS:
-            run = load(methods_of(problem)[method].algorithm.run)
+            run = methods_of(problem)[method].algorithm.run
             steps = []
             claim = run(instance, CountedRun(looks, steps.append))
             for step in steps:
