@@ -32,7 +32,7 @@ def textbook(instance: DilemmaInstance, run: Run) -> Claim:
     reason, message, text = run_cbc(problem, run.parameters, run.remaining)
     found = problem.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible)
     cost = float(pulp.value(problem.objective) or 0.0) if found else None
-    bound = proven_bound(text, reason, cost)
+    bound = proven_bound(text, reason, cost, run.parameters.relative_gap)
     return Claim(
         reason=Reason.ERROR if reason is Reason.OPTIMAL and not found else reason,
         placement=extract(x) if found else None,
