@@ -28,6 +28,16 @@ STATUS = {
     "Stopped on node limit": Reason.LIMIT,
 }
 
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+#: Half a unit of the last decimal of "Lower bound:".
+LAST_DECIMAL = 0.0005
+#: By how much eight printed digits may be off, relatively.
+PRINTED_DIGITS = 1e-7
+#: Of the gap, so that what CBC calls within it is within it after rounding, too.
+GAP_SHARE = 0.999
+#: CBC's infinity is 1e50.
+NO_BOUND = 1e40
+
 
 def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
     """Solve a lowered model with CBC.
@@ -49,7 +59,9 @@ def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
     if reason is Reason.OPTIMAL and values is None:
         reason, message = Reason.ERROR, f"{message}, but no solution was written"
     cost = None if values is None else float(model.cost @ values)
-    return MatrixResult(reason, values, proven_bound(text, reason, cost), message)
+    return MatrixResult(
+        reason, values, proven_bound(text, reason, cost, run.parameters.relative_gap), message
+    )
 
 
 def run_cbc(
@@ -80,11 +92,12 @@ def run_cbc(
         solver = pulp.PULP_CBC_CMD(
             msg=False,
             timeLimit=max(time_limit, 0.01),
-            gapRel=parameters.relative_gap,
+            gapRel=GAP_SHARE * parameters.relative_gap,
             threads=parameters.thread_count,
             warmStart=start,
             logPath=str(log),
-            options=[f"randomCbcSeed {parameters.seed + 1}", "allowableGap 0"],
+            # By itself CBC passes over solutions that are better by less than 1e-5.
+            options=[f"randomCbcSeed {parameters.seed + 1}", "allowableGap 0", "increment 1e-9"],
         )
         solver.tmpDir = folder
         problem.solve(solver)
@@ -102,25 +115,39 @@ def _status(text: str) -> tuple[Reason, str]:
     return Reason.ERROR, (text.strip().splitlines() or ["no output"])[-1]
 
 
-def proven_bound(text: str, reason: Reason, cost: float | None) -> float | None:
-    """Return the bound in a log: its final line, the cost of what is optimal, else the last one of the search.
+def proven_bound(text: str, reason: Reason, cost: float | None, relative_gap: float) -> float | None:
+    """Return the bound that a log proves: what its numbers may be at least, before they were rounded for printing.
 
     Parameters
     ----------
     text : str
-        The log.
+        The log. "Lower bound:" has three decimals, "best possible" eight digits.
     reason : Reason
-        Why CBC stopped.
+        What the log says.
     cost : float or None
-        Of the best solution, in the model's scaled unit, as the bound is.
+        Of the solution.
+    relative_gap : float
+        That was asked for: CBC calls a solution within it optimal, and prints the bound with three decimals only.
     """
-    final = re.findall(r"Lower bound:\s+(\S+)", text)
+    final = _numbers(rf"Lower bound:\s+({_NUMBER})", text)
+    logged = _numbers(rf"best possible ({_NUMBER})", text)
+    proven = [number - PRINTED_DIGITS * abs(number) for number in logged[-1:]]
     if final:
-        return float(final[-1])
+        least, most = (
+            final[-1] + sign * (LAST_DECIMAL + PRINTED_DIGITS * abs(final[-1])) for sign in (-1, 1)
+        )
+        # The same bound with more digits, if it is the same.
+        proven = [max(least, number) for number in proven if number <= most] or [least]
     if reason is Reason.OPTIMAL and cost is not None:
-        return cost
-    logged = re.findall(r"best possible (-?[\d.]+(?:e[+-]?\d+)?)", text)
-    return float(logged[-1]) if logged else None
+        if not final:  # it closed the gap, and prints none
+            return cost
+        proven.append(cost - GAP_SHARE * relative_gap * max(abs(cost), abs(final[-1])))
+    return max(proven, default=None)
+
+
+def _numbers(pattern: str, text: str) -> list[float]:
+    """Return the finite numbers in a log; CBC prints 1e+50 for none."""
+    return [number for number in map(float, re.findall(pattern, text)) if abs(number) < NO_BOUND]
 
 
 def _pulp_problem(pulp: Any, model: MatrixModel) -> tuple[Any, list[Any]]:

@@ -41,7 +41,6 @@ def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
     highs.setOptionValue("time_limit", run.time_limit)
     highs.setOptionValue("mip_rel_gap", parameters.relative_gap)
     highs.setOptionValue("mip_abs_gap", 0.0)
-    highs.setOptionValue("primal_feasibility_tolerance", 1e-9)
     highs.setOptionValue("random_seed", parameters.seed)
     highs.setOptionValue("threads", parameters.thread_count)
     highs.passModel(_highs_lp(highspy, model))

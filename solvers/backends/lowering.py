@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 #: The largest cost of a choice after scaling: absolute gap tolerances of 1e-6 then mean nothing.
 LARGEST_COST = 1024.0
-#: A scaled objective below this drowns in solvers' tolerances: what costs more than it must be dropped.
-LEAST_OBJECTIVE = 1.0
+#: A scaled objective below this drowns in solvers' tolerances of 1e-6: what costs more than it must be dropped.
+LEAST_OBJECTIVE = 16.0
 #: The largest row coefficient: with 1e10 bytes in a row and a tolerance of 1e-9, CBC 2.10.3 calls feasible
 #: instances infeasible. Scaling by powers of two is exact.
 LARGEST_COEFFICIENT = 1024.0

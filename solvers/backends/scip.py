@@ -40,7 +40,6 @@ def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
         random_seed=run.parameters.seed,
         enable_output=run.parameters.log is not None,
     )
-    options.gscip.real_params["numerics/feastol"] = 1e-9
     hints = mathopt.ModelSolveParameters()
     if run.start is not None:
         values = dict(zip(columns, run.start.tolist(), strict=True))

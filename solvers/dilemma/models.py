@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from placewise.models.dilemma.cpsat import delay_tables
-from placewise.models.dilemma.textbook import extract, textbook_ilp, tighten
+from placewise.models.dilemma.textbook import textbook_ilp
 from placewise.models.units import MILLISECONDS
 from placewise.solvers.backends.cbc import proven_bound, run_cbc
 from placewise.solvers.evidence.result import Claim, Reason
@@ -39,7 +39,7 @@ def textbook(instance: DilemmaInstance, run: Run) -> Claim:
         reason, message, text = run_cbc(problem, run.parameters, run.remaining)
         found = problem.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible)
         cost = float(pulp.value(problem.objective) or 0.0) if found else None
-        bound = proven_bound(text, reason, cost)
+        bound = proven_bound(text, reason, cost, run.parameters.relative_gap)
         placement = extract(x) if found else None
         if placement is None or not tighten(problem, x, instance, placement):
             break
