@@ -129,8 +129,8 @@ def write(instance: Any, target: str | Path) -> None:
 
 
 def write_text(target: str | Path, text: str) -> None:
-    """Write a text as UTF-8, as `write_bytes` does."""
-    write_bytes(target, text.encode())
+    """Write a text as UTF-8, half characters as escapes, as `write_bytes` does."""
+    write_bytes(target, text.encode(errors="backslashreplace"))
 
 
 def write_bytes(target: str | Path, content: bytes) -> None:
