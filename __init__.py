@@ -9,10 +9,13 @@ Names are loaded when they are used: ``import placewise`` itself costs nothing.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # type checkers take it for true; `typing` is not loaded for it
 if TYPE_CHECKING:
+    from placewise import benchmarks as benchmarks
+    from placewise import cli as cli
+    from placewise import instances as instances
+    from placewise import models as models
+    from placewise import solvers as solvers
     from placewise.instances import (
         convert,
         generate,
@@ -123,21 +126,25 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Load a name, or a room, when it is first used."""
-    if name in _NAMES:
-        value = getattr(import_module(_NAMES[name]), name)
-    elif name in _ROOMS:
-        value = import_module(f"placewise.{name}")
-    elif name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # a type checker finds a name that does not exist
 
-        value = version("placewise")
-    else:
-        raise AttributeError(f"module 'placewise' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        """Load a name, or a room, when it is first used."""
+        from importlib import import_module
+
+        if name in _NAMES:
+            value = getattr(import_module(_NAMES[name]), name)
+        elif name in (*_ROOMS, "testing"):
+            value = import_module(f"placewise.{name}")
+        elif name == "__version__":
+            from importlib.metadata import version
+
+            value = version("placewise")
+        else:
+            raise AttributeError(f"module 'placewise' has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *_ROOMS})
+    return sorted({*__all__, *_ROOMS, "testing"})

@@ -9,10 +9,10 @@ import argparse
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from placewise.instances.generators import generate
+from placewise.instances.generation import generate
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
-from placewise.models.registry import PROBLEMS
+from placewise.models.registry import problems
 from placewise.solvers.evidence.conflicts import find_conflicts
 from placewise.solvers.registry import methods_of
 from placewise.solvers.solve import solve
@@ -32,6 +32,7 @@ def judge(
     methods: Iterable[str],
     counts: Counter[tuple[str, str]],
     truth: VerifiedResult | None = None,
+    threads: int | None = 1,
 ) -> list[str]:
     """Solve one instance by the oracle and by each method; return what does not agree.
 
@@ -45,13 +46,15 @@ def judge(
         Is told each method's status.
     truth : VerifiedResult, optional
         What the oracle said, if it was asked before.
+    threads : int, optional
+        As in `solve`.
     """
     truth = truth or solve(instance, ORACLE, isolate=False, time_limit=600)
     results, faults = [truth], []
     for method in methods:
         try:
             # The bound may be off by floating point, the placement must cost the optimum itself.
-            result = solve(instance, method, isolate=False, relative_gap=BOUND_TOLERANCE, threads=1)
+            result = solve(instance, method, isolate=False, relative_gap=BOUND_TOLERANCE, threads=threads)
         except NotApplicableError:
             counts[method, "not applicable"] += 1
             continue
@@ -80,7 +83,7 @@ def default_methods(problem: str) -> list[str]:
 def main() -> int:
     """Judge so many instances and print the counts."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("problem", choices=list(PROBLEMS))
+    parser.add_argument("problem", choices=list(problems()))
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--methods", help="comma-separated (default: all that are installed)")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.instances import read, shipped_instances
 from placewise.instances.files import write_text
-from placewise.instances.shipped import DATA
+from placewise.instances.folder import DATA
 from placewise.models.registry import problem_of
 from placewise.solvers.evidence.result import Status
 from placewise.solvers.evidence.verify import differs

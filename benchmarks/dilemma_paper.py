@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mean
 
 from placewise.benchmarks import pictures
-from placewise.instances.generators import generate
+from placewise.instances.generation import generate
 from placewise.models.dilemma import DilemmaInstance, evaluate
 from placewise.solvers.solve import solve
 

@@ -9,7 +9,7 @@ import argparse
 from collections import defaultdict
 from statistics import mean
 
-from placewise.instances.generators import generate
+from placewise.instances.generation import generate
 from placewise.solvers.solve import solve
 
 #: Slowest link in Mbps; the fastest has ten times as much.

@@ -9,7 +9,7 @@ import argparse
 from collections import Counter, defaultdict
 from statistics import mean, median
 
-from placewise.instances.generators import generate
+from placewise.instances.generation import generate
 from placewise.solvers.evidence.result import Status, VerifiedResult
 from placewise.solvers.solve import solve
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from placewise.instances.generators import generate
+from placewise.instances.generation import generate
 from placewise.solvers.registry import default_method
 from placewise.solvers.solve import solve
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from statistics import mean
 from typing import Any
 
-from placewise.instances.generators import generate
+from placewise.instances.generation import generate
 from placewise.solvers.head_migration.horizon import cut
 from placewise.solvers.solve import solve
 

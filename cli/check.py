@@ -10,17 +10,19 @@ from rich.markup import escape
 from placewise.cli import output
 from placewise.instances import read
 from placewise.instances.files import blaming, read_text
-from placewise.instances.formats.result import ResultSpec, parse_result
 from placewise.instances.strict_json import loads
 from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.models.registry import problem_of
 from placewise.solvers import solve
 from placewise.solvers.evidence.audit import Audit, audit
+from placewise.solvers.evidence.reading import parsed
 from placewise.solvers.evidence.verify import CLAIM_TOLERANCE
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+
+    from placewise.instances.formats.result import ResultSpec
 
 #: Seconds for each heuristic that may refute a bound.
 PROBE_S = 10.0
@@ -77,16 +79,7 @@ def read_result(instance: Any, source: str) -> tuple[Any, ResultSpec]:
 
 def _parsed(instance: Any, source: str) -> tuple[ResultSpec, Any]:
     """Return a checked result of an instance, and its placement as read from its names."""
-    document = loads(read_text(source))
-    result = parse_result(document)
-    for key, expected in (("instance", instance.name), ("problem", instance.problem)):
-        stated = getattr(result, key)
-        if stated != expected and (stated is not None or result.format is not None):
-            raise InstanceError(key, f"expected {expected!r}, found {stated!r}")
-    placement = result.placement
-    if isinstance(placement, dict) or (placement is not None and result.format is not None):
-        placement = problem_of(instance).from_json(instance, placement)
-    return result, placement
+    return parsed(instance, loads(read_text(source)))
 
 
 def _probes(instance: Any) -> Iterator[Any]:

@@ -11,12 +11,12 @@ from rich.table import Table
 from placewise.cli import output
 from placewise.instances import read
 from placewise.solvers import compare as compare_methods
+from placewise.solvers.bridge import note
 
 if TYPE_CHECKING:
     import argparse
 
     from placewise.solvers.bridge import GapReport
-    from placewise.solvers.evidence.result import VerifiedResult
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,14 +71,8 @@ def show(report: GapReport) -> None:
             output.percent(report.gaps[result.method]),
             f"{result.build_s:.2f} s",
             f"{result.solve_s:.2f} s",
-            escape(_note(result)),
+            escape(note(result)),
         )
     console.print(table)
     for name, reason in report.skipped.items():
         console.print(f"[dim]{escape(name)} skipped: {escape(reason)}[/dim]", soft_wrap=True)
-
-
-def _note(result: VerifiedResult) -> str:
-    if result.violations:
-        return f"breaks {result.violations[0].constraint}: {result.violations[0].message}"
-    return "" if result.objective is not None else result.message

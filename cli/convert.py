@@ -32,7 +32,11 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cluster", metavar="F", help="for a config.json or GGUF file: devices and links, as in an instance"
     )
-    parser.add_argument("--problem", metavar="P", help=f"{', '.join(PROBLEMS)} (default: the first)")
+    parser.add_argument(
+        "--problem",
+        metavar="P",
+        help=f"{', '.join(PROBLEMS)} (default: the first), or one of another package",
+    )
     parser.add_argument("--sequence-length", type=int, metavar="N", help="tokens of KV cache (default 1024)")
 
 

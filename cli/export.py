@@ -28,6 +28,8 @@ def run(options: argparse.Namespace) -> int:
     """Write the model; its objective is in milliseconds, its names are the declarative model's."""
     instance = read(options.instance)
     formulations = problem_of(instance).formulations
+    if not formulations:
+        raise PlacewiseError(f"{instance.name}: {instance.problem} has no declarative model to export")
     name = options.formulation or next(iter(formulations))
     if name not in formulations:
         raise PlacewiseError(f"--formulation: expected one of {', '.join(formulations)}, found {name!r}")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from placewise.cli import output
 from placewise.instances import to_document, write
-from placewise.instances.generators import FAMILIES, family_options, generate
+from placewise.instances.generation import family_options, generate
+from placewise.instances.registry import format_named
 from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_named
 
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     """Generate an instance, or list the families."""
     problem = problem_named(options.problem).name
     if options.family is None:
-        for family in FAMILIES[problem]:
+        for family in format_named(problem).families:
             stated = " ".join(f"{key}={value}" for key, value in family_options(problem, family).items())
             print(f"{family}  {stated}")
         return output.SOLVED

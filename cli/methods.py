@@ -47,8 +47,9 @@ def run(options: argparse.Namespace) -> int:
     return output.SOLVED
 
 
-def _row(method: Method) -> dict[str, Any]:
-    stated = method.algorithm.guarantee if method.algorithm else Guarantee.EXACT
+def _row(method: Method[Any, Any]) -> dict[str, Any]:
+    without = Guarantee.EXACT if method.backend else Guarantee.HEURISTIC
+    stated = method.algorithm.guarantee if method.algorithm else without
     return {
         "method": method.name,
         "guarantee": stated.value if isinstance(stated, Guarantee) else "by instance",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +12,10 @@ from rich.markup import escape
 from rich.status import Status as Spinner
 
 from placewise.instances.files import write_text
-from placewise.instances.strict_json import finite
+from placewise.instances.strict_json import dumps
 from placewise.models.errors import PlacewiseError
 from placewise.solvers.evidence.result import Status
+from placewise.solvers.evidence.shown import duration, percent, size
 from placewise.solvers.evidence.verify import relative_gap
 
 if TYPE_CHECKING:
@@ -23,6 +23,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from placewise.solvers.evidence.result import Progress, VerifiedResult
+
+__all__ = [
+    "CONFLICT",
+    "INFEASIBLE",
+    "INTERRUPTED",
+    "LIMIT",
+    "MISUSE",
+    "PIPE_WIDTH",
+    "SOLVED",
+    "LiveProgress",
+    "add_solve_options",
+    "duration",
+    "exit_status",
+    "live_progress",
+    "percent",
+    "print_json",
+    "save",
+    "size",
+    "solve_options",
+    "table_console",
+]
 
 SOLVED, CONFLICT, MISUSE, INFEASIBLE, LIMIT = range(5)
 INTERRUPTED = 130
@@ -84,41 +105,12 @@ def table_console() -> Console:
 
 def print_json(document: dict[str, Any]) -> None:
     """Print one JSON document."""
-    print(json_text(document))
-
-
-def json_text(document: dict[str, Any]) -> str:
-    """Return a document as text; an infinite gap becomes null."""
-    return json.dumps(finite(document), indent=1, allow_nan=False)
+    print(dumps(document))
 
 
 def save(target: str, document: dict[str, Any]) -> None:
     """Write a JSON document, whole or not at all."""
-    write_text(target, json_text(document) + "\n")
-
-
-def duration(seconds: float | None) -> str:
-    """Return a time for people, four digits and a fitting unit."""
-    if seconds is None:
-        return "-"
-    size = abs(seconds)
-    for unit, factor in (("s", 1.0), ("ms", 1e3), ("us", 1e6)):
-        if size * factor >= 1 or unit == "us":
-            return f"{seconds * factor:.4g} {unit}" if size else "0 s"
-    raise AssertionError
-
-
-def percent(gap: float | None) -> str:
-    """Return a relative gap for people."""
-    return "-" if gap is None else f"{gap * 100:.3g} %"
-
-
-def size(count: float) -> str:
-    """Return a number of bytes for people."""
-    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
-        if count >= factor:
-            return f"{count / factor:.3g} {unit}"
-    return f"{count:.3g} B"
+    write_text(target, dumps(document) + "\n")
 
 
 class LiveProgress:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
+from placewise.benchmarks.drawings.registry import picture_of
 from placewise.cli import output
 from placewise.cli.convert import add_cluster_options, converted
-from placewise.cli.picture import draw
 from placewise.instances import read
 from placewise.instances.files import require_writable
 from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_of
 from placewise.solvers import solve as solve_instance
 from placewise.solvers.evidence.result import Status, VerifiedResult
+from placewise.solvers.evidence.shown import stopped
 from placewise.solvers.solve import InterruptedResult
 
 if TYPE_CHECKING:
@@ -81,6 +82,9 @@ def show(result: VerifiedResult) -> None:
     problem = problem_of(result.instance)
     console.print(f"[bold]{escape(result.instance.name)}[/bold]  {problem.title}", soft_wrap=True)
     console.print(verdict(result), soft_wrap=True)
+    told = "; ".join(stopped(result))
+    if told:
+        console.print(escape(told), soft_wrap=True)
     for conflict in result.conflicts:
         console.print(f"[red]conflict, {conflict.kind}: {escape(conflict.message)}[/red]", soft_wrap=True)
     for violation in result.violations:
@@ -89,7 +93,7 @@ def show(result: VerifiedResult) -> None:
         )
     if result.objective is not None:
         console.print()
-        draw(console, result.instance, result.placement)
+        picture_of(result.instance).draw(console, result.instance, result.placement)
         terms = ", ".join(f"{name} {output.duration(value)}" for name, value in result.terms.items() if value)
         console.print(f"\n{terms}", soft_wrap=True)
     versions = " ".join(f"{name} {number}" for name, number in result.versions.items())

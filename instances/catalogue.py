@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from placewise.instances.shipped import DATA
+from placewise.instances.folder import DATA
 from placewise.models.errors import PlacewiseError
 from placewise.models.workload import Transformer
 

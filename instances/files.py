@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from placewise.instances import schema, strict_json
+from placewise.instances.registry import format_named, formats
 from placewise.instances.shipped import shipped_path
 from placewise.models.errors import InstanceError, PlacewiseError
-from placewise.models.lazy import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,17 +104,23 @@ def exists(path: Path) -> bool:
 def from_document(document: Any) -> Any:
     """Build an instance from a parsed document; raise `InstanceError` with the path of what is wrong."""
     spec = schema.parse(document)
-    return load(f"{schema.FORMATS[document['problem']]}:build")(spec)
+    return formats()[document["problem"]].build(spec)
 
 
 def to_document(instance: Any) -> dict[str, Any]:
     """Return an instance as a document that `read` takes back, bit for bit."""
-    document: dict[str, Any] = load(f"{schema.FORMATS[instance.problem]}:document")(instance)
-    return document
+    return format_named(instance.problem).document(instance)
 
 
 def write(instance: Any, target: str | Path) -> None:
     """Write an instance file that `read` takes back as an equal instance: whole or not at all.
+
+    Parameters
+    ----------
+    instance : Instance
+        Of any problem.
+    target : str or Path
+        The file, overwritten if it exists.
 
     Raises
     ------
@@ -129,12 +135,27 @@ def write(instance: Any, target: str | Path) -> None:
 
 
 def write_text(target: str | Path, text: str) -> None:
-    """Write a text as UTF-8, half characters as escapes, as `write_bytes` does."""
+    """Write a text as UTF-8, half characters as escapes, as `write_bytes` does.
+
+    Parameters
+    ----------
+    target : str or Path
+        The file.
+    text : str
+        Its whole content.
+    """
     write_bytes(target, text.encode(errors="backslashreplace"))
 
 
 def write_bytes(target: str | Path, content: bytes) -> None:
     """Write to a temporary file beside the target, then rename it; a link stays one, a device or pipe is written to.
+
+    Parameters
+    ----------
+    target : str or Path
+        The file.
+    content : bytes
+        All of it.
 
     Raises
     ------

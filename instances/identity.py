@@ -10,7 +10,6 @@ from typing import Any
 from placewise.instances.files import to_document
 
 
-@lru_cache(maxsize=16)
 def instance_hash(instance: Any) -> str:
     """Return the SHA-256 of an instance's document, its keys sorted, as 64 hexadecimal digits.
 
@@ -19,5 +18,10 @@ def instance_hash(instance: Any) -> str:
     instance : Instance
         As `placewise.instances.read` returns it; kept for those in use, which do not change.
     """
+    return _hash_of(instance)
+
+
+@lru_cache(maxsize=16)
+def _hash_of(instance: Any) -> str:
     text = json.dumps(to_document(instance), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -79,7 +79,15 @@ def _check(value: Any, path: str) -> None:
 
 
 def join(path: str, key: str) -> str:
-    """Return the path of a member, in one line whatever the key is."""
+    """Return the path of a member, in one line whatever the key is.
+
+    Parameters
+    ----------
+    path : str
+        Of the object; empty for the whole file.
+    key : str
+        Of the member.
+    """
     word = key if key.isidentifier() else json.dumps(key[:60])
     return f"{path}.{word}" if path else word
 
@@ -91,7 +99,15 @@ def short(value: Any) -> str:
 
 
 def clean_name(text: object, otherwise: str) -> str:
-    """Return what is printable of a name that another tool gave, as an instance takes it."""
+    """Return what is printable of a name that another tool gave, as an instance takes it.
+
+    Parameters
+    ----------
+    text : object
+        What the tool gave.
+    otherwise : str
+        Where nothing is left of it.
+    """
     found = "".join(c for c in text if c.isprintable()).strip()[:120] if isinstance(text, str) else ""
     return found or otherwise
 
@@ -103,3 +119,8 @@ def finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def dumps(document: dict[str, Any]) -> str:
+    """Return a document as text; an infinite number becomes null."""
+    return json.dumps(finite(document), indent=1, allow_nan=False)

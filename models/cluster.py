@@ -180,7 +180,12 @@ class Cluster(ByValue):
         )
 
     def index(self, device: str | int, path: str = "device") -> int:
-        """Return the index of a device by its name or index; `InstanceError` at the path for any other."""
+        """Return the index of a device by its name or index; `InstanceError` at the path for any other.
+
+        Parameters
+        ----------
+        device, path : str or int, str
+        """
         if isinstance(device, str):
             if device in self.device_names:
                 return self.device_names.index(device)
@@ -227,21 +232,36 @@ def require_distinct(names: tuple[str, ...]) -> None:
 
 
 def require_tables(path: str, *sizes: int) -> None:
-    """Refuse tables beyond what a machine holds: so many numbers of all sizes multiplied."""
+    """Refuse tables beyond what a machine holds: the product of sizes; `InstanceError` at the path above `MAX_TABLE`.
+
+    Parameters
+    ----------
+    path, *sizes : str, int
+    """
     if math.prod(sizes) > MAX_TABLE:
         found = " x ".join(f"{size:,}" for size in sizes)
         raise InstanceError(path, f"expected tables of at most {MAX_TABLE:,} numbers, found {found}")
 
 
 def set_array(owner: object, name: str, values: NDArray[Any]) -> None:
-    """Store a read-only copy of an array in a frozen dataclass, without negative zeros."""
+    """Store a read-only copy of an array in a field of a frozen dataclass, without negative zeros.
+
+    Parameters
+    ----------
+    owner, name, values : object, str, ndarray
+    """
     values = values + 0  # a copy
     values.setflags(write=False)
     object.__setattr__(owner, name, values)
 
 
 def non_negative(values: object, shape: tuple[int, ...], path: str) -> NDArray[np.float64]:
-    """Return an array of finite numbers of at least 0 in the given shape, or say what is wrong and where."""
+    """Return finite numbers of at least 0 in an expected shape; else `InstanceError` at the path of the first wrong one.
+
+    Parameters
+    ----------
+    values, shape, path : array_like, tuple of int, str
+    """
     try:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError):
@@ -256,7 +276,12 @@ def non_negative(values: object, shape: tuple[int, ...], path: str) -> NDArray[n
 
 
 def whole_bytes(values: object, shape: tuple[int, ...], path: str) -> NDArray[np.int64]:
-    """Return an array of whole byte counts in the given shape: memory is compared exactly, never rounded."""
+    """Return whole bytes up to 2**50 in an expected shape, never rounded; `InstanceError` at the path of any other.
+
+    Parameters
+    ----------
+    values, shape, path : array_like, tuple of int, str
+    """
     array = non_negative(values, shape, path)
     bad = np.argwhere((array != np.rint(array)) | (array > MAX_BYTES))
     if bad.size:

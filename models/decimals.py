@@ -46,7 +46,13 @@ def common_measure(numbers: list[Fraction]) -> Fraction:
 
 
 def scaled(value: float, factor: float) -> Fraction:
-    """Return the product of two decimals, exactly: ten times 0.07 is 0.7."""
+    """Return the product of two decimals, exactly: ten times 0.07 is 0.7.
+
+    Parameters
+    ----------
+    value, factor : float
+        Each stands for the shortest decimal that denotes it.
+    """
     return exact(value) * exact(factor)
 
 

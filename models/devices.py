@@ -60,7 +60,22 @@ def columns(devices: Iterable[Device | Iterable[Device]]) -> dict[str, Any]:
 
 
 def flat(parts: Iterable[T | Iterable[T]], kind: type[T], path: str) -> tuple[T, ...]:
-    """Return parts in a row, those of ``part * n`` one by one; raise `InstanceError` for anything else."""
+    """Return parts in a row, those of ``part * n`` one by one; raise `InstanceError` for anything else.
+
+    Parameters
+    ----------
+    parts : iterable
+        Objects of a kind, and lists of them.
+    kind : type
+        Of each.
+    path : str
+        Where they stand, for errors.
+
+    Returns
+    -------
+    tuple
+        All of them in order.
+    """
     found: list[T] = []
     for position, part in enumerate(parts):
         several = part if isinstance(part, tuple | list) else (part,)
@@ -82,6 +97,11 @@ def link_matrix(links: Any, names: Sequence[str], path: str) -> NDArray[np.float
         The M devices.
     path : str
         Where it stands, for errors.
+
+    Returns
+    -------
+    ndarray, shape (M, M)
+        In the unit of the values.
 
     Raises
     ------

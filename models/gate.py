@@ -32,7 +32,15 @@ _NUMPY_FLOATS = tuple(np.dtype(code).type for code in np.typecodes["Float"])
 
 
 def refused(where: str, message: str) -> Violation:
-    """Return the violation of an object that does not even say where everything is."""
+    """Return the violation of an object that does not even say where everything is.
+
+    Parameters
+    ----------
+    where : str
+        What it concerns, e.g. a layer.
+    message : str
+        What was expected, and what was found.
+    """
     return Violation("assignment", where, message)
 
 
@@ -155,7 +163,22 @@ def devices(
 
 
 def listed(document: Any, key: str, path: str = "placement") -> dict[str, Any] | None:
-    """Return the list under a key of a file's document by the paths of its entries, None where there is none."""
+    """Return the list under a key of a file's document by the paths of its entries, None where there is none.
+
+    Parameters
+    ----------
+    document : object
+        Anything.
+    key : str
+        Of its list.
+    path : str
+        Of the document, for errors.
+
+    Returns
+    -------
+    dict of str to object, or None
+        ``placement.layers[0]``: entry, and so on.
+    """
     value = (members(document) or {}).get(key)
     found = entries(value, MOST_ENTRIES) if issubclass(type(value), list) else None
     return None if found is None else {f"{path}.{key}[{at}]": entry for at, entry in enumerate(found[0])}
@@ -163,6 +186,20 @@ def listed(document: Any, key: str, path: str = "placement") -> dict[str, Any] |
 
 def named(names: Sequence[str], values: Mapping[str, Any], expected: str) -> tuple[int, ...]:
     """Read devices by name, as files state them: each value under its path.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The M devices.
+    values : mapping of str to object
+        By path.
+    expected : str
+        What each should be, for errors.
+
+    Returns
+    -------
+    tuple of int
+        Indices of the devices, in the order of the values.
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -9,9 +10,19 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from placewise.models.errors import InstanceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from placewise.models.cluster import Cluster
     from placewise.models.resources import Resource
+
+#: Names of `Problem` in 0.1, found for one version.
+RENAMED = {
+    "evaluation": "evaluate",
+    "read_placement": "from_json",
+    "why_infeasible": "diagnose",
+    "resources_of": "resources",
+    "with_scaled": "scaled",
+}
 
 InstanceT = TypeVar("InstanceT", bound="Instance")
 PlacementT = TypeVar("PlacementT")
@@ -88,7 +99,11 @@ class Instance(Protocol):
 
     @property
     def problem(self) -> str:
-        """Key in `placewise.models.registry.PROBLEMS`."""
+        """Name of its problem, one of `placewise.models.registry.problems`."""
+
+    @property
+    def cluster(self) -> Cluster:
+        """Its devices."""
 
 
 class Guarantee(Enum):
@@ -146,7 +161,7 @@ class Problem(Generic[InstanceT, PlacementT]):
     name, title : str
         As instance files and tables name it.
     unit : str
-        Of the objective.
+        Of the objective: ``s``, in which all commands show it.
     evaluate : callable
         ``(instance, anything) -> Evaluation``: the specification. What is no placement is a violation.
     placement_of : callable
@@ -169,6 +184,9 @@ class Problem(Generic[InstanceT, PlacementT]):
     first_methods, probing_methods : tuple of str
         Quick heuristics that go before every method that proves something, and those whose placements may refute a
         false "infeasible".
+    stages : callable or None
+        ``(instance, placement) -> rows`` by names for tables and pictures, see `placewise.models.stages`; None where a
+        problem has none.
     """
 
     name: str
@@ -188,6 +206,7 @@ class Problem(Generic[InstanceT, PlacementT]):
     default_methods: tuple[str, ...] = ("highs",)
     first_methods: tuple[str, ...] = ()
     probing_methods: tuple[str, ...] = ()
+    stages: Callable[[InstanceT, PlacementT], Sequence[Any]] | None = None
 
     def gate(self, instance: InstanceT, anything: object) -> tuple[PlacementT | None, tuple[Violation, ...]]:
         """Return the placement that an object is, in plain tuples and integers, or None and why it is none.
@@ -199,6 +218,11 @@ class Problem(Generic[InstanceT, PlacementT]):
         anything : object
             Whatever a method, a warm start or a file gave: by index, by name, or as result files state it. No code
             of its class is run; nothing is raised.
+
+        Returns
+        -------
+        (placement or None, tuple of Violation)
+            No violations with a placement, at least one with None.
         """
         if type(anything) is Refused:
             return None, anything.reasons()
@@ -206,6 +230,18 @@ class Problem(Generic[InstanceT, PlacementT]):
 
     def placement_json(self, instance: InstanceT, placement: object) -> dict[str, Any]:
         """Return a placement, in any form that `gate` takes, as the result file states it.
+
+        Parameters
+        ----------
+        instance : Instance
+            Of the problem.
+        placement : object
+            Anything.
+
+        Returns
+        -------
+        dict
+            What `from_json` reads back.
 
         Raises
         ------
@@ -216,6 +252,13 @@ class Problem(Generic[InstanceT, PlacementT]):
         if canonical is None:
             raise InstanceError("placement", violations[0].message)
         return self.to_json(instance, canonical)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what had another name in 0.1, with a warning."""
+        if name in RENAMED:
+            warnings.warn(f"Problem.{name} is now Problem.{RENAMED[name]}", DeprecationWarning, stacklevel=2)
+            return getattr(self, RENAMED[name])
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         """Travel between processes by name."""

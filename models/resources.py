@@ -60,7 +60,17 @@ def cluster_resources(cluster: Cluster) -> list[Resource]:
 
 
 def scaled_cluster(cluster: Cluster, resource: Resource, factor: float) -> Cluster:
-    """Return a cluster with so much more (or less) of a resource; speeds are the rates that it states."""
+    """Return a cluster with so much more (or less) of a resource; speeds are the rates that it states.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        As it is.
+    resource : Resource
+        Memory, speed or links; any other kind changes nothing.
+    factor : float
+        Above 0; infinite for no limit, or a free link.
+    """
     if resource.kind == "memory":
         return replace(cluster, memory_bytes=scaled_memory(cluster.memory_bytes, resource, factor))
     if resource.kind in ("link", "links"):
@@ -80,7 +90,22 @@ def scaled_cluster(cluster: Cluster, resource: Resource, factor: float) -> Clust
 
 
 def scaled_entries(values: Any, resource: Resource, factor: float) -> NDArray[np.float64]:
-    """Return an array of shape (..., M) with a resource's devices scaled."""
+    """Return an array of shape (..., M) with a resource's devices scaled.
+
+    Parameters
+    ----------
+    values : array_like, shape (..., M)
+        In any unit.
+    resource : Resource
+        All devices if it names none.
+    factor : float
+        Above 0.
+
+    Returns
+    -------
+    ndarray, shape (..., M)
+        A copy.
+    """
     scaled = np.array(values, dtype=np.float64)
     chosen = list(resource.devices) or slice(None)
     scaled[..., chosen] *= factor
@@ -91,6 +116,20 @@ def scaled_memory(values: Any, resource: Resource, factor: float) -> NDArray[np.
     """Return whole bytes, shape (..., M), as `scaled_entries`; an infinite factor leaves no limit.
 
     The factor is the decimal that it is written as: 0.29 of 100 bytes are 29, which they are not in floats.
+
+    Parameters
+    ----------
+    values : array_like of int, shape (..., M)
+        Bytes.
+    resource : Resource
+        All devices if it names none.
+    factor : float
+        Above 0.
+
+    Returns
+    -------
+    ndarray of int64, shape (..., M)
+        A copy, rounded down.
     """
     memory = np.array(values, dtype=np.int64)
     chosen = list(resource.devices) or slice(None)
@@ -105,7 +144,22 @@ def scaled_memory(values: Any, resource: Resource, factor: float) -> NDArray[np.
 
 
 def scaled_bandwidth(values: Any, resource: Resource, factor: float) -> NDArray[np.float64]:
-    """Return bandwidths, shape (..., M, M); an infinite factor makes links free, and adds those that are missing."""
+    """Return bandwidths, shape (..., M, M); an infinite factor makes links free, and adds those that are missing.
+
+    Parameters
+    ----------
+    values : array_like, shape (..., M, M)
+        Bytes per second, row = sender.
+    resource : Resource
+        One link, or all links of its devices.
+    factor : float
+        Above 0.
+
+    Returns
+    -------
+    ndarray, shape (..., M, M)
+        A copy.
+    """
     bandwidth = np.array(values, dtype=np.float64)
     chosen = np.zeros(bandwidth.shape[-2:], dtype=bool)
     if resource.kind == "link":

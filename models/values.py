@@ -53,7 +53,22 @@ class ByValue:
 
 
 def require_kind(value: object, kind: type, path: str) -> None:
-    """Refuse what is no object of a class, in one line that names the place."""
+    """Refuse what is no object of a class, in one line that names the place.
+
+    Parameters
+    ----------
+    value : object
+        Anything.
+    kind : type
+        What it should be.
+    path : str
+        Where it stands, for errors.
+
+    Raises
+    ------
+    InstanceError
+        When it is of another type.
+    """
     if not isinstance(value, kind):
         raise InstanceError(path, f"expected a {kind.__name__}, found {type(value).__name__}")
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import index
+from typing import Any
 
 import numpy as np
 
+from placewise.models.errors import InstanceError
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, init=False)
 class Layer:
     """One layer of a model as a placement sees it; ``Layer(...) * 32`` are 32 equal ones in a row.
 
@@ -16,7 +20,7 @@ class Layer:
     name : str
         For people.
     memory_bytes : int
-        Memory that it occupies on its device (``Req_i``): weights and reserved KV cache, whole bytes.
+        Memory that it occupies on its device (``Req_i``): weights and reserved KV cache, whole bytes; ``8e8`` will do.
     output_bytes : float
         Size of its output activation per token (``O_i``).
     flops, weight_bytes : float, optional
@@ -28,13 +32,25 @@ class Layer:
     name: str
     memory_bytes: int
     output_bytes: float
-    flops: float | None = None
-    weight_bytes: float | None = None
-    cache_bytes: int = 0
+    flops: float | None
+    weight_bytes: float | None
+    cache_bytes: int
 
-    def __post_init__(self) -> None:
-        plain_numbers(self, "memory_bytes", "cache_bytes", whole=True)
-        plain_numbers(self, "output_bytes", "flops", "weight_bytes")
+    def __init__(
+        self,
+        name: str,
+        memory_bytes: float,
+        output_bytes: float,
+        flops: float | None = None,
+        weight_bytes: float | None = None,
+        cache_bytes: float = 0,
+    ) -> None:
+        whole = {"memory_bytes": memory_bytes, "cache_bytes": cache_bytes}
+        others = {"output_bytes": output_bytes, "flops": flops, "weight_bytes": weight_bytes}
+        for key, value in ({"name": name} | whole | others).items():
+            object.__setattr__(self, key, value)
+        plain_numbers(self, *whole, whole=True)
+        plain_numbers(self, *others)
 
     def __mul__(self, count: int) -> tuple[Layer, ...]:
         return (self,) * count
@@ -46,6 +62,15 @@ def plain_numbers(owner: object, *names: str, whole: bool = False) -> None:
     """Let equal numbers of a frozen dataclass be equal in files too: whole ones are int, others float.
 
     What is no number, or not whole, stays as it is for the checks of the instance.
+
+    Parameters
+    ----------
+    owner : object
+        A frozen dataclass.
+    *names : str
+        Of its fields.
+    whole : bool
+        Whether they are whole numbers.
     """
     for name in names:
         value = getattr(owner, name)
@@ -55,6 +80,14 @@ def plain_numbers(owner: object, *names: str, whole: bool = False) -> None:
             object.__setattr__(owner, name, float(value) + 0.0)
         elif value == value // 1:
             object.__setattr__(owner, name, int(value))
+
+
+def count(value: Any, path: str) -> int:
+    """Return a whole number of any integer type as int, or say where it was expected."""
+    try:
+        return index(value)
+    except TypeError:
+        raise InstanceError(path, f"expected a whole number, found {value!r}") from None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import NotApplicableError
+from placewise.models.registry import problem_of
+from placewise.solvers.evidence import shown
 from placewise.solvers.evidence.conflicts import find_conflicts
 from placewise.solvers.registry import comparison_methods, find_method
 from placewise.solvers.solve import solve
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from placewise.solvers.execution.method import Method
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GapReport:
     """What `compare` found on one instance.
 
@@ -61,6 +63,51 @@ class GapReport:
             r.method: None if bound is None or r.objective is None else excess(r.objective, bound)
             for r in self.results
         }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row per method: what it proves, its status, value, bound, gap to the best bound, seconds, note."""
+        gaps = self.gaps
+        return [
+            {
+                "method": result.method,
+                "guarantee": result.guarantee.value,
+                "status": result.status.value,
+                "objective": result.objective,
+                "dual_bound": result.dual_bound,
+                "gap": gaps[result.method],
+                "build_s": result.build_s,
+                "solve_s": result.solve_s,
+                "note": note(result),
+            }
+            for result in self.results
+        ]
+
+    def to_frame(self) -> Any:
+        """Return `rows` as a pandas DataFrame; raise `PlacewiseError` without pandas."""
+        return shown.frame(self.rows())
+
+    def __repr__(self) -> str:
+        unit = problem_of(self.instance).unit
+        best, bound = (shown.quantity(value, unit) for value in (self.best_objective, self.best_bound))
+        counts = f"{len(self.results)} methods, {len(self.skipped)} skipped, {len(self.conflicts)} conflicts"
+        head = f"<GapReport {self.instance.name!r}: {counts}, best {best}, best proven bound {bound}>"
+        return "\n".join([head, *(f"conflict, {c.kind}: {c.message}" for c in self.conflicts[:1])])
+
+    def _repr_html_(self) -> str:
+        unit = problem_of(self.instance).unit
+        columns = ("method", "guarantee", "status", "value", "bound", "gap", "solve", "note")
+        lines = [
+            (
+                *(row["method"], row["guarantee"], row["status"]),
+                *(shown.quantity(row[key], unit) for key in ("objective", "dual_bound")),
+                *(shown.percent(row["gap"]), shown.duration(row["solve_s"]), row["note"]),
+            )
+            for row in self.rows()
+        ]
+        title = f"best {shown.quantity(self.best_objective, unit)}, best proven bound {shown.quantity(self.best_bound, unit)}"
+        alarms = shown.alarms_html(f"conflict, {c.kind}: {c.message}" for c in self.conflicts)
+        skipped = shown.paragraphs(f"{name} skipped: {why}" for name, why in self.skipped.items())
+        return f"<div>{shown.heading(self.instance.name, title)}{alarms}{shown.table(columns, lines)}{skipped}</div>"
 
     def to_json(self) -> dict[str, Any]:
         """Return the report document, format ``placewise-comparison/1``."""
@@ -118,7 +165,7 @@ def compare(
         if started:
             started(method.name)
         try:
-            result = solve(instance, method.name, **options)
+            result = solve(instance, method, **options)
         except NotApplicableError as refusal:
             skipped[method.name] = str(refusal)
             continue
@@ -128,7 +175,7 @@ def compare(
     return GapReport(instance, tuple(results), skipped, tuple(find_conflicts(results)))
 
 
-def _why_not(method: Method, instance: Any) -> str | None:
+def _why_not(method: Method[Any, Any], instance: Any) -> str | None:
     if method.missing:
         return f"not installed: {method.missing}"
     try:
@@ -136,6 +183,14 @@ def _why_not(method: Method, instance: Any) -> str | None:
     except NotApplicableError as refusal:
         return str(refusal)
     return None
+
+
+def note(result: VerifiedResult) -> str:
+    """Return what a row of numbers does not say: a broken constraint, a limit, who else found the incumbent, an error."""
+    if result.violations:
+        return f"breaks {result.violations[0].constraint}: {result.violations[0].message}"
+    told = shown.stopped(result)
+    return "; ".join(told if result.objective is not None else [*told, *filter(None, [result.message])])
 
 
 def excess(objective: float, bound: float) -> float:

@@ -30,7 +30,15 @@ def guarantee(instance: Any) -> Guarantee:
 
 
 def run(instance: Any, run: Run) -> Claim:
-    """Return the best of all placements, or a proof that there is none."""
+    """Return the best of all placements, or a proof that there is none.
+
+    Parameters
+    ----------
+    instance : Instance
+        Of any problem.
+    run : Run
+        Options, clock and reports.
+    """
     problem = problem_of(instance)
     best, best_objective = None, float("inf")
     for placement in problem.placements(instance):

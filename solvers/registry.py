@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import NotApplicableError, PlacewiseError
-from placewise.models.plugins import loaded
+from placewise.models.plugins import loaded, place_of
 from placewise.models.problem import Guarantee
 from placewise.models.registry import problem_named, problem_of
 from placewise.solvers.algorithms import ALGORITHMS, BRUTE_FORCE
@@ -25,13 +25,21 @@ ENTRY_POINTS = "placewise.methods"
 
 @cache
 def user_methods(problem: str) -> dict[str, Method[Any, Any]]:
-    """Return what other packages bring: ``(instance, parameters) -> placement``, or an `Algorithm`."""
-    found = {}
+    """Return what other packages bring: ``(instance, parameters) -> placement``, or an `Algorithm`.
+
+    Raises
+    ------
+    PlacewiseError
+        Where two packages bring methods of one name.
+    """
+    found: dict[str, Method[Any, Any]] = {}
     described = problem_named(problem)
     for point in entry_points(group=ENTRY_POINTS):
         owner, _, name = point.name.rpartition(".")
         if owner != problem:
             continue
+        if name in found:
+            raise PlacewiseError(f"{place_of(point)}: the name {name!r} is taken")
         summary = f"{point.value} of an installed package"
         offer = loaded(point)
         if isinstance(offer, Algorithm):
@@ -56,7 +64,10 @@ def methods_of(problem: str) -> dict[str, Method[Any, Any]]:
             method = name if position == 0 else f"{name}/{formulation}"
             summary = f"{backend.summary} on the {formulation} MILP: {stated.summary}"
             methods[method] = Method(method, described, summary, backend=backend, formulation=formulation)
-    return user_methods(problem) | methods
+    own = user_methods(problem)
+    for name in own.keys() & methods.keys():
+        raise PlacewiseError(f"entry point {problem}.{name} of {ENTRY_POINTS}: the name {name!r} is taken")
+    return own | methods
 
 
 def find_method(problem: str, name: str | Callable[..., Any]) -> Method[Any, Any]:

@@ -13,9 +13,11 @@ from placewise.models.registry import problem_of
 from placewise.solvers.evidence.knowledge import Knowledge
 from placewise.solvers.evidence.result import Progress, Reason, Termination, VerifiedResult
 from placewise.solvers.evidence.verify import verify
+from placewise.solvers.execution.handover import require_guard
 from placewise.solvers.execution.method import Method
+from placewise.solvers.execution.own_model import OwnModel
 from placewise.solvers.execution.parameters import Parameters
-from placewise.solvers.execution.task import Task, perform
+from placewise.solvers.execution.task import Task
 from placewise.solvers.execution.worker import InterruptedSolve, perform_isolated
 from placewise.solvers.registry import default_method, find_method
 
@@ -42,6 +44,7 @@ def solve(
     warm_start: Any = None,
     progress: Callable[[Progress], None] | None = None,
     isolate: bool = True,
+    model: Any = None,
 ) -> VerifiedResult:
     """Solve an instance and verify the answer.
 
@@ -64,6 +67,10 @@ def solve(
         Receives each `Progress`: incumbent and bound over time.
     isolate : bool
         Run in a worker process of its own, which makes the limits hard. False is faster for tiny instances.
+    model : pyomo ConcreteModel, optional
+        One that a formulation built of the instance, with rows, variables or fixed variables of one's own: a back-end
+        (HiGHS, unless `method` names another) solves it in place of the plain one. The placement is verified, the
+        proof is that of the extended model, and the result says so; the solution is loaded into its variables.
 
     Returns
     -------
@@ -80,33 +87,38 @@ def solve(
     """
     began = perf_counter()
     parameters = Parameters(time_limit, relative_gap, threads, seed, log, memory_limit_bytes)
-    chosen = resolved(instance, method)
+    chosen = resolved(instance, "highs" if model is not None and method is None else method)
     if chosen.missing:
         raise PlacewiseError(f"method {chosen.name!r} is not installed: {chosen.missing}")
     knowledge = Knowledge(instance, chosen.guarantee(instance), progress)
     start = None
     if warm_start is not None:
         start = feasible_start(instance, warm_start)
-        knowledge.offer(start, "warm start", perf_counter() - began)
+        if model is None:
+            knowledge.offer(start, "warm start", perf_counter() - began)
     task = Task(instance, chosen, parameters, start, began)
+    own = None if model is None else OwnModel.of(instance, chosen, model)
 
     def record(step: Progress) -> None:
         knowledge.take(step, chosen.name)
 
     def first() -> None:
-        if knowledge.guarantee.bounds:
+        if knowledge.guarantee.bounds and own is None:
             _go_first(knowledge, parameters, began)
 
     interrupted = False
     try:
-        if isolate:
+        if own is not None:
+            claim = own.claim(task, record, isolate=isolate)
+        elif isolate:
             claim = perform_isolated(task, record, meanwhile=first)
         else:
             first()
-            claim = perform(task, record)
+            require_guard()
+            claim = task.perform(record)
     except InterruptedSolve as stop:
         claim, interrupted = stop.claim, True
-    if claim.reason is Reason.INFEASIBLE and knowledge.incumbent is None:
+    if claim.reason is Reason.INFEASIBLE and knowledge.incumbent is None and own is None:
         _probe(knowledge, parameters, began)
     result = verify(
         instance,
@@ -117,7 +129,7 @@ def solve(
         versions=versions_of(chosen),
     )
     limit = claim.limit if claim.reason is Reason.LIMIT or claim.limit != "time" else None
-    result = replace(result, termination=Termination(claim.reason, limit))
+    result = replace(result, termination=Termination(claim.reason, limit), extended=own is not None)
     result = knowledge.completed(result, relative_gap)
     if interrupted:
         raise InterruptedResult(result)
@@ -199,12 +211,13 @@ def _probe(knowledge: Knowledge, parameters: Parameters, began: float) -> None:
 
 def _heuristics(names: tuple[str, ...], knowledge: Knowledge, parameters: Parameters, began: float) -> None:
     for name in names:
-        claim = perform(Task(knowledge.instance, find_method(knowledge.instance.problem, name), parameters))
+        method = find_method(knowledge.instance.problem, name)
+        claim = Task(knowledge.instance, method, parameters).perform()
         if claim.placement is not None:
             knowledge.offer(claim.placement, name, perf_counter() - began)
 
 
-def versions_of(method: Method) -> dict[str, str]:
+def versions_of(method: Method[Any, Any]) -> dict[str, str]:
     """Return the versions that a result depends on."""
     versions = {"python": platform.python_version()}
     for name in ("placewise", *method.distributions):

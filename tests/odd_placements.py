@@ -20,7 +20,6 @@ from placewise.models.gate import shown
 from placewise.models.head_migration import Interval
 from placewise.models.problem import Refused
 from placewise.models.registry import problem_of
-from placewise.solvers.brute_force import SPACES
 
 
 class BadCodeError(Exception):
@@ -155,9 +154,13 @@ def _without_fields(_, good):
 
 
 def _with_more_fields(_, good):
-    interval = Interval((0,), 0, 0)
-    object.__setattr__(interval, "more", threading.Lock())
-    return (interval,) * len(good)
+    """Return intervals with something beside their fields; other placements as they are."""
+    intervals = leaves(lambda n: n)(None, good)
+    found = [now for row in intervals for now in (row if isinstance(row, tuple) else [row])]
+    for now in found:
+        if isinstance(now, Interval):
+            object.__setattr__(now, "more", threading.Lock())
+    return intervals
 
 
 def _document(change):
@@ -241,7 +244,6 @@ ODD = {
     "array without end": constant(lambda: np.broadcast_to(np.int64(0), (2**20, 2**20, 2**10))),
     "masked array": lambda _, good: np.ma.masked_all(len(good), dtype=np.int64),
     "intervals without fields": _without_fields,
-    "intervals with more fields": _with_more_fields,
     "other keys": constant(lambda: {"nodes": {}}),
     "no lists": _document(lambda _: {}),
     "empty lists": _document(lambda _: []),
@@ -291,13 +293,14 @@ FORMS = {
     "hostile integers": leaves(HostileInt),
     "enumerations": leaves(lambda n: Colour.RED if n == 0 else n),
     "hostile containers": _hostile_containers,
+    "intervals with more fields": _with_more_fields,
     "document": lambda instance, good: problem_of(instance).placement_json(instance, good),
 }
 
 
 def first(instance):
     """Return a placement of a tiny instance in canonical form, feasible or not."""
-    return next(iter(SPACES[instance.problem][1](instance)))
+    return next(iter(problem_of(instance).placements(instance)))
 
 
 def in_json(value):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from placewise.benchmarks.harness.records import FILE, read_records
 from placewise.benchmarks.harness.suites import expand, read_suite
-from placewise.cli.check import read_result
+from placewise.cli.check import examine, read_result
 from placewise.instances import convert, read, shipped_instances, to_document
 from placewise.instances.files import from_document, read_text
 from placewise.instances.importers import gguf_header
@@ -75,8 +75,15 @@ RESULT = {
     "format": "placewise-result/1",
     "instance": "hand-split",
     "problem": "edgeshard-latency",
+    "status": "optimal",
     "objective": 7.0,
+    "unit": "s",
     "dual_bound": 7.0,
+    "relative_gap": 0.0,
+    "terms": {"compute": 4.0, "communication": 2.0, "return": 1.0},
+    "violations": [],
+    "seconds": {"build": 0.1, "solve": 0.4},
+    "versions": {"python": "3.12"},
     "placement": {"layers": ["a", "b", "b", "b"]},
 }
 LARGEST_SEED = 8000
@@ -96,8 +103,9 @@ def read_instance(content: bytes) -> None:
 
 
 def read_a_result(content: bytes) -> None:
-    """Read a result file as `placewise check` does, and evaluate it."""
+    """Read a result file as `placewise check` does and recompute it, then as a warm start is read."""
     with _file(content) as path:
+        examine(read("hand-split"), str(path))
         read_result(read("hand-split"), str(path))
 
 

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from placewise.instances.generators import FAMILIES
-from placewise.instances.schema import FORMATS
-from placewise.models.lazy import load
+from placewise.instances.registry import FORMATS
 from placewise.models.registry import PROBLEMS
 from placewise.solvers.registry import methods_of
 
@@ -91,14 +89,11 @@ def test_importing_the_models_loads_no_solver():
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_everything_that_a_problem_names_exists(problem):
     """Its format, its families of instances, the methods that it starts with."""
-    references = [f"{FORMATS[problem]}:{name}" for name in ("SPEC", "build", "document")]
-    references += list(FAMILIES[problem].values())
-    for reference in references:
-        assert load(reference) is not None
+    assert FORMATS[problem].problem is PROBLEMS[problem]
     described = PROBLEMS[problem]
     named = {*described.default_methods, *described.first_methods, *described.probing_methods}
     assert named <= set(methods_of(problem))
-    assert "tiny" in FAMILIES[problem]
+    assert "tiny" in FORMATS[problem].families
 
 
 def test_modules_that_moved_are_found_under_their_old_names():

@@ -197,10 +197,10 @@ def write_conflicts(records: list[Record], folder: Path) -> None:
 
 
 def _write_mps(instance: Any, methods: tuple[str, ...], place: Path) -> None:
-    """Write the declarative model of each method, the problem's first one for methods without."""
-    formulations = problem_named(instance.problem).formulations
-    stated = {find_method(instance.problem, method).formulation for method in methods}
-    for name in sorted({name or next(iter(formulations)) for name in stated}):
+    """Write the declarative model of each method, the problem's first one, if it has any, for methods without."""
+    first = next(iter(problem_named(instance.problem).formulations), None)
+    stated = {find_method(instance.problem, method).formulation or first for method in methods}
+    for name in sorted(name for name in stated if name is not None):
         write_model(instance, name, "mps", place / f"model-{name}.mps")
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from placewise.instances import read
 from placewise.instances.files import exists, read_json
-from placewise.instances.generators import generate
+from placewise.instances.generation import generate
 from placewise.models.errors import PlacewiseError
 from placewise.solvers.registry import comparison_methods, default_method, find_method, methods_of
 

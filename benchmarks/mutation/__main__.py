@@ -1,6 +1,6 @@
 """Say which mutants of the modules that proofs rest on no test notices.
 
-``python -m placewise.benchmarks.mutation [--module M ...] [--sample N --seed S] [--output F] [--again F]``
+``python -m placewise.benchmarks.mutation [--module M ...] [--planted] [--sample N --seed S] [--output F] [--again F]``
 
 Needs a checkout with its tests, and the extra ``mutation``. Prints killed, survived and the share per module; a survivor
 is explained in ``survivors.json`` or is a failure (exit status 1).
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 try:
-    from placewise.benchmarks.mutation.mutants import Mutant, mutants
+    from placewise.benchmarks.mutation.mutants import Mutant, mutants, planted
 except ImportError:  # the extra is for this command alone
     sys.exit("mutation: expected cosmic-ray: pip install 'placewise[mutation]'")
 from placewise.benchmarks.mutation.runner import Runner, preload
@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m placewise.benchmarks.mutation", description=__doc__)
     parser.add_argument("--module", action="append", help="a path, or the start of one; default: all")
+    parser.add_argument("--planted", action="store_true", help="only the changes listed by hand")
     parser.add_argument("--sample", type=int, metavar="N", help="N mutants of each module, at random")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, metavar="F", help="append a line of JSON per mutant")
@@ -52,13 +53,16 @@ def main(arguments: list[str] | None = None) -> int:
     for module in chosen:
         source = (ROOT / module).read_text(encoding="utf-8")
         left_out = (tuple(targets[key].get(module, ())) for key in ("speed", "steering"))
-        made = mutants(module, source, *left_out)
+        by_hand = planted(module, source, targets["planted"].get(module, []))
+        made = [] if options.planted else mutants(module, source, *left_out)
         stale = {key for key in explained if key.startswith(f"{module}: ")} - {mutant.key for mutant in made}
+        stale = set() if options.planted else stale
         survivors += [f"explained, but no longer there: {key}" for key in sorted(stale)]
         if again is not None:
             made = [mutant for mutant in made if mutant.key in again]
         if options.sample is not None and options.sample < len(made):
             made = random.Random(f"{options.seed} {module}").sample(made, options.sample)  # noqa: S311
+        made = by_hand + made if again is None else made
         lived = _run(module, made, targets["modules"][module], options.output) if made else []
         known = sum(key in explained for key in lived)
         survivors += [key for key in lived if key not in explained]

@@ -164,11 +164,28 @@ def mutants(
     return found
 
 
+def planted(module: str, source: str, changes: list[tuple[str, str]]) -> list[Mutant]:
+    """Return mutants that somebody thought of: each text, which must stand in the module once, replaced.
+
+    Raises
+    ------
+    ValueError
+        Where the text is not there: the change is to be planted anew.
+    """
+    found = []
+    for before, after in changes:
+        if source.count(before) != 1:
+            raise ValueError(f"{module}: expected {before!r} once, found it {source.count(before)} times")
+        mutated = source.replace(before, after)
+        found.append(Mutant(module, "planted", "planted", *_changed(source, mutated), 0, mutated))
+    return found
+
+
 def _cannot_matter(node: Any, constants: tuple[str, ...]) -> bool:
     """Whether a place is out of reach of tests, by one of these rules.
 
     Annotations (never evaluated) and what stands under TYPE_CHECKING; texts for people (f-strings, the arguments of
-    ``raise``); the ``*`` before keyword arguments; ``strict=`` of zip, which checks lengths that are equal by construction; decorators that keep
+    ``raise``); the ``*`` before keyword arguments; ``strict=`` of zip, which checks lengths that are equal by construction, and ``repr=``; decorators that keep
     results or make dataclasses, and their arguments; constants and functions named as steering speed only.
     """
     while node.parent is not None:
@@ -191,7 +208,7 @@ def _cannot_matter(node: Any, constants: tuple[str, ...]) -> bool:
             return True
         if kind == "parameters" and node.type == "operator":
             return True
-        if kind == "argument" and children[0].get_code().strip() == "strict":
+        if kind == "argument" and children[0].get_code().strip() in ("strict", "repr"):
             return True
         if kind == "decorator" or node.type == "decorator":
             text = (parent if kind == "decorator" else node).get_code().strip()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from placewise.benchmarks.drawings.registry import picture_of
 from placewise.benchmarks.harness.records import NO_RECORD, Record, grouped, read_records
 from placewise.benchmarks.harness.runner import all_conflicts
 from placewise.benchmarks.harness.suites import load_instance
 from placewise.benchmarks.pictures import figure
 from placewise.benchmarks.report import charts, tables
 from placewise.benchmarks.report.html import Page
-from placewise.benchmarks.report.placements import draw_pipeline, draw_placement
 from placewise.instances.files import write_text
 from placewise.instances.identity import instance_hash
 from placewise.models.errors import PlacewiseError
@@ -204,8 +204,11 @@ def _placements(page: Page, rows: list[Row]) -> None:
         if isinstance(source, str) and instance_hash(instance) != best.instance_sha256:
             continue
         caption = f"{best.instance}: {best.method}, {best.objective:.4g} s"
-        graphs.append((draw_placement(instance, placement), caption))
-        if (timeline := draw_pipeline(instance, placement)) is not None:
+        picture = picture_of(instance)
+        graph = charts.device_graph(instance.cluster.device_names, *picture.graph(instance, placement))
+        graphs.append((graph, caption))
+        timeline = None if picture.timeline is None else picture.timeline(instance, placement)
+        if timeline is not None:
             timelines.append((timeline, f"{caption}: 4 micro-batches, with and without bubbles"))
     if graphs:
         page.heading(3, "Best placements")

@@ -75,10 +75,6 @@ class DilemmaSpec(Head):
     error_budget: Amount | None = None
 
 
-#: What `placewise.instances.schema` checks a document against.
-SPEC = DilemmaSpec
-
-
 def build(spec: DilemmaSpec) -> Dilemma:
     """Build an instance from a checked file; raise `InstanceError` with the path of what is wrong."""
     layers = tuple(

@@ -54,10 +54,6 @@ class EdgeShardSpec(Head):
     return_bytes: Amount = 0.0
 
 
-#: What `placewise.instances.schema` checks a document against.
-SPEC = EdgeShardSpec
-
-
 def build(spec: EdgeShardSpec) -> EdgeShardInstance:
     """Build an instance from a checked file; raise `InstanceError` with the path of what is wrong."""
     cluster = build_cluster(spec.cluster)

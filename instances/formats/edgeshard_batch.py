@@ -47,10 +47,6 @@ class EdgeShardBatchSpec(Head):
     return_bytes: Amount = 0.0
 
 
-#: What `placewise.instances.schema` checks a document against.
-SPEC = EdgeShardBatchSpec
-
-
 def build(spec: EdgeShardBatchSpec) -> EdgeShardBatch:
     """Build an instance from a checked file; raise `InstanceError` with the path of what is wrong."""
     cluster = build_cluster(spec.cluster)

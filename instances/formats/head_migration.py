@@ -71,10 +71,6 @@ class HeadMigrationSpec(LayerOverTimeSpec):
     initial_placement: InitialSpec | None = None
 
 
-#: What `placewise.instances.schema` checks a document against.
-SPEC = HeadMigrationSpec
-
-
 def build(spec: HeadMigrationSpec) -> HeadMigration:
     """Build an instance from a checked file; raise `InstanceError` with the path of what is wrong."""
     stated = spec.initial_placement

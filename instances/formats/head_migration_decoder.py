@@ -27,10 +27,6 @@ class DecoderSpec(LayerOverTimeSpec):
     initial_placement: list[InitialSpec] | None = None
 
 
-#: What `placewise.instances.schema` checks a document against.
-SPEC = DecoderSpec
-
-
 def build(spec: DecoderSpec) -> HeadMigrationDecoder:
     """Build an instance from a checked file; raise `InstanceError` with the path of what is wrong."""
     stated = spec.initial_placement

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from placewise.instances.checking import check
 from placewise.instances.formats.common import Amount, Name, Part
-from placewise.instances.schema import check
 from placewise.models.errors import InstanceError
 
 FORMAT = "placewise-result/1"

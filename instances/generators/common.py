@@ -26,7 +26,20 @@ def symmetric(links: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def pick_kind(draw: random.Random, kind: str) -> str:
-    """Return a kind of tiny instance, one of them by chance for ``mixed``, or say which ones there are."""
+    """Return a kind of tiny instance, one of them by chance for ``mixed``, or say which ones there are.
+
+    Parameters
+    ----------
+    draw : random.Random
+        Draws for ``mixed``.
+    kind : str
+        ``mixed`` or one of `KINDS`.
+
+    Raises
+    ------
+    PlacewiseError
+        On any other kind.
+    """
     if kind == "mixed":
         kind = draw.choice(KINDS)
     if kind not in KINDS:
@@ -35,5 +48,13 @@ def pick_kind(draw: random.Random, kind: str) -> str:
 
 
 def unlike(steady: NDArray[Any], table: NDArray[Any]) -> NDArray[Any] | None:
-    """Return a table over time, or None where every interval has what the cluster states."""
+    """Return a table over time, or None where every interval has what the cluster states.
+
+    Parameters
+    ----------
+    steady : ndarray, shape (M,) or (M, M)
+        What the cluster states.
+    table : ndarray, shape (T, M) or (T, M, M)
+        The same over time.
+    """
     return None if (table == steady).all() else table

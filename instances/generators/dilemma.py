@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from placewise.instances.folder import DATA
 from placewise.instances.generators.common import MBPS, pick_kind, symmetric
-from placewise.instances.shipped import DATA
 from placewise.models.cluster import Cluster
 from placewise.models.dilemma.data import Dilemma, Mode, QuantizableLayer
 from placewise.models.errors import PlacewiseError
@@ -54,6 +54,11 @@ def opt(
         Of speeds (20 to 200 GFLOP/s), shares of storage, links, and each layer's sensitivity.
     name : str, optional
         Name of the instance.
+
+    Raises
+    ------
+    PlacewiseError
+        On an unknown bound, or one on the sum of errors as printed, where there is none.
     """
     if bound not in BOUNDS:
         raise PlacewiseError(f"bound: expected one of {', '.join(BOUNDS)}, found {bound!r}")

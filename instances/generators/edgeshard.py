@@ -56,6 +56,11 @@ def paper_testbed(
         ``edgeshard-latency`` or ``edgeshard-throughput``; the data are the same.
     name : str, optional
         Name of the instance.
+
+    Raises
+    ------
+    PlacewiseError
+        With fewer than 3 devices, or for an unknown model.
     """
     if devices < 3:
         raise PlacewiseError(f"devices: expected at least 3, found {devices}")

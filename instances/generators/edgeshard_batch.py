@@ -40,6 +40,11 @@ def paper_testbed(
         To choose from, separated by commas.
     name : str, optional
         Name of the instance.
+
+    Raises
+    ------
+    PlacewiseError
+        On batch sizes that are no whole numbers, and as `edgeshard.paper_testbed`.
     """
     try:
         sizes = tuple(sorted({int(size) for size in batch_sizes.split(",")}))
@@ -68,7 +73,21 @@ def with_batches(
     sequence_length: int = 128,
     name: str,
 ) -> EdgeShardBatch:
-    """Return an instance's cluster and source with the batch size of a model left open, times from peak rates."""
+    """Return an instance's cluster and source with the batch size of a model left open, times from peak rates.
+
+    Parameters
+    ----------
+    base : EdgeShardInstance
+        Cluster, source and the bytes of a token.
+    model : Transformer
+        The layers.
+    batch_sizes : tuple of int
+        To choose from, ascending.
+    sequence_length : int
+        Tokens of KV cache per sequence.
+    name : str
+        Name of the instance.
+    """
     layers = tuple(model.layers(sequence_length=sequence_length, separate_cache=True))
     return EdgeShardBatch(
         name=name,

@@ -10,8 +10,8 @@ import numpy as np
 from placewise.instances.generators.edgeshard import LATENCY
 from placewise.models.cluster import Cluster
 from placewise.models.decimals import exact
-from placewise.models.dilemma.data import DilemmaInstance, Mode, QuantizableLayer
-from placewise.models.edgeshard.data import EdgeShardInstance
+from placewise.models.dilemma.data import Dilemma, Mode, QuantizableLayer
+from placewise.models.edgeshard.data import EdgeShardInstance, chain_type
 from placewise.models.errors import PlacewiseError
 from placewise.models.workload import Layer
 
@@ -20,7 +20,7 @@ BOUNDS = ("met", "missed", "loose")
 
 def decimals(
     *, bound: str = "", digits: int = 0, mode: str = "", seed: int, name: str | None = None
-) -> DilemmaInstance:
+) -> Dilemma:
     """Return a random instance whose errors are decimals, with bounds that a placement drawn at random meets exactly.
 
     Parameters
@@ -36,13 +36,18 @@ def decimals(
         All choices follow from it.
     name : str, optional
         Name of the instance.
+
+    Raises
+    ------
+    PlacewiseError
+        On an unknown bound, or digits outside 0 to 13.
     """
     draw = random.Random(seed)  # noqa: S311 - not for secrets
     bound = bound or draw.choice(BOUNDS)
     if bound not in BOUNDS:
         raise PlacewiseError(f"bound: expected one of {', '.join(BOUNDS)}, found {bound!r}")
-    if not 0 <= digits <= 15:
-        raise PlacewiseError(f"digits: expected 0 to 15, found {digits}")
+    if not 0 <= digits <= 13:
+        raise PlacewiseError(f"digits: expected 0 to 13, found {digits}")
     mode = mode or draw.choice(["corrected", "corrected", "corrected", "as-printed"])
     digits = digits or draw.randint(1, 6)
     count = draw.randint(2, 5)
@@ -55,24 +60,23 @@ def decimals(
 
     def row() -> list[float]:
         units = sorted((draw.randint(0, 10**digits - 1) for _ in widths), reverse=True)
-        return [number(draw.choice([n, n, n, n, 0, n * 10**6])) for n in units]
+        return [number(draw.choice([n, n, n, n, 0, n * 10 ** min(6, 13 - digits)])) for n in units]
 
     error = [row() for _ in range(count)]
     if draw.random() < 0.3:
         error = [error[0]] * count
     placement = [(draw.randrange(size), draw.randrange(len(widths))) for _ in range(count)]
     chosen = [exact(row[b]) for row, (_, b) in zip(error, placement, strict=True)]
-    limit = max(chosen) if mode == "as-printed" else sum(chosen)
-    limit = {"met": limit, "missed": max(limit - exact(number(1)), exact(0)), "loose": 2 * limit}[bound]
+    total = max(chosen) if mode == "as-printed" else sum(chosen, exact(0))
+    limit = {"met": total, "missed": max(total - exact(number(1)), exact(0)), "loose": 2 * total}[bound]
     layers = tuple(
         QuantizableLayer(f"layer-{i}", float(draw.randint(0, 8)), draw.choice([0, 4, 8, 12]), 1.0, 8)
         for i in range(count)
     )
     bits = [layer.parameters * widths[b] for layer, (_, b) in zip(layers, placement, strict=True)]
     used = [sum(n for n, (i, _) in zip(bits, placement, strict=True) if i == j) for j in range(size)]
-    return DilemmaInstance(
+    return Dilemma(
         name=name or f"decimals-{bound}-{mode}-{seed}",
-        problem="dilemma",
         cluster=Cluster(
             device_names=tuple(f"server-{j}" for j in range(size)),
             memory_bytes=np.array([-(-space // 8) + draw.choice([0, 0, 4, 20]) for space in used]),
@@ -112,6 +116,11 @@ def zeros(
         All choices follow from it; memory is little more than the layers need.
     name : str, optional
         Name of the instance.
+
+    Raises
+    ------
+    PlacewiseError
+        On a share outside 0 to 1.
     """
     if not 0 <= share <= 1:
         raise PlacewiseError(f"share: expected 0 to 1, found {share}")
@@ -135,9 +144,8 @@ def zeros(
     memory = [round(sum(need) / size * draw.uniform(0.6, 2.0)) for _ in range(size)]
     source = draw.randrange(size)
     memory[source] = max(memory[source], need[0])
-    return EdgeShardInstance(
+    return chain_type(problem)(
         name=name or f"zeros-{seed}",
-        problem=problem,
         cluster=Cluster(
             device_names=tuple(f"device-{j}" for j in range(size)),
             memory_bytes=np.array(memory),

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from placewise.instances.files import blaming, read_json
 from placewise.instances.importers import gguf_header
 from placewise.instances.importers.transformer_config import is_config, read_config
+from placewise.instances.importers.with_cluster import read_cluster
+from placewise.instances.registry import formats
 from placewise.instances.strict_json import clean_name
 from placewise.models.errors import InstanceError, PlacewiseError
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from placewise.instances.importers.transformer_config import PublishedModel
+    from placewise.models.cluster import Cluster
 
 DEFAULT_LENGTH = 1024
 
@@ -22,7 +25,7 @@ DEFAULT_LENGTH = 1024
 def convert(
     sources: str | Path | Sequence[str | Path],
     *,
-    cluster: str | Path | None = None,
+    cluster: str | Path | Cluster | None = None,
     problem: str = "edgeshard-latency",
     sequence_length: int | None = None,
     quantization: str | None = None,
@@ -35,7 +38,7 @@ def convert(
     sources : path or sequence of paths
         A transformer's ``config.json``; a GGUF file, or all its parts; a HALDA model profile with device profiles; a
         layer graph of dnn-partitioning.
-    cluster : path, optional
+    cluster : path or Cluster, optional
         Devices and links, for a ``config.json`` or GGUF file.
     problem : str
         Any for a ``config.json``; those of EdgeShard that the others allow.
@@ -91,13 +94,37 @@ def _alone(paths: list[str]) -> None:
         raise InstanceError("", "expected one file")
 
 
-def _on_cluster(model: PublishedModel, cluster: str | Path | None, problem: str, length: int) -> Any:
+def _on_cluster(
+    model: PublishedModel, cluster: str | Path | Cluster | None, problem: str, length: int
+) -> Any:
     if cluster is None:
         raise PlacewiseError("--cluster: expected a file with devices and links")
-    from placewise.instances.importers.with_cluster import instance_of, read_cluster
-
+    if not isinstance(cluster, str | Path):
+        return instance_of(model, cluster, problem, length)
     with blaming(cluster):
         return instance_of(model, read_cluster(read_json(cluster)), problem, length)
+
+
+def instance_of(model: PublishedModel, cluster: Cluster, problem: str, sequence_length: int) -> Any:
+    """Return the instance of a problem.
+
+    Parameters
+    ----------
+    model : PublishedModel
+        What is placed.
+    cluster : Cluster
+        Where; the first device is the source, or the controller.
+    problem : str
+        One whose format takes a published model.
+    sequence_length : int
+        Tokens of KV cache per layer.
+    """
+    known = {name: described.from_model for name, described in formats().items()}
+    build = known.get(problem)
+    if build is None:
+        expected = ", ".join(name for name, importer in known.items() if importer is not None)
+        raise PlacewiseError(f"--problem: expected one of {expected}, found {problem!r}")
+    return build(model, cluster, sequence_length)
 
 
 def _from_profiles(

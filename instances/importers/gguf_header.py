@@ -72,6 +72,13 @@ def is_gguf(source: str) -> bool:
 def read_gguf(sources: list[str], name: str) -> PublishedModel:
     """Return the model of a file, or of all parts of a split one.
 
+    Parameters
+    ----------
+    sources : list of str
+        Paths; the first part of a split model first.
+    name : str
+        Of the model.
+
     Raises
     ------
     InstanceError
@@ -112,7 +119,20 @@ def parse_header(content: bytes) -> Header:
 
 
 def model_of(header: Header, name: str) -> PublishedModel:
-    """Return the shape that a header states, with the bytes of embedding, decoder layers and output head."""
+    """Return the shape that a header states, with the bytes of embedding, decoder layers and output head.
+
+    Parameters
+    ----------
+    header : Header
+        Of the file, or of all parts.
+    name : str
+        Of the model.
+
+    Raises
+    ------
+    InstanceError
+        Naming the key or tensor that is missing or wrong.
+    """
     facts = header.metadata
     family = facts.get("general.architecture")
     if not isinstance(family, str):

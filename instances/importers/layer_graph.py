@@ -52,6 +52,15 @@ def is_layer_graph(document: Any) -> bool:
 def instance_of(document: dict[str, Any], problem: str, *, name: str) -> EdgeShardInstance:
     """Return a graph as a chain of layers on its equal accelerators.
 
+    Parameters
+    ----------
+    document : dict
+        The graph's file, parsed.
+    problem : str
+        ``edgeshard-latency`` or ``edgeshard-throughput``.
+    name : str
+        Name of the instance.
+
     Raises
     ------
     InstanceError

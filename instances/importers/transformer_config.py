@@ -37,7 +37,15 @@ class PublishedModel:
     weight_bytes: tuple[int, ...] = ()
 
     def layers(self, sequence_length: int, *, separate_cache: bool = False) -> tuple[Layer, ...]:
-        """Return the chain of layers; see `Transformer.layers`."""
+        """Return the chain of layers; see `Transformer.layers`.
+
+        Parameters
+        ----------
+        sequence_length : int
+            Tokens of KV cache.
+        separate_cache : bool
+            Whether caches count per sequence, beside ``memory_bytes``.
+        """
         shape, size = self.transformer, self.bytes_per_parameter
         layers = shape.layers(
             bytes_per_parameter=size, sequence_length=sequence_length, separate_cache=separate_cache
@@ -66,6 +74,13 @@ def is_config(document: Any) -> bool:
 
 def read_config(document: dict[str, Any], name: str) -> PublishedModel:
     """Return the shape that a configuration states.
+
+    Parameters
+    ----------
+    document : dict
+        A ``config.json``, parsed.
+    name : str
+        Of the model.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A published model and a cluster file as an instance of any problem."""
+"""A published model and a cluster file as an instance of each problem; the first device is the source, or the controller."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from placewise.instances.checking import check
 from placewise.instances.formats.common import ClusterSpec, build_cluster
 from placewise.instances.importers.values import TOKEN_BYTES
-from placewise.instances.schema import check
 from placewise.models.dilemma.data import Dilemma, QuantizableLayer
 from placewise.models.edgeshard.batches import EdgeShardBatch
-from placewise.models.edgeshard.data import EdgeShardInstance, chain_type
 from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.models.head_migration import HeadMigration, HeadMigrationDecoder, HeadTransformer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from placewise.instances.importers.transformer_config import PublishedModel
     from placewise.models.cluster import Cluster
+    from placewise.models.edgeshard.data import EdgeShardInstance
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 BIT_WIDTHS = (4, 6, 8, 16)
@@ -30,25 +28,6 @@ def read_cluster(document: Any) -> Cluster:
     if isinstance(document, dict) and "cluster" in document:
         document = document["cluster"]
     return build_cluster(check(ClusterSpec, document))
-
-
-def instance_of(model: PublishedModel, cluster: Cluster, problem: str, sequence_length: int) -> Any:
-    """Return the instance of a problem.
-
-    Parameters
-    ----------
-    model : PublishedModel
-        What is placed.
-    cluster : Cluster
-        Where; the first device is the source, or the controller.
-    problem : str
-        Any but those of several decoder layers over time.
-    sequence_length : int
-        Tokens of KV cache per layer.
-    """
-    if problem not in BUILDERS:
-        raise PlacewiseError(f"--problem: expected one of {', '.join(BUILDERS)}, found {problem!r}")
-    return BUILDERS[problem](model, cluster, problem, sequence_length)
 
 
 def _common(model: PublishedModel, cluster: Cluster, problem: str) -> dict[str, Any]:
@@ -77,28 +56,33 @@ def _require_rates(cluster: Cluster, *, memory: bool) -> None:
             raise InstanceError(f"devices.{key}", "expected it for every device: times follow from it")
 
 
-def _chain(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> EdgeShardInstance:
+def chain(
+    kind: type[EdgeShardInstance], model: PublishedModel, cluster: Cluster, length: int
+) -> EdgeShardInstance:
+    """Return an instance of one of the problems of a chain of layers."""
     _require_rates(cluster, memory=True)
     layers = model.layers(length)
-    return chain_type(problem)(
-        **_common(model, cluster, problem),
+    return kind(
+        **_common(model, cluster, kind.problem),
         layers=layers,
         return_bytes=TOKEN_BYTES,
     )
 
 
-def _batch(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> EdgeShardBatch:
+def batch(model: PublishedModel, cluster: Cluster, length: int) -> EdgeShardBatch:
+    """Return an instance with the batch sizes `BATCH_SIZES`."""
     _require_rates(cluster, memory=True)
     layers = model.layers(length, separate_cache=True)
     return EdgeShardBatch(
-        **_common(model, cluster, problem),
+        **_common(model, cluster, EdgeShardBatch.problem),
         layers=layers,
         batch_sizes=BATCH_SIZES,
         return_bytes=TOKEN_BYTES,
     )
 
 
-def _widths(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> Dilemma:
+def widths(model: PublishedModel, cluster: Cluster, length: int) -> Dilemma:
+    """Return an instance with the widths `BIT_WIDTHS`, as far as the model's own."""
     _require_nominal(model)
     _require_rates(cluster, memory=False)
     shape = model.transformer
@@ -110,7 +94,7 @@ def _widths(model: PublishedModel, cluster: Cluster, problem: str, length: int) 
     # Rounding to b bits leaves half a unit in the last place; weights are not read, so all layers are alike.
     error = np.array([[0.5 / 2.0**width for width in widths]] * shape.decoder_layers)
     return Dilemma(
-        **_common(model, cluster, problem),
+        **_common(model, cluster, Dilemma.problem),
         layers=(layer,) * shape.decoder_layers,
         bit_widths=widths,
         quantization_error=error,
@@ -118,7 +102,8 @@ def _widths(model: PublishedModel, cluster: Cluster, problem: str, length: int) 
     )
 
 
-def _heads(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> HeadMigration:
+def heads(model: PublishedModel, cluster: Cluster, length: int) -> HeadMigration:
+    """Return an instance of one decoder layer over ten intervals."""
     _require_nominal(model)
     _require_rates(cluster, memory=False)
     shape = model.transformer
@@ -127,7 +112,7 @@ def _heads(model: PublishedModel, cluster: Cluster, problem: str, length: int) -
             "head_dim", "expected hidden_size / num_attention_heads: the paper's heads share D"
         )
     return HeadMigration(
-        **_common(model, cluster, problem),
+        **_common(model, cluster, HeadMigration.problem),
         transformer=HeadTransformer(
             shape.attention_heads,
             shape.hidden_size,
@@ -142,17 +127,8 @@ def _heads(model: PublishedModel, cluster: Cluster, problem: str, length: int) -
     )
 
 
-def _decoder(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> HeadMigrationDecoder:
-    layer = _heads(model, cluster, "head-migration", length)
-    name = _common(model, cluster, problem)["name"]
+def decoder(model: PublishedModel, cluster: Cluster, length: int) -> HeadMigrationDecoder:
+    """Return an instance of all decoder layers over ten intervals."""
+    layer = heads(model, cluster, length)
+    name = _common(model, cluster, HeadMigrationDecoder.problem)["name"]
     return HeadMigrationDecoder(layer, model.transformer.decoder_layers, name=name)
-
-
-BUILDERS: dict[str, Callable[[PublishedModel, Cluster, str, int], Any]] = {
-    "edgeshard-latency": _chain,
-    "edgeshard-throughput": _chain,
-    "edgeshard-batch": _batch,
-    "dilemma": _widths,
-    "head-migration": _heads,
-    "head-migration-decoder": _decoder,
-}

@@ -1,4 +1,6 @@
-"""DILEMMA: which server runs which layer of a model, and with how many bits (Hosseinzadeh and Khamfroush).
+"""DILEMMA: which server runs which layer of a model, and with how many bits.
+
+Source: Hosseinzadeh and Khamfroush (2025).
 
 Sets
     layers ``l = 0..L-1``, servers ``i, j = 0..M-1``, bit-widths ``b``.

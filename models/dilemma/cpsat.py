@@ -1,19 +1,26 @@
-"""DILEMMA for CP-SAT: the server and width of consecutive layers stand in tables with the time of their hop."""
+"""DILEMMA for CP-SAT: the server and width of consecutive layers stand in tables with the time of their hop.
+
+Source: table constraints, Bessière and Régin (1997).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.dilemma.cost import delay_costs
+from placewise.models.knapsack import reduced
+from placewise.models.time_range import require_whole_numbers
+from placewise.models.whole_times import finite_largest, whole_times
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from placewise.models.dilemma.data import DilemmaInstance
     from placewise.models.dilemma.placement import Placement
+    from placewise.models.whole_times import WholeTimes
 
 
 @dataclass(frozen=True)
@@ -24,15 +31,15 @@ class DelayModel:
     ----------
     cp_model, objective : ortools CpModel, linear expression
         Minimises the delay.
-    tick_s : float
-        Seconds per unit of the objective.
+    times : WholeTimes
+        The unit of the objective.
     choice : dict
         ``x_lib`` as a literal by layer, server and width.
     """
 
     cp_model: Any
     objective: Any
-    tick_s: float
+    times: WholeTimes
     choice: dict[tuple[int, int, int], Any]
 
     def extract(self, value: Callable[[Any], int]) -> Placement:
@@ -45,17 +52,20 @@ class DelayModel:
             self.cp_model.add_hint(literal, int(placement[layer] == (i, b)))
 
 
-def delay_tables(instance: DilemmaInstance) -> DelayModel:
-    """Return the model in the instance's mode; all numbers are those of `evaluate`, tick for tick.
+def delay_tables(instance: DilemmaInstance, cap_s: float = inf) -> DelayModel:
+    """Return the model in the instance's mode; all numbers are those of `evaluate`, in `whole_times`.
 
     Parameters
     ----------
     instance : DilemmaInstance
         L layers, M servers, B widths: (L - 1) tables of M**2 B rows, M**2 B**2 as printed.
+    cap_s : float
+        Of placements that cost more, the model need not have any.
     """
     from ortools.sat.python import cp_model
 
     costs = delay_costs(instance)
+    require_whole_numbers(costs.whole_numbers)
     model = cp_model.CpModel()
     layers, servers = range(len(instance.layers)), range(instance.cluster.size)
     widths = [costs.candidate[layer].nonzero()[0].tolist() for layer in layers]
@@ -64,23 +74,25 @@ def delay_tables(instance: DilemmaInstance) -> DelayModel:
         for layer in layers
         for i in servers
         for b in widths[layer]
+        if costs.compute_s[layer, i, b] <= cap_s
     }
+    hops_s = [finite_largest(costs.transfer_s(layer), cap_s) for layer in layers[:-1]]
+    times = whole_times(costs.tick_s, sum(float(costs.compute_s[key]) for key in choice) + sum(hops_s))
     host = [model.new_int_var(0, len(servers) - 1, f"host[{layer}]") for layer in layers]
     width = [model.new_int_var(0, len(instance.bit_widths) - 1, f"width[{layer}]") for layer in layers]
     for layer in layers:
-        mine = [(i, b) for i in servers for b in widths[layer]]
+        mine = [(i, b) for i in servers for b in widths[layer] if (layer, i, b) in choice]
         model.add_exactly_one([choice[layer, i, b] for i, b in mine])
         model.add(host[layer] == sum(i * choice[layer, i, b] for i, b in mine))
         model.add(width[layer] == sum(b * choice[layer, i, b] for i, b in mine))
-    terms: list[Any] = [
-        round(costs.compute_s[key] / costs.tick_s) * literal for key, literal in choice.items()
-    ]
+    terms: list[Any] = [times.of(costs.compute_s[key]) * literal for key, literal in choice.items()]
     for layer in layers[:-1]:
         hop_s = costs.transfer_s(layer)
         rows = []
         for i, b, j, c in product(servers, widths[layer], servers, widths[layer + 1]):
-            if isfinite(hop_s[b, i, j]):
-                ticks = 0 if instance.printed and b != c else round(float(hop_s[b, i, j]) / costs.tick_s)
+            free = instance.printed and b != c
+            if isfinite(hop_s[b, i, j]) and (free or hop_s[b, i, j] <= cap_s):
+                ticks = 0 if free else times.of(hop_s[b, i, j])
                 rows.append((i, b, j, c, ticks) if instance.printed else (i, b, j, ticks))
         hop = model.new_int_var(0, max((row[-1] for row in rows), default=0), f"hop[{layer}]")
         scope = [
@@ -101,12 +113,18 @@ def delay_tables(instance: DilemmaInstance) -> DelayModel:
                 if need > space:
                     model.add(choice[key] == 0)
         else:
-            model.add(sum(need * choice[key] for key, need in needs.items()) <= space)
+            _at_most(model, list(needs.values()), [choice[key] for key in needs], space)
     if costs.error_budget is not None:
-        model.add(
-            sum(int(costs.error[layer, b]) * literal for (layer, _, b), literal in choice.items())
-            <= costs.error_budget
-        )
-    objective = sum(terms)
+        errors = [int(costs.error[layer, b]) for layer, _, b in choice]
+        _at_most(model, errors, list(choice.values()), costs.error_budget)
+    objective = cp_model.LinearExpr.sum(terms)
     model.minimize(objective)
-    return DelayModel(model, objective, costs.tick_s, choice)
+    return DelayModel(model, objective, times, choice)
+
+
+def _at_most(model: Any, sizes: list[int], literals: list[Any], limit: int) -> None:
+    """Add a knapsack row; what does not fit alone stands with the least size that does not, so that sums stay short."""
+    if sum(sizes) <= limit:
+        return
+    whole, limit = reduced(tuple(sizes), limit) if limit >= 0 else ((0,) * len(sizes), limit)
+    model.add(sum(size * literal for size, literal in zip(whole, literals, strict=True)) <= limit)

@@ -12,7 +12,7 @@ from placewise.models.errors import InstanceError
 from placewise.models.instance import BaseInstance
 from placewise.models.units import MAX_BYTES
 from placewise.models.values import require_kind
-from placewise.models.workload import plain_numbers
+from placewise.models.workload import count, plain_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,7 @@ MAX_LAYERS = 4096
 MAX_BITS = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class QuantizableLayer:
     """One layer whose weights and output can be held in fewer bits.
 
@@ -47,11 +47,17 @@ class QuantizableLayer:
     flops: float
     parameters: int
     output_elements: float
-    original_bits: int = 32
+    original_bits: int
 
-    def __post_init__(self) -> None:
-        plain_numbers(self, "parameters", "original_bits", whole=True)
-        plain_numbers(self, "flops", "output_elements")
+    def __init__(
+        self, name: str, flops: float, parameters: float, output_elements: float, original_bits: int = 32
+    ) -> None:
+        whole = {"parameters": parameters, "original_bits": original_bits}
+        others = {"flops": flops, "output_elements": output_elements}
+        for key, value in ({"name": name} | whole | others).items():
+            object.__setattr__(self, key, value)
+        plain_numbers(self, *whole, whole=True)
+        plain_numbers(self, *others)
 
     def __mul__(self, count: int) -> tuple[QuantizableLayer, ...]:
         return (self,) * count
@@ -132,10 +138,10 @@ class Dilemma(BaseInstance):
             if cluster.memory_bytes_per_s is None
             else replace(cluster, memory_bytes_per_s=None),
             layers=flat(layers, QuantizableLayer, "model.layers"),
-            bit_widths=tuple(bit_widths),
+            bit_widths=tuple(count(width, "bit_widths") for width in bit_widths),
             quantization_error=quantization_error,
             mode=mode,
-            tokens=tokens,
+            tokens=count(tokens, "tokens"),
             max_error=float(max_error) if isinstance(max_error, int) else max_error,
             error_budget=float(error_budget) if isinstance(error_budget, int) else error_budget,
             name=self.problem if name is None else name,

@@ -21,8 +21,8 @@ BUDGET_TOLERANCE = 1e-9
 BUDGET_BITS = 50
 
 
-def whole_errors(instance: DilemmaInstance) -> tuple[int | None, NDArray[np.int64]]:
-    """Return the budget and the errors in whole units; what exceeds the budget alone is one unit above it.
+def whole_errors(instance: DilemmaInstance) -> tuple[int | None, NDArray[np.int64], Fraction]:
+    """Return budget and errors in whole units, and the unit; what exceeds the budget alone is one unit above it.
 
     Decimals of at most `WRITTEN_DIGITS` digits are exact if they fit `BUDGET_BITS`. Others are rounded down to units of
     which L + 1 are at most `BUDGET_TOLERANCE` of the budget, itself a whole number of them: no sum within the budget
@@ -33,11 +33,13 @@ def whole_errors(instance: DilemmaInstance) -> tuple[int | None, NDArray[np.int6
     int or None
         The budget, None without one.
     ndarray of int64, shape (L, B)
-        The errors.
+        The errors; all 0 without a budget.
+    Fraction
+        The unit.
     """
     errors, stated = instance.quantization_error, instance.error_budget
     if stated is None:
-        return None, np.zeros(errors.shape, dtype=np.int64)
+        return None, np.zeros(errors.shape, dtype=np.int64), Fraction(1)
     within = errors <= stated  # as floats are ordered, so are their decimals
     read = {value: exact(value) for value in np.unique(errors[within]).tolist()}
     largest = np.where(within, errors, 0.0).max(axis=1).tolist()
@@ -53,4 +55,4 @@ def whole_errors(instance: DilemmaInstance) -> tuple[int | None, NDArray[np.int6
         [whole[value] if fits else limit + 1 for value, fits in zip(row, inside, strict=True)]
         for row, inside in zip(errors.tolist(), within.tolist(), strict=True)
     ]
-    return limit, np.array(table, dtype=np.int64)
+    return limit, np.array(table, dtype=np.int64), unit

@@ -4,6 +4,9 @@ A node is a layer with its server and width, ``assign`` (``x_lib``); widths that
 7 are constants). ``flow[l,i,b,j]`` carries the pair of hosts of layers l and l+1 with the sender's width, which is all
 that a transfer's cost depends on. As printed it also depends on whether both widths are equal, so there ``flow``
 holds equal widths and ``free`` different ones, whose transfer costs nothing.
+
+Sources: Hosseinzadeh and Khamfroush (2025); extended covers, Balas (1975), Wolsey (1975), added where a solution needs them,
+Crowder, Johnson and Padberg (1983).
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.dilemma.cost import delay_costs
+from placewise.models.statement import stated
 from placewise.models.units import MILLISECONDS
 
 if TYPE_CHECKING:
@@ -77,7 +81,7 @@ def delay_milp(instance: DilemmaInstance) -> Any:
     model.harm = {node: int(costs.error[node[0], node[2]]) for node in nodes}
     model.budget = costs.error_budget
     model.printed = instance.printed
-    return model
+    return stated(model, instance, "flow")
 
 
 def _conserve(instance: DilemmaInstance, model: Any, nodes: list[Any], arcs: list[Any]) -> None:
@@ -168,6 +172,7 @@ def extract(model: Any) -> Placement:
 
 def start(model: Any, placement: Placement) -> None:
     """Set every variable to the value that the placement implies, as a warm start."""
+    model.nothing.set_value(0)
     for (layer, i, b), variable in model.assign.items():
         variable.set_value(int(placement[layer] == (i, b)))
     for (layer, i, b, j), variable in model.flow.items():
@@ -180,6 +185,13 @@ def start(model: Any, placement: Placement) -> None:
 
 def tighten(model: Any, placement: Placement) -> bool:
     """Forbid what a solver's tolerance let through: an overloaded server or budget is a cover.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel
+        As `delay_milp` builds it; it gets the cuts.
+    placement : tuple of (int, int)
+        What a solver returned: server and width of each layer.
 
     Returns
     -------

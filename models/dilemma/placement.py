@@ -187,7 +187,20 @@ def _error_violations(instance: DilemmaInstance, placement: Placement) -> Iterat
 
 
 def to_json(instance: DilemmaInstance, placement: Placement) -> dict[str, Any]:
-    """Return a placement as the result file states it: one server name and one width per layer."""
+    """Return a placement as the result file states it: one server name and one width per layer.
+
+    Parameters
+    ----------
+    instance : DilemmaInstance
+        Whose names and widths.
+    placement : tuple of (int, int)
+        Server and width (an index) of each layer.
+
+    Returns
+    -------
+    dict
+        ``layers``: L server names; ``bits``: L widths.
+    """
     return {
         "layers": [instance.cluster.device_names[server] for server, _ in placement],
         "bits": [instance.bit_widths[width] for _, width in placement],
@@ -195,7 +208,20 @@ def to_json(instance: DilemmaInstance, placement: Placement) -> dict[str, Any]:
 
 
 def from_json(instance: DilemmaInstance, document: Any) -> Placement:
-    """Read a placement back, or say which entry names no server or width of the instance."""
+    """Read a placement back, or say which entry names no server or width of the instance.
+
+    Parameters
+    ----------
+    instance : DilemmaInstance
+        Whose names and widths.
+    document : object
+        What `to_json` gives, or anything else that a file held.
+
+    Raises
+    ------
+    InstanceError
+        Naming the path of an entry that is no server or width, or lists of different length.
+    """
     columns = []
     for key, kind in (("layers", "server"), ("bits", "width")):
         column = listed(document, key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from placewise.models.dilemma import milp, placement, space
+from placewise.models.dilemma import milp, placement, space, stages
 from placewise.models.dilemma.cost import floor_s
 from placewise.models.dilemma.diagnosis import diagnose
 from placewise.models.dilemma.resources import resources, scaled
@@ -40,4 +40,5 @@ DILEMMA: Problem[DilemmaInstance, Placement] = Problem(
     default_methods=("labels",),
     first_methods=("quantize-then-place",),
     probing_methods=("quantize-then-place", "uniform-width"),
+    stages=stages.stages,
 )

@@ -26,7 +26,17 @@ def resources(instance: DilemmaInstance) -> list[Resource]:
 
 
 def scaled(instance: DilemmaInstance, resource: Resource, factor: float) -> DilemmaInstance:
-    """Return an instance with so much more (or less) of a resource; an infinite factor drops a bound."""
+    """Return an instance with so much more (or less) of a resource; an infinite factor drops a bound.
+
+    Parameters
+    ----------
+    instance : DilemmaInstance
+        As it is.
+    resource : Resource
+        Storage, speed, links, or a bound on errors.
+    factor : float
+        Above 0; infinite for no limit.
+    """
     if resource.kind == "max_error":
         return replace(instance, max_error=_budget(instance.max_error, factor))
     if resource.kind == "error_budget":

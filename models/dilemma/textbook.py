@@ -2,25 +2,29 @@
 
 ``hop[l,i,j,b]`` is the paper's ``y``, with a layer and the sender's width as indices, since Eq. 1 multiplies ``y`` by
 ``b_l`` and would charge every layer's tensor. Weak, and meant for small instances.
+
+Sources: Hosseinzadeh and Khamfroush (2025); products of binaries, Glover and Woolsey (1974); covers, Balas (1975).
 """
 
 from __future__ import annotations
 
-from math import frexp, isfinite
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from placewise.models.dilemma.cost import delay_costs
 from placewise.models.errors import NotApplicableError
+from placewise.models.knapsack import small_rows
 from placewise.models.units import MILLISECONDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from placewise.models.dilemma.cost import DelayCosts
     from placewise.models.dilemma.data import DilemmaInstance
     from placewise.models.dilemma.placement import Placement
 
-MARGIN = 1e-6
 #: Of the largest time to the least delay: beyond it CBC's answers are noise.
 LARGEST_RATIO = 1e6
 
@@ -84,13 +88,12 @@ def textbook_ilp(  # noqa: PLR0912 - the paper's list of constraints
             problem += pulp.lpSum(x[key] for key in needs) <= 1, f"layer_of_{i}"  # (2d)
             problem += pulp.lpSum(x[key] for key, need in needs.items() if need > space) <= 0, f"storage_{i}"
         else:
-            problem += (
-                _at_most(pulp, [(need, x[key]) for key, need in needs.items()], space),
-                f"storage_{i}",
-            )  # (2e)
+            for row in _at_most(pulp, f"storage_{i}", [(need, x[key]) for key, need in needs.items()], space):
+                problem += row  # (2e)
     if costs.error_budget is not None:
         errors = [(int(costs.error[layer, b]), variable) for (layer, _, b), variable in x.items()]
-        problem += _at_most(pulp, errors, costs.error_budget), "error_budget"  # (2g)
+        for row in _at_most(pulp, "error_budget", errors, costs.error_budget):
+            problem += row  # (2g)
     problem.setObjective(pulp.lpSum(delay))
     return problem, x
 
@@ -107,14 +110,54 @@ def _require_range(costs: DelayCosts) -> None:
         )
 
 
-def _at_most(pulp: Any, terms: list[tuple[int, Any]], limit: int) -> Any:
-    """Return a knapsack row with coefficients up to 1024: with 1e7 in a row CBC calls feasible instances infeasible.
+def _at_most(pulp: Any, name: str, terms: list[tuple[int, Any]], limit: int) -> Iterator[tuple[Any, str]]:
+    """Yield a knapsack row in small whole numbers: with 1e7 in a row CBC calls feasible instances infeasible."""
+    carry = None
+    for place, row in enumerate(small_rows(tuple(size for size, _ in terms), limit, tuple(1 for _ in terms))):
+        body = [size * variable for size, (_, variable) in zip(row.coefficients, terms, strict=True)]
+        if carry is not None:
+            body.append(carry)
+        if row.base:
+            carry = pulp.LpVariable(f"carry_{name}_{place}", 0, cat="Integer")
+            body.append(-row.base * carry)
+        yield pulp.lpSum(body) <= row.limit, f"{name}_{place}"
 
-    PuLP writes 12 digits, so a scaled row gets a margin, which is less than a unit for sizes up to 1e9.
+
+def tighten(
+    problem: Any, x: dict[tuple[int, int, int], Any], instance: DilemmaInstance, placement: Placement
+) -> bool:
+    """Forbid what CBC's tolerance let through: the choices that overload a server, or the budget, are a cover.
+
+    Parameters
+    ----------
+    problem : pulp LpProblem
+        It gets the cuts.
+    x : dict
+        The variable of each (layer, server, width).
+    instance : DilemmaInstance
+        What the problem states.
+    placement : tuple of (int, int)
+        What CBC returned: server and width of each layer.
+
+    Returns
+    -------
+    bool
+        Whether a cut was added.
     """
-    scale = 2.0 ** min(10 - frexp(max(size for size, _ in terms))[1], 0)
-    margin = MARGIN if scale < 1 else 0.0
-    return pulp.lpSum(size * scale * variable for size, variable in terms) <= limit * scale + margin
+    import pulp
+
+    costs = delay_costs(instance)
+    chosen = [(layer, i, b) for layer, (i, b) in enumerate(placement)]
+    covers = [] if costs.error_budget is None else [(costs.error, chosen, costs.error_budget)]
+    if not instance.printed:
+        for i, space in enumerate(costs.capacity.tolist()):
+            covers.append((costs.storage, [key for key in chosen if key[1] == i], space))
+    added = False
+    for weight, keys, limit in covers:
+        if sum(int(weight[layer, b]) for layer, _, b in keys) > limit:
+            problem += pulp.lpSum(x[key] for key in keys) <= len(keys) - 1
+            added = True
+    return added
 
 
 def extract(x: dict[tuple[int, int, int], Any]) -> Placement:

@@ -1,4 +1,6 @@
-"""EdgeShard: which device runs which layer of a model (Zhang et al., Section IV).
+"""EdgeShard: which device runs which layer of a model.
+
+Source: Zhang, Cao, Shen and Cui (2024), Section IV.
 
 Sets
     layers ``i = 0..N-1`` and devices ``j, k = 0..M-1``.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.models.edgeshard import milp
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.statement import stated
 
 if TYPE_CHECKING:
     from placewise.models.edgeshard.batches import BatchPlacement, EdgeShardBatchInstance
@@ -41,7 +42,7 @@ def batch_milp(instance: EdgeShardBatchInstance) -> Any:
     model.objective = pyo.Objective(
         expr=pyo.quicksum(model.pipeline[size].bottleneck / size for size in model.batch_sizes)
     )
-    return model
+    return stated(model, instance, "flow")
 
 
 def extract(model: Any) -> BatchPlacement:
@@ -51,7 +52,15 @@ def extract(model: Any) -> BatchPlacement:
 
 
 def start(model: Any, placement: BatchPlacement) -> None:
-    """Set every variable to the value that the placement implies, as a warm start."""
+    """Set every variable to the value that the placement implies, as a warm start.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel
+        As `batch_milp` builds it.
+    placement : (int, tuple of int)
+        Batch size, and the device of each layer.
+    """
     chosen, layers = placement
     for size in model.batch_sizes:
         model.choose[size].set_value(int(size == chosen))
@@ -59,6 +68,19 @@ def start(model: Any, placement: BatchPlacement) -> None:
 
 
 def tighten(model: Any, placement: BatchPlacement) -> bool:
-    """Forbid an overload of the chosen pipeline that a solver's tolerance let through."""
+    """Forbid an overload of the chosen pipeline that a solver's tolerance let through.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel
+        As `batch_milp` builds it; it gets the cuts.
+    placement : (int, tuple of int)
+        What a solver returned: batch size, and the device of each layer.
+
+    Returns
+    -------
+    bool
+        Whether a cut was added.
+    """
     chosen, layers = placement
     return milp.tighten(model.pipeline[chosen], layers)

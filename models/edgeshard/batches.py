@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from operator import index
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from placewise.models.cluster import Cluster, whole_bytes
@@ -24,7 +23,7 @@ from placewise.models.gate import entries, members, refused, shown, whole
 from placewise.models.instance import BaseInstance
 from placewise.models.problem import Evaluation, Violation
 from placewise.models.values import require_kind
-from placewise.models.workload import Layer
+from placewise.models.workload import Layer, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -102,7 +101,7 @@ class EdgeShardBatch(BaseInstance):
         self._set(
             cluster=cluster,
             layers=flat(layers, Layer, "model.layers"),
-            batch_sizes=tuple(map(index, batch_sizes)),
+            batch_sizes=tuple(count(size, "batch_sizes") for size in batch_sizes),
             times=times_of(times, compute_time_s),
             source=cluster.index(source, "source_device"),
             return_bytes=float(return_bytes) + 0.0,
@@ -232,13 +231,39 @@ def floor_s(instance: EdgeShardBatchInstance) -> float:
 
 
 def to_json(instance: EdgeShardBatchInstance, placement: BatchPlacement) -> dict[str, Any]:
-    """Return a placement as the result file states it."""
+    """Return a placement as the result file states it.
+
+    Parameters
+    ----------
+    instance : EdgeShardBatchInstance
+        Whose names.
+    placement : (int, tuple of int)
+        Batch size, and the device of each layer.
+
+    Returns
+    -------
+    dict
+        ``batch_size``, and ``layers``: N device names.
+    """
     batch_size, layers = placement
     return {"batch_size": batch_size, **pipeline.to_json(instance.at(batch_size), layers)}
 
 
 def from_json(instance: EdgeShardBatchInstance, document: Any) -> BatchPlacement:
-    """Read a placement back, or say which entry is no choice of the instance."""
+    """Read a placement back, or say which entry is no choice of the instance.
+
+    Parameters
+    ----------
+    instance : EdgeShardBatchInstance
+        Whose names and batch sizes.
+    document : object
+        What `to_json` gives, or anything else that a file held.
+
+    Raises
+    ------
+    InstanceError
+        Naming the path of an entry that is no batch size or device.
+    """
     given = (members(document) or {}).get("batch_size")
     size = whole(given)
     if size is None or size not in instance.batch_sizes:

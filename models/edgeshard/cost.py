@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from placewise.models.units import choose_tick, to_ticks
+from placewise.models.time_range import (
+    TimeRange,
+    fits_whole_numbers,
+    least_sufficient,
+    reachable,
+    require_finite,
+)
+from placewise.models.units import to_ticks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +40,9 @@ class TimeTables:
     return_s : ndarray, shape (M,)
         ``t_comm^(N-1,j,0)``: the generated token from device j to the source (Eq. 6).
     tick_s : float
-        The tick, a power of two; every sum of entries is exact in float64.
+        The tick, a power of two; sums of less than 2**53 ticks are exact in float64.
+    whole_numbers : bool
+        Whether 64-bit solvers can count the ticks of any placement.
     """
 
     compute_s: NDArray[np.float64]
@@ -41,11 +50,17 @@ class TimeTables:
     message: NDArray[np.intp]
     return_s: NDArray[np.float64]
     tick_s: float
+    whole_numbers: bool
 
     def transfer_s(self, layer: int) -> NDArray[np.float64]:
         """``t_comm^(i,k,j)`` of a layer's output, shape (M, M): row = sender, infinity without a link."""
         matrix: NDArray[np.float64] = self.messages_s[self.message[layer]]
         return matrix
+
+    @property
+    def hops_s(self) -> NDArray[np.float64]:
+        """Times of the messages between layers, shape (U', M, M): what only the last layer sends goes nowhere."""
+        return np.asarray(self.messages_s[np.unique(self.message[:-1])])
 
 
 @lru_cache(maxsize=16)
@@ -55,27 +70,46 @@ def time_tables(instance: EdgeShardInstance) -> TimeTables:
     outputs = [layer.output_bytes for layer in instance.layers]
     sizes = sorted(set(outputs))
     compute_s = instance.compute_time_s
-    messages_s = np.stack([cluster.transfer_time_s(size) for size in sizes])
+    with np.errstate(over="ignore"):
+        messages_s = np.stack([cluster.transfer_time_s(size) for size in sizes])
+    require_finite(messages_s, cluster.bandwidth_bytes_per_s)
     message = np.array([sizes.index(size) for size in outputs], dtype=np.intp)
     if instance.return_bytes > 0:
-        return_s = cluster.transfer_time_s(instance.return_bytes)[:, source]
+        with np.errstate(over="ignore"):
+            token_s = cluster.transfer_time_s(instance.return_bytes)
+        to_source = np.where(np.arange(cluster.size) == source, cluster.bandwidth_bytes_per_s, 0.0)
+        require_finite(token_s, to_source)
+        return_s = token_s[:, source]
     else:
         return_s = np.zeros(cluster.size)
 
     largest_s = np.where(np.isfinite(messages_s), messages_s, 0).max(axis=(1, 2))
-    horizon_s = (
+    horizon_s = float(
         compute_s.max(axis=1).sum()
         + largest_s[message[:-1]].sum()
         + return_s[np.isfinite(return_s)].max(initial=0)
     )
-    reference_s = compute_s[0, source] + compute_s[1:].min(axis=1).sum()
-    tick_s = choose_tick(float(reference_s), float(horizon_s), entries=2 * len(outputs))
+    usable, links_s = _usable(instance), messages_s[np.unique(message[:-1])]
+    latency = instance.problem == "edgeshard-latency"
+    tick_s = TimeRange(
+        reference_s=float(compute_s[0, source] + compute_s[1:].min(axis=1).sum()),
+        horizon_s=horizon_s,
+        summed_s=float(compute_s.sum(axis=0).max()),
+        # A bottleneck sums one stage, and is at least the share of it among all stages.
+        entries=len(outputs) * (2 if latency else min(len(outputs), cluster.size)),
+        scale_s=lambda: _scale_s(instance, usable, links_s.min(axis=0, initial=np.inf), return_s),
+        least_s=lambda: min(
+            float(times[(times > 0) & np.isfinite(times)].min(initial=horizon_s))
+            for times in (compute_s[usable], links_s, return_s)
+        ),
+    ).tick()
     return TimeTables(
         compute_s=to_ticks(compute_s, tick_s),
         messages_s=to_ticks(messages_s, tick_s),
         message=message,
         return_s=to_ticks(return_s, tick_s),
         tick_s=tick_s,
+        whole_numbers=fits_whole_numbers(horizon_s, tick_s),
     )
 
 
@@ -94,6 +128,52 @@ def bottleneck_floor_s(instance: EdgeShardInstance) -> float:
     return float(max(costs.compute_s[0, instance.source], fastest_s.max(), share_s))
 
 
+def _usable(instance: EdgeShardInstance) -> NDArray[np.bool_]:
+    """Return which layers can be on which devices, beside layer 0 on the source; shape (N, M)."""
+    need, source = instance.memory_bytes, instance.source
+    left = instance.cluster.memory_bytes.copy()
+    left[source] -= need[0]
+    usable: NDArray[np.bool_] = (need[:, None] <= left[None, :]) & (left[source] >= 0)
+    usable[0] = False
+    usable[0, source] = left[source] >= 0
+    return usable
+
+
+def _scale_s(
+    instance: EdgeShardInstance,
+    usable: NDArray[np.bool_],
+    link_s: NDArray[np.float64],
+    return_s: NDArray[np.float64],
+) -> float | None:
+    """Return a time that some part of every placement takes at least; None where there is no placement.
+
+    With less, the devices within reach of the source do not hold all layers: those links, layers and returns that take
+    no longer are looked at.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        N layers on M devices.
+    usable : ndarray of bool, shape (N, M)
+        Which layers can be on which devices.
+    link_s : ndarray, shape (M, M)
+        Least time of any message over each link.
+    return_s : ndarray, shape (M,)
+        Of the generated token.
+    """
+    need, memory = instance.memory_bytes, instance.cluster.memory_bytes
+
+    def suffices(time_s: float) -> bool:
+        hosts = usable & (instance.compute_time_s <= time_s)
+        hosts[-1] &= return_s <= time_s
+        hosts &= reachable(link_s <= time_s, instance.source)
+        held = np.minimum((need[:, None] * hosts).sum(axis=0), memory)
+        return bool(hosts.any(axis=1).all() and sum(held.tolist()) >= sum(need.tolist()))
+
+    times = (instance.compute_time_s[usable], link_s.ravel(), return_s)
+    return least_sufficient(np.concatenate([[0.0], *times]), suffices)
+
+
 def bottleneck_values_s(instance: EdgeShardInstance) -> NDArray[np.float64]:
     """Return all values that the bottleneck of a pipeline can have, ascending: times of runs, transfers, returns."""
     costs = time_tables(instance)
@@ -105,6 +185,13 @@ def bottleneck_values_s(instance: EdgeShardInstance) -> NDArray[np.float64]:
 
 def prefill_time_s(instance: EdgeShardInstance, prompt_tokens: int) -> NDArray[np.float64]:
     """Return the compute times of a whole prompt: a roofline where decode times are one, else token by token.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        Layers and devices.
+    prompt_tokens : int
+        Length of the prompt.
 
     Returns
     -------

@@ -3,17 +3,21 @@
 Structurally different from the MILP: no variable per layer. The circuit runs from a depot to the source, through
 the devices in the order of the layers, and back to the depot by one closing move, which says who hosts the last
 layer. All numbers are integers: ticks and bytes, exactly those of `evaluate_latency`.
+
+Source: the circuit constraint, Laurière (1978).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.edgeshard.cost import time_tables
 from placewise.models.edgeshard.runs import require_equal_block, shortcut_pairs
+from placewise.models.time_range import require_whole_numbers
+from placewise.models.whole_times import WholeTimes, finite_sum, wanted, whole_times
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,16 +58,18 @@ class RunLengthModel:
         Minimises ticks.
     objective : ortools LinearExpr or int
         What it minimises.
-    tick_s : float
-        Seconds per unit of its objective.
+    times : WholeTimes
+        The unit of its objective.
     count, arcs, closings : dict
         The model's variables: decoder layers per device, used arcs, used closing move.
+    instance : EdgeShardInstance
+        What it states.
     """
 
     instance: EdgeShardInstance
     cp_model: Any
     objective: Any
-    tick_s: float
+    times: WholeTimes
     count: dict[int, Any]
     arcs: dict[tuple[int, int], Any]
     closings: dict[Closing, Any]
@@ -97,13 +103,15 @@ class RunLengthModel:
             self.cp_model.add_hint(arc, int(pair in hops))
 
 
-def latency_run_length(instance: EdgeShardInstance) -> RunLengthModel:
+def latency_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> RunLengthModel:
     """Return the run-length model of an instance whose layers 1..N-2 are equal.
 
     Parameters
     ----------
     instance : EdgeShardInstance
         `run_length_guarantee` says whether the model is exact for it.
+    cap_s : float
+        Of placements that cost more, the model need not have any.
 
     Raises
     ------
@@ -114,33 +122,37 @@ def latency_run_length(instance: EdgeShardInstance) -> RunLengthModel:
 
     require_equal_block(instance)
     costs = time_tables(instance)
-
-    def ticks(time_s: float) -> int:
-        return round(time_s / costs.tick_s)
-
+    require_whole_numbers(costs.whole_numbers)
     devices, source = range(instance.cluster.size), instance.source
     memory = [int(need) for need in instance.memory_bytes]
-    budget = [int(space) for space in instance.cluster.memory_bytes]
     block = max(len(memory) - 2, 0)
     model = cp_model.CpModel()
-    first = memory[0]
     if len(memory) == 1:
-        model.add(first <= budget[source])
-        objective: Any = cp_model.LinearExpr.sum([ticks(costs.compute_s[0, source] + costs.return_s[source])])
+        model.add(memory[0] <= int(instance.cluster.memory_bytes[source]))
+        times = WholeTimes(costs.tick_s)
+        objective: Any = cp_model.LinearExpr.sum(
+            [times.of(costs.compute_s[0, source] + costs.return_s[source])]
+        )
         model.minimize(objective)
-        return RunLengthModel(instance, model, objective, costs.tick_s, {}, {}, {})
+        return RunLengthModel(instance, model, objective, times, {}, {}, {})
 
     hop_s = costs.transfer_s(0)
-    decoder = memory[1] if block else 0
+    compute_s = costs.compute_s
+    moves = [move for move in closing_moves(instance) if move.time_s <= cap_s]
+    total_s = (
+        float(compute_s[0, source]) + finite_sum(hop_s, cap_s) + sum(move.time_s for move in moves)
+    ) + (block * finite_sum(compute_s[1], cap_s) if block else 0.0)
+    times = whole_times(costs.tick_s, total_s)
+    affordable = {j: block if block and wanted(compute_s[1, j], cap_s) else 0 for j in devices}
     used = {j: model.new_bool_var(f"used[{j}]") for j in devices}
-    count = {j: model.new_int_var(0, block, f"count[{j}]") for j in devices}
+    count = {j: model.new_int_var(0, affordable[j], f"count[{j}]") for j in devices}
     arcs = {
         (k, j): model.new_bool_var(f"arc[{k},{j}]")
         for k in devices
         for j in devices
-        if j not in (k, source) and isfinite(hop_s[k, j])
+        if j not in (k, source) and wanted(hop_s[k, j], cap_s)
     }
-    closings = {move: model.new_bool_var(f"closing[{move}]") for move in closing_moves(instance)}
+    closings = {move: model.new_bool_var(f"closing[{move}]") for move in moves}
     ends = {j: [literal for move, literal in closings.items() if move.end == j] for j in devices}
     hosts = {j: [literal for move, literal in closings.items() if move.host == j] for j in devices}
 
@@ -160,8 +172,7 @@ def latency_run_length(instance: EdgeShardInstance) -> RunLengthModel:
             sum(ends[j]) == last[j]
         )  # the circuit has one last device, so the chain has one closing move
         model.add(count[j] == 0).only_enforce_if(~used[j])
-        # Eq. 5, in bytes: decoder layers, the last layer, and on the source the first one.
-        model.add(decoder * count[j] + memory[-1] * sum(hosts[j]) + first * (j == source) <= budget[j])
+    _memory_rows(model, instance, count, hosts)
     for j in (j for j in devices if j != source):
         own_end = [literal for move, literal in closings.items() if move.end == move.host == j]
         model.add(count[j] + sum(own_end) >= 1).only_enforce_if(used[j])
@@ -169,15 +180,43 @@ def latency_run_length(instance: EdgeShardInstance) -> RunLengthModel:
         if move.relay is not None:
             model.add(count[move.relay] >= 2).only_enforce_if(literal)
 
-    compute_s = costs.compute_s
-    objective = (
-        ticks(compute_s[0, source])
-        + sum(ticks(compute_s[1, j]) * count[j] for j in devices if block)
-        + sum(ticks(hop_s[arc]) * literal for arc, literal in arcs.items())
-        + sum(ticks(move.time_s) * literal for move, literal in closings.items())
+    # One sum, not sums added up: OR-Tools 9.14 cannot add a sum to a term that is always 0.
+    objective = cp_model.LinearExpr.sum(
+        [
+            times.of(compute_s[0, source]),
+            *(times.of(compute_s[1, j]) * count[j] for j in devices if affordable[j]),
+            *(times.of(hop_s[arc]) * literal for arc, literal in arcs.items()),
+            *(times.of(move.time_s) * literal for move, literal in closings.items()),
+        ]
     )
     model.minimize(objective)
-    return RunLengthModel(instance, model, objective, costs.tick_s, count, arcs, closings)
+    return RunLengthModel(instance, model, objective, times, count, arcs, closings)
+
+
+def _memory_rows(
+    model: Any, instance: EdgeShardInstance, count: dict[int, Any], hosts: dict[int, list[Any]]
+) -> None:
+    """Add Eq. 5 in decoder layers: those that fit, beside the first layer on the source, and with the last one."""
+    memory = [int(need) for need in instance.memory_bytes]
+    block = len(memory) - 2
+    for j, variable in count.items():
+        space = int(instance.cluster.memory_bytes[j]) - memory[0] * (j == instance.source)
+        alone, with_last = (
+            units_that_fit(room, memory[1] if block else 0, block) for room in (space, space - memory[-1])
+        )
+        if with_last < 0:
+            for literal in hosts[j]:
+                model.add(literal == 0)
+            model.add(variable <= alone)
+        else:
+            model.add(variable <= alone - (alone - with_last) * sum(hosts[j]))
+
+
+def units_that_fit(space: int, size: int, most: int) -> int:
+    """Return how many equal layers fit into some space, at most so many; -1 where not even none does."""
+    if space < 0:
+        return -1
+    return most if size * most <= space else space // size
 
 
 def closing_moves(instance: EdgeShardInstance) -> list[Closing]:

@@ -155,6 +155,16 @@ def chain_type(problem: str) -> type[EdgeShardInstance]:
 
 
 def chain_sizes(layers: tuple[Layer, ...], cluster: Cluster, times: Times) -> str:
-    """Return the sizes of a chain of layers, for `repr`."""
+    """Return the sizes of a chain of layers, for `repr`.
+
+    Parameters
+    ----------
+    layers : tuple of Layer
+        N of them.
+    cluster : Cluster
+        M devices.
+    times : Stated or Roofline
+        How compute times are given.
+    """
     given = "stated" if isinstance(times, Stated) else "from rates"
     return f"{len(layers)} layers on {cluster.size} devices, times {given}"

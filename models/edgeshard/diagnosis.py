@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
+from placewise.models.time_range import reachable
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from placewise.models.edgeshard.data import EdgeShardInstance
 
 
@@ -33,7 +31,7 @@ def diagnose(instance: EdgeShardInstance) -> str | None:
             )
     if need.sum() > budget.sum():
         return f"the layers need {need.sum():,} bytes in all and the devices have {budget.sum():,}"
-    reached = _reachable(instance.cluster.bandwidth_bytes_per_s > 0, source)
+    reached = reachable(instance.cluster.bandwidth_bytes_per_s > 0, source)
     if need.sum() > budget[reached].sum():
         lost = [name for name, inside in zip(names, reached, strict=True) if not inside]
         return (
@@ -47,13 +45,3 @@ def diagnose(instance: EdgeShardInstance) -> str | None:
                 f"{names[source]} has them"
             )
     return None
-
-
-def _reachable(linked: NDArray[np.bool_], source: int) -> NDArray[np.bool_]:
-    reached = np.zeros(linked.shape[0], dtype=bool)
-    reached[source] = True
-    while True:
-        grown = reached | linked[reached].any(axis=0)
-        if np.array_equal(grown, reached):
-            return reached
-        reached = grown

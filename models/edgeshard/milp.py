@@ -3,6 +3,9 @@
 Two statements of the latency problem: the paper's, with each product of two binaries linearised, and a layered
 flow, whose linear relaxation is far stronger; the throughput problem on the same flow. All name their variables ``assign`` (``X_ij``), so that one
 `extract` serves them. Constraint names follow the paper's equations: an LP dump reads like Section IV.
+
+Sources: Zhang, Cao, Shen and Cui (2024); products of binaries, Glover and Woolsey (1974); covers, Balas (1975), Wolsey
+(1975), added where a solution needs them, Crowder, Johnson and Padberg (1983).
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.statement import stated
 from placewise.models.units import MILLISECONDS, common_unit
 
 if TYPE_CHECKING:
@@ -40,7 +44,7 @@ def latency_milp(instance: EdgeShardInstance) -> Any:
     model = pyo.ConcreteModel(name=instance.name)
     _layered_flow(model, instance)
     _minimise_latency(model, time_tables(instance), model.flow.items())
-    return model
+    return stated(model, instance, "flow")
 
 
 def throughput_milp(instance: EdgeShardInstance) -> Any:
@@ -64,11 +68,21 @@ def throughput_milp(instance: EdgeShardInstance) -> Any:
     model = pyo.ConcreteModel(name=instance.name)
     pipeline_rows(model, instance)
     model.objective = pyo.Objective(expr=model.bottleneck)
-    return model
+    return stated(model, instance, "flow")
 
 
 def pipeline_rows(model: Any, instance: EdgeShardInstance, chosen: Any = 1) -> None:
-    """Add the pipeline's variables and constraints to a model or block; where ``chosen`` is 0, all of them are 0."""
+    """Add the pipeline's variables and constraints to a model or block; where ``chosen`` is 0, all of them are 0.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel or Block
+        What gets them; times in milliseconds.
+    instance : EdgeShardInstance
+        The pipeline's layers and devices.
+    chosen : pyomo Var or 1
+        Binary: whether there is this pipeline at all.
+    """
     import pyomo.environ as pyo
 
     _layered_flow(model, instance, chosen)
@@ -155,7 +169,7 @@ def latency_textbook(instance: EdgeShardInstance) -> Any:
     )
     model.no_link = pyo.Constraint(unlinked, rule=lambda m, i, k, j: m.assign[i - 1, k] + m.assign[i, j] <= 1)
     _minimise_latency(model, costs, ((pair, model.both[pair]) for pair in linked))
-    return model
+    return stated(model, instance, "textbook")
 
 
 def _assignment(model: Any, instance: EdgeShardInstance, chosen: Any = 1) -> None:
@@ -219,7 +233,15 @@ def extract(model: Any) -> Placement:
 
 
 def start(model: Any, placement: Sequence[int] | None) -> None:
-    """Set every variable to the value that the placement implies, as a warm start; to 0 for None."""
+    """Set every variable to the value that the placement implies, as a warm start; to 0 for None.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel or Block
+        Any of this module's.
+    placement : sequence of int or None
+        The device of each layer.
+    """
     for (i, j), variable in model.assign.items():
         variable.set_value(int(placement is not None and placement[i] == j))
     for products in (model.component("flow"), model.component("both")):
@@ -233,6 +255,13 @@ def start(model: Any, placement: Sequence[int] | None) -> None:
 
 def tighten(model: Any, placement: Sequence[int]) -> bool:
     """Forbid overloads that a solver's tolerance let through: the layers on a device form a cover.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel or Block
+        Any of this module's; it gets the cuts.
+    placement : sequence of int
+        What a solver returned: the device of each layer.
 
     Returns
     -------

@@ -1,28 +1,37 @@
 """The throughput problem for CP-SAT: a circuit through the stages' devices, each visited once.
 
 Two statements on one circuit: with a count of equal layers per device, and with the first layer and the end of each
-stage, which takes any layers. All numbers are integers: ticks and bytes, exactly those of `evaluate_throughput`.
+stage, which takes any layers. All numbers are integers: the ticks of `evaluate_throughput` (see `whole_times`), and
+memory as the layers that fit, which says exactly what the bytes say.
+
+Source: the circuit constraint, Laurière (1978).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.cpsat import units_that_fit
 from placewise.models.edgeshard.runs import require_equal_block
 from placewise.models.problem import Guarantee
+from placewise.models.time_range import require_whole_numbers
+from placewise.models.whole_times import finite_largest, wanted, whole_times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
 
     from placewise.models.edgeshard.cost import TimeTables
     from placewise.models.edgeshard.data import EdgeShardInstance
     from placewise.models.edgeshard.placement import Placement
+    from placewise.models.whole_times import WholeTimes
 
 
 @dataclass(frozen=True)
@@ -31,20 +40,22 @@ class PipelineModel:
 
     Parameters
     ----------
-    cp_model, bottleneck : ortools CpModel, IntVar
+    cp_model, objective : ortools CpModel, IntVar
         Minimises the bottleneck.
-    tick_s : float
-        Seconds per unit of it, a multiple of the instance's tick.
+    times : WholeTimes
+        The unit of it.
     arcs : dict
         Whether a device follows another.
     count : dict
         Layers on each device.
+    instance : EdgeShardInstance
+        What it states.
     """
 
     instance: EdgeShardInstance
     cp_model: Any
-    bottleneck: Any
-    tick_s: float
+    objective: Any
+    times: WholeTimes
     arcs: dict[tuple[int, int], Any]
     count: dict[int, Any]
 
@@ -58,31 +69,51 @@ class PipelineModel:
             device = successor.get(device)
         return tuple(layers)
 
+    def hint(self, placement: Sequence[int]) -> None:
+        """Start from a pipeline: its order of devices."""
+        hops = set(pairwise(dict.fromkeys(placement)))
+        for pair, arc in self.arcs.items():
+            self.cp_model.add_hint(arc, int(pair in hops))
+
 
 def run_length_guarantee(instance: EdgeShardInstance) -> Guarantee:
-    """Return EXACT for equal layers; raise `NotApplicableError` for others."""
+    """Return EXACT for equal layers; raise `NotApplicableError` for others, and for times too far apart."""
     require_equal_block(instance)
+    require_whole_numbers(time_tables(instance).whole_numbers)
     return Guarantee.EXACT
 
 
-def throughput_run_length(instance: EdgeShardInstance) -> PipelineModel:
+def stages_guarantee(instance: EdgeShardInstance) -> Guarantee:
+    """Return EXACT for any layers; raise `NotApplicableError` for times too far apart."""
+    require_whole_numbers(time_tables(instance).whole_numbers)
+    return Guarantee.EXACT
+
+
+def throughput_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> PipelineModel:
     """Return the model on counts, for an instance whose layers 1..N-2 are equal.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        N layers on M devices.
+    cap_s : float
+        Of pipelines with a longer bottleneck, the model need not have any.
 
     Raises
     ------
     NotApplicableError
-        When they are not.
+        When the layers are not equal.
     """
     require_equal_block(instance)
-    costs = time_tables(instance)
+    costs, total = time_tables(instance), len(instance.layers)
+    require_whole_numbers(costs.whole_numbers)
     model, arcs, last, used = _circuit(instance, costs)
-    devices, source, total = range(instance.cluster.size), instance.source, len(instance.layers)
+    devices, source = range(instance.cluster.size), instance.source
     memory = [int(need) for need in instance.memory_bytes]
-    unit_s = _unit_s(costs)
-    ticks = _in_units(costs.compute_s, unit_s)
-    bottleneck = _bottleneck(costs, unit_s, model)
+    times, ticks, bottleneck = _bottleneck(instance, costs, model, cap_s)
     count = {j: model.new_int_var(0, total, f"count[{j}]") for j in devices}
     model.add(sum(count.values()) == total)
+    inner = min(1, total - 1)
     for j in devices:
         first = int(j == source)
         tail = last[j] if total > 1 else 0
@@ -90,29 +121,39 @@ def throughput_run_length(instance: EdgeShardInstance) -> PipelineModel:
         model.add(block >= 0).only_enforce_if(used[j])
         model.add(count[j] == 0).only_enforce_if(~used[j])
         model.add(count[j] >= 1).only_enforce_if(used[j])
-        inner = min(1, total - 1)
-        model.add(
-            memory[inner] * block + memory[0] * first + memory[-1] * tail
-            <= int(instance.cluster.memory_bytes[j])
+        space = int(instance.cluster.memory_bytes[j]) - memory[0] * first
+        alone, with_last = (
+            units_that_fit(room, memory[inner], total) for room in (space, space - memory[-1])
         )
+        if total > 1 and with_last < 0:
+            model.add(last[j] == 0)
+        model.add(block <= alone - (alone - max(with_last, 0)) * tail)
         model.add(
             int(ticks[inner, j]) * block + int(ticks[0, j]) * first + int(ticks[-1, j]) * tail <= bottleneck
         ).only_enforce_if(used[j])
     for (k, j), arc in arcs.items():
-        model.add(round(costs.transfer_s(0)[k, j] / unit_s) * arc <= bottleneck)
-    return _finished(instance, costs, unit_s, model, bottleneck, arcs, count, last)
+        _within(
+            model, bottleneck, times.of(costs.transfer_s(0)[k, j]), arc, costs.transfer_s(0)[k, j] > cap_s
+        )
+    return _finished(instance, costs, times, model, bottleneck, arcs, count, last, cap_s)
 
 
-def throughput_stages(instance: EdgeShardInstance) -> PipelineModel:
-    """Return the model on first layers and ends, for any layers: sums over a stage are differences of elements."""
-    costs = time_tables(instance)
+def throughput_stages(instance: EdgeShardInstance, cap_s: float = inf) -> PipelineModel:
+    """Return the model on first layers and ends, for any layers: sums over a stage are differences of elements.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        N layers on M devices.
+    cap_s : float
+        Of pipelines with a longer bottleneck, the model need not have any.
+    """
+    costs, total = time_tables(instance), len(instance.layers)
+    require_whole_numbers(costs.whole_numbers)
     model, arcs, last, used = _circuit(instance, costs)
-    devices, source, total = range(instance.cluster.size), instance.source, len(instance.layers)
-    unit_s = _unit_s(costs)
-    ticks = _in_units(costs.compute_s, unit_s)
+    devices, source = range(instance.cluster.size), instance.source
+    times, ticks, bottleneck = _bottleneck(instance, costs, model, cap_s)
     time_before = np.vstack([np.zeros(len(devices), dtype=np.int64), np.cumsum(ticks, axis=0)])
-    memory_before = np.concatenate([[0], np.cumsum(instance.memory_bytes)]).tolist()
-    bottleneck = _bottleneck(costs, unit_s, model)
     first = {j: model.new_int_var(0, total, f"first[{j}]") for j in devices}
     end = {j: model.new_int_var(0, total, f"end[{j}]") for j in devices}
     model.add(first[source] == 0)
@@ -120,28 +161,39 @@ def throughput_stages(instance: EdgeShardInstance) -> PipelineModel:
         model.add(first[j] == end[j]).only_enforce_if(~used[j])
         model.add(first[j] < end[j]).only_enforce_if(used[j])
         model.add(end[j] == total).only_enforce_if(last[j])
-        for before, limit in (
-            (time_before[:, j].tolist(), bottleneck),
-            (memory_before, int(instance.cluster.memory_bytes[j])),
-        ):
-            at_end, at_first = (model.new_int_var(0, before[-1], "") for _ in range(2))
-            model.add_element(end[j], before, at_end)
-            model.add_element(first[j], before, at_first)
-            model.add(at_end - at_first <= limit)
-            # Implied, and what the linear relaxation sees of the elements: each layer takes at least the least.
-            model.add(min(after - here for here, after in pairwise(before)) * (end[j] - first[j]) <= limit)
+        reach = _furthest_ends(instance, j)
+        furthest = model.new_int_var(0, total, "")
+        model.add_element(first[j], reach, furthest)
+        model.add(end[j] <= furthest)
+        model.add(end[j] - first[j] <= max(till - i for i, till in enumerate(reach)))  # implied, linear
+        before = time_before[:, j].tolist()
+        at_end, at_first = (model.new_int_var(0, before[-1], "") for _ in range(2))
+        model.add_element(end[j], before, at_end)
+        model.add_element(first[j], before, at_first)
+        model.add(at_end - at_first <= bottleneck)
+        # Implied, and what the linear relaxation sees of the elements: each layer takes at least the least.
+        model.add(min(after - here for here, after in pairwise(before)) * (end[j] - first[j]) <= bottleneck)
     model.add(sum(end[j] - first[j] for j in devices) == total)
     for (k, j), arc in arcs.items():
         model.add(first[j] == end[k]).only_enforce_if(arc)
-        hop_ticks = [0, *(round(costs.transfer_s(i)[k, j] / unit_s) for i in range(total - 1)), 0]
-        if len(set(hop_ticks[1:-1])) <= 1:
-            model.add(hop_ticks[1] * arc <= bottleneck)
+        hops_s = [float(costs.transfer_s(i)[k, j]) for i in range(total - 1)]
+        if len(set(hops_s)) == 1:
+            _within(model, bottleneck, times.of(hops_s[0]), arc, hops_s[0] > cap_s)
         else:
-            hop = model.new_int_var(0, max(hop_ticks), "")
-            model.add_element(first[j], hop_ticks, hop)
+            units = [0, *(times.of(min(hop_s, cap_s)) + (hop_s > cap_s) for hop_s in hops_s), 0]
+            hop = model.new_int_var(0, max(units), "")
+            model.add_element(first[j], units, hop)
             model.add(hop <= bottleneck).only_enforce_if(arc)
     count = {j: end[j] - first[j] for j in devices}
-    return _finished(instance, costs, unit_s, model, bottleneck, arcs, count, last)
+    return _finished(instance, costs, times, model, bottleneck, arcs, count, last, cap_s)
+
+
+def _furthest_ends(instance: EdgeShardInstance, device: int) -> list[int]:
+    """Return how far a stage that starts at each layer may reach in a device's memory (Eq. 12), N + 1 entries."""
+    before = np.concatenate([[0], np.cumsum(instance.memory_bytes)])
+    space = int(instance.cluster.memory_bytes[device])
+    ends: list[int] = (np.searchsorted(before, before + space, side="right") - 1).tolist()
+    return ends
 
 
 def _circuit(
@@ -170,43 +222,52 @@ def _circuit(
     return model, arcs, last, used
 
 
+def _bottleneck(
+    instance: EdgeShardInstance, costs: TimeTables, model: Any, cap_s: float
+) -> tuple[WholeTimes, NDArray[np.int64], Any]:
+    """Return the unit of times, compute times in it, and the objective's variable.
+
+    A layer that alone takes longer than the cap takes just longer than it.
+    """
+    hops_s = [costs.transfer_s(i) for i in range(len(instance.layers) - 1)]
+    compute_s = np.minimum(costs.compute_s, cap_s)
+    longest_s = max(
+        float(compute_s.sum(axis=0).max()),
+        *(finite_largest(table, cap_s) for table in (*hops_s, costs.return_s)),
+    )
+    unlike = len(set(costs.message[:-1].tolist())) > 1
+    total_s = 2 * float(compute_s.sum()) + longest_s  # two elements per device
+    total_s += instance.cluster.size**2 * longest_s if unlike else 0.0
+    times = whole_times(
+        costs.tick_s, total_s, () if isfinite(cap_s) else (costs.compute_s, *hops_s, costs.return_s)
+    )
+    ticks = (compute_s / costs.tick_s).astype(np.int64) // times.ticks + (costs.compute_s > cap_s)
+    most = times.of(min(longest_s, cap_s))
+    return times, ticks, model.new_int_var(0, most, "bottleneck")
+
+
+def _within(model: Any, bottleneck: Any, units: int, literal: Any, excluded: bool) -> None:
+    """Bound the bottleneck by a time that a literal stands for."""
+    if excluded:
+        model.add(literal == 0)
+    else:
+        model.add(units * literal <= bottleneck)
+
+
 def _finished(
     instance: EdgeShardInstance,
     costs: TimeTables,
-    unit_s: float,
+    times: WholeTimes,
     model: Any,
     bottleneck: Any,
     arcs: dict[tuple[int, int], Any],
     count: dict[int, Any],
     last: dict[int, Any],
+    cap_s: float,
 ) -> PipelineModel:
     for j, literal in last.items():
-        if isfinite(costs.return_s[j]):
-            model.add(round(costs.return_s[j] / unit_s) * literal <= bottleneck)
-        else:
-            model.add(literal == 0)
+        return_s = float(costs.return_s[j])
+        wanted_s = return_s if wanted(return_s, cap_s) else 0.0
+        _within(model, bottleneck, times.of(wanted_s), literal, not wanted(return_s, cap_s))
     model.minimize(bottleneck)
-    return PipelineModel(instance, model, bottleneck, unit_s, arcs, count)
-
-
-def _in_units(
-    time_s: np.ndarray[Any, np.dtype[np.float64]], tick_s: float
-) -> np.ndarray[Any, np.dtype[np.int64]]:
-    return np.rint(time_s / tick_s).astype(np.int64)
-
-
-def _unit_s(costs: TimeTables) -> float:
-    """Return the largest time that divides all times: bounds then move in steps of it, not of a tick."""
-    tables = [table[np.isfinite(table)] for table in (costs.compute_s, costs.messages_s, costs.return_s)]
-    ticks = _in_units(np.concatenate(tables), costs.tick_s)
-    return costs.tick_s * max(int(np.gcd.reduce(ticks)), 1)
-
-
-def _bottleneck(costs: TimeTables, unit_s: float, model: Any) -> Any:
-    """Return the objective's variable."""
-    largest = [
-        float(np.where(np.isfinite(table), table, 0.0).max()) for table in (costs.messages_s, costs.return_s)
-    ]
-    return model.new_int_var(
-        0, round(max(float(costs.compute_s.sum(axis=0).max()), *largest) / unit_s), "bottleneck"
-    )
+    return PipelineModel(instance, model, bottleneck, times, arcs, count)

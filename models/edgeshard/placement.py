@@ -130,7 +130,20 @@ def evaluate_throughput(instance: EdgeShardInstance, placement: Any) -> Evaluati
 
 
 def hops_s(instance: EdgeShardInstance, placement: Sequence[int]) -> list[float]:
-    """Return the transfer time between each two consecutive layers: 0 on one device, infinity without a link."""
+    """Return the transfer time between each two consecutive layers: 0 on one device, infinity without a link.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        Layers and links.
+    placement : sequence of int
+        The device of each of the N layers.
+
+    Returns
+    -------
+    list of float, length N - 1
+        Seconds.
+    """
     costs = time_tables(instance)
     return [float(costs.transfer_s(i)[k, j]) for i, (k, j) in enumerate(pairwise(placement))]
 
@@ -142,7 +155,15 @@ def _evaluation(objective: float, terms: dict[str, float], violations: list[Viol
 
 
 def common_violations(instance: EdgeShardInstance, placement: Sequence[int]) -> list[Violation]:
-    """Return what both problems forbid: layer 0 elsewhere (Eq. 4, 13), overloads (Eq. 5, 12), missing links."""
+    """Return what both problems forbid: layer 0 elsewhere (Eq. 4, 13), overloads (Eq. 5, 12), missing links.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        Layers, devices and links.
+    placement : sequence of int
+        The device of each layer.
+    """
     names, violations = instance.cluster.device_names, []
     if placement[0] != instance.source:
         message = f"layer 0 is on {names[placement[0]]}, expected the source {names[instance.source]} (Eq. 4)"
@@ -159,7 +180,15 @@ def common_violations(instance: EdgeShardInstance, placement: Sequence[int]) -> 
 
 
 def memory_violations(instance: EdgeShardInstance, placement: Sequence[int]) -> list[Violation]:
-    """Return the devices whose layers need more memory than they have, in whole bytes (Eq. 5, cumulative)."""
+    """Return the devices whose layers need more memory than they have, in whole bytes (Eq. 5, cumulative).
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        Layers and devices.
+    placement : sequence of int
+        The device of each layer.
+    """
     used = [0] * instance.cluster.size
     for layer, device in zip(instance.layers, placement, strict=True):
         used[device] += layer.memory_bytes
@@ -174,12 +203,38 @@ def memory_violations(instance: EdgeShardInstance, placement: Sequence[int]) -> 
 
 
 def to_json(instance: EdgeShardInstance, placement: Sequence[int]) -> dict[str, Any]:
-    """Return a placement as the result file states it: one device name per layer."""
+    """Return a placement as the result file states it: one device name per layer.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        Whose names.
+    placement : sequence of int
+        The device of each layer.
+
+    Returns
+    -------
+    dict
+        ``layers``: N device names.
+    """
     return {"layers": [instance.cluster.device_names[device] for device in placement]}
 
 
 def from_json(instance: EdgeShardInstance, document: Any) -> Placement:
-    """Read a placement back, or say which entry names no device of the instance; its length is for the gate."""
+    """Read a placement back, or say which entry names no device of the instance; its length is for the gate.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        Whose names.
+    document : object
+        What `to_json` gives, or anything else that a file held.
+
+    Raises
+    ------
+    InstanceError
+        Naming the path of an entry that is no device.
+    """
     layers = listed(document, "layers")
     if layers is None:
         raise InstanceError("placement.layers", "expected a list with one device name per layer")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from placewise.models.edgeshard import batches, milp, placement, space
+from placewise.models.edgeshard import batches, milp, placement, space, stages
 from placewise.models.edgeshard.batch_milp import batch_milp
 from placewise.models.edgeshard.batch_milp import extract as extract_batch
 from placewise.models.edgeshard.batch_milp import start as start_batch
@@ -52,6 +52,7 @@ LATENCY: Problem[EdgeShardInstance, Placement] = Problem(
     default_methods=("run-length", "labels"),
     first_methods=("greedy",),
     probing_methods=("greedy", "cloud-edge-opt", "algorithm-1-once"),
+    stages=stages.stages,
 )
 
 THROUGHPUT: Problem[EdgeShardInstance, Placement] = Problem(
@@ -80,6 +81,7 @@ THROUGHPUT: Problem[EdgeShardInstance, Placement] = Problem(
     default_methods=("thresholds", "run-length", "stages"),
     first_methods=("greedy",),
     probing_methods=("greedy", "cloud-edge-opt"),
+    stages=stages.stages,
 )
 
 BATCH: Problem[EdgeShardBatchInstance, BatchPlacement] = Problem(
@@ -108,4 +110,5 @@ BATCH: Problem[EdgeShardBatchInstance, BatchPlacement] = Problem(
     default_methods=("batches",),
     first_methods=("greedy",),
     probing_methods=("largest-batch", "cloud-edge-opt"),
+    stages=stages.batch_stages,
 )

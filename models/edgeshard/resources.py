@@ -14,7 +14,17 @@ def resources(instance: Any) -> list[Resource]:
 
 
 def scaled(instance: Any, resource: Resource, factor: float) -> Any:
-    """Return an instance of any EdgeShard problem with so much more (or less) of a resource."""
+    """Return an instance of any EdgeShard problem with so much more (or less) of a resource.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance or EdgeShardBatchInstance
+        As it is.
+    resource : Resource
+        Memory, speed or links.
+    factor : float
+        Above 0; infinite for no limit, or a free link.
+    """
     if resource.kind == "speed":
         times = scaled_entries(instance.compute_time_s, resource, 1 / factor)
         return replace(instance, compute_time_s=times)

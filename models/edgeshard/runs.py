@@ -14,6 +14,7 @@ import numpy as np
 from placewise.models.edgeshard.cost import time_tables
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
+from placewise.models.time_range import require_whole_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,6 +77,13 @@ def revisits_never_pay(hop_s: NDArray[np.float64], source: int) -> bool:
     of j; joining in the earlier one, unless (y, q) is. So a revisit needs one pair of each kind. The source
     starts every chain, hence it is neither x nor y, and it can only be q when it hosts the last layer: the
     model's closing moves state that case, and the one in which j itself hosts the last layer.
+
+    Parameters
+    ----------
+    hop_s : ndarray, shape (M, M)
+        Seconds of a transfer between equal layers, row = sender; infinite without a link.
+    source : int
+        The device that starts every chain.
     """
     away = np.arange(len(hop_s)) != source
     # A pair (y, q) beside the source is a pair (p, x) as well, for the source as for any other device.
@@ -86,5 +94,7 @@ def revisits_never_pay(hop_s: NDArray[np.float64], source: int) -> bool:
 def run_length_guarantee(instance: EdgeShardInstance) -> Guarantee:
     """Return EXACT where revisits never pay, else RESTRICTION; raise `NotApplicableError` for other layers."""
     require_equal_block(instance)
-    hop_s = time_tables(instance).transfer_s(0)
+    costs = time_tables(instance)
+    require_whole_numbers(costs.whole_numbers)
+    hop_s = costs.transfer_s(0)
     return Guarantee.EXACT if revisits_never_pay(hop_s, instance.source) else Guarantee.RESTRICTION

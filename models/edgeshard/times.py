@@ -1,4 +1,7 @@
-"""Compute times are stated, or they follow from the rates of the devices."""
+"""Compute times are stated, or they follow from the rates of the devices.
+
+Source: the roofline, Williams, Waterman and Patterson (2009).
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,15 @@ Times = Stated | Roofline
 
 
 def times_of(times: Times | None, compute_time_s: ArrayLike | None) -> Times:
-    """Return how times are given: numbers are stated and count before anything else; nothing means by rates."""
+    """Return how times are given: numbers are stated and count before anything else; nothing means by rates.
+
+    Parameters
+    ----------
+    times : Stated, Roofline or None
+        As an instance was given it.
+    compute_time_s : array_like or None
+        Seconds, shape (N, M) or (B, N, M).
+    """
     if compute_time_s is not None:
         return Stated(compute_time_s)
     return Roofline() if times is None else times
@@ -65,6 +76,22 @@ def table_s(
     times: Times, layers: tuple[Layer, ...], cluster: Cluster, batch_sizes: tuple[int, ...] | None = None
 ) -> NDArray[np.float64]:
     """Return the compute times, shape (N, M), or (B, N, M) for several batch sizes; read-only.
+
+    Parameters
+    ----------
+    times : Stated or Roofline
+        How they are given.
+    layers : tuple of Layer
+        N of them.
+    cluster : Cluster
+        M devices.
+    batch_sizes : tuple of int, optional
+        B of them.
+
+    Returns
+    -------
+    ndarray, shape (N, M) or (B, N, M)
+        Seconds of layer i on device j, for one step of the whole batch.
 
     Raises
     ------

@@ -1,4 +1,6 @@
-"""Head-level placement with migration ("LLM Partitioning for Low-Latency Inference at the Edge"): heads that move.
+"""Head-level placement with migration: heads that move.
+
+Source: Kafetzis, Khalili and Koutsopoulos (2025), "Large Language Model Partitioning for Low-Latency Inference at the Edge".
 
 Sets
     devices ``j``, intervals ``t``, blocks: H equal heads, the projection, the feed-forward network.

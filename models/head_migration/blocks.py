@@ -112,6 +112,11 @@ def block_demands(transformer: HeadTransformer, length: int) -> tuple[BlockDeman
         The layer.
     length : int
         ``L``, tokens so far: prompt and generated ones.
+
+    Returns
+    -------
+    (BlockDemand, BlockDemand, BlockDemand)
+        Bytes and FLOP of a head, the projection, the network.
     """
     embedding, size = transformer.embedding_dim, transformer.bytes_per_parameter
     width = embedding // transformer.heads

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.models.head_migration.blocks import block_demands
-from placewise.models.units import choose_tick, to_ticks
+from placewise.models.time_range import require_finite
+from placewise.models.units import (
+    MAX_BYTES,
+    RANGE_BITS,
+    ROUNDING_TOLERANCE,
+    choose_tick,
+    tick_between,
+    to_ticks,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +45,7 @@ class HeadCosts:
     Parameters
     ----------
     memory : ndarray of int64, shape (T, 3)
-        Bytes of a head, the projection, the network in each interval (Table I).
+        Bytes of a head, the projection, the network in each interval (Table I), at most one above `MAX_BYTES`.
     slope_s, fixed_s : ndarray, shape (T, M, M)
         ``n`` heads on device j with the projection on q take ``slope[j,q] n + fixed[j,q]`` (3, 5, 6).
     compute_s : ndarray, shape (T, 3, M)
@@ -70,6 +78,22 @@ class HeadCosts:
         """Return when the last head's output is at the projection (the maximum of 6).
 
         With a source, each device with heads first receives their input from it, as large as the projection's output.
+
+        Parameters
+        ----------
+        interval : int
+            Which.
+        counts : ndarray of int, shape (M,)
+            Heads on each device.
+        proj : int
+            The projection's device.
+        source : int or None
+            The device that sends the input; None where nobody is waited for.
+
+        Returns
+        -------
+        float
+            Seconds; infinite where a link is missing.
         """
         used = counts > 0
         time_s = self.slope_s[interval, used, proj] * counts[used] + self.fixed_s[interval, used, proj]
@@ -83,14 +107,18 @@ def head_costs(instance: HeadMigrationInstance) -> HeadCosts:
     """Return the tables behind Table I and (1)-(7) (kept for instances in use)."""
     count, size, heads = instance.intervals, instance.cluster.size, instance.transformer.units
     demands = [block_demands(instance.transformer, instance.length(t)) for t in range(-1, count)]
-    memory = np.array([[block.memory_bytes for block in blocks] for blocks in demands], dtype=np.int64)
+    # A block larger than any device has room nowhere: its digits beyond that would leave 64 bits.
+    memory = np.array(
+        [[min(block.memory_bytes, MAX_BYTES + 1) for block in blocks] for blocks in demands], dtype=np.int64
+    )
     now = demands[1:]
     latency_s = instance.cluster.latency_s
 
     def transfer_s(message: Floats) -> Floats:
         """Return times of one message per interval, shape (T, M, M)."""
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             time_s = message[:, None, None] / instance.bandwidth_bytes_per_s + latency_s
+        require_finite(time_s, instance.bandwidth_bytes_per_s)
         time_s[instance.bandwidth_bytes_per_s == 0] = np.inf
         time_s[:, np.arange(size), np.arange(size)] = 0.0
         return time_s
@@ -117,7 +145,12 @@ def head_costs(instance: HeadMigrationInstance) -> HeadCosts:
         for t in range(count)
     )
     reference_s = weight * float(sum(after_s[t].min() + slope_s[t].min() for t in range(count)))
-    tick_s = choose_tick(reference_s, float(horizon_s), entries=(heads + 4) * count)
+    tick_s = choose_tick(reference_s, float(horizon_s), (heads + 4) * count)
+    # The weight multiplies the roundings of an interval's delay as well.
+    entries = count * ((heads + 4) * int(weight) + heads + 2)
+    if tick_s * entries > ROUNDING_TOLERANCE * reference_s:
+        # So fine at most that the delay, of 2**52 ticks then, is exact in float64.
+        tick_s = tick_between(reference_s, min(entries, 2**28), 0.0, RANGE_BITS) or tick_s
     return HeadCosts(
         memory=memory[1:],
         slope_s=to_ticks(slope_s, tick_s),
@@ -144,14 +177,41 @@ def heads_beside(
     """Return how many heads each device holds beside so many projections and networks; -1 if not even those.
 
     Exact for (1): bytes become small whole numbers, of which no solver's tolerance makes anything else.
+
+    Parameters
+    ----------
+    instance : HeadMigrationInstance
+        Blocks and devices.
+    interval : int
+        Which.
+    projections, networks : int
+        How many of each a device has.
+
+    Returns
+    -------
+    ndarray of int, shape (M,)
+        Heads, at most `MAX_HEADS`.
     """
     head, proj, ffn = (int(size) for size in head_costs(instance).memory[interval])
     left = instance.memory_bytes[interval] - projections * proj - networks * ffn
-    fit = np.full_like(left, MAX_HEADS) if head == 0 else np.minimum(left // max(head, 1), MAX_HEADS)
+    fit = np.full_like(left, MAX_HEADS) if head == 0 else np.minimum(left // head, MAX_HEADS)
     return np.where(left < 0, -1, fit)
 
 
 def capacities(instance: HeadMigrationInstance, interval: int) -> dict[tuple[int, int], NDArray[np.int64]]:
-    """Return `heads_beside` for 0 or 1 projection and 0 or 1 network, at most H."""
+    """Return `heads_beside` for 0 or 1 projection and 0 or 1 network, at most H.
+
+    Parameters
+    ----------
+    instance : HeadMigrationInstance
+        Blocks and devices.
+    interval : int
+        Which.
+
+    Returns
+    -------
+    dict of (int, int) to ndarray of int, shape (M,)
+        By numbers of projections and networks.
+    """
     heads = instance.transformer.units
     return {(p, f): np.minimum(heads_beside(instance, interval, p, f), heads) for p in (0, 1) for f in (0, 1)}

@@ -1,19 +1,20 @@
 """Head-level placement for CP-SAT: equal heads counted, delays enforced by where projection and network are.
 
-Times are rounded down to units of which the longest has 30 bits, so the optimum of the model is a dual bound, within
-about 1e-9 of the longest time. (With 40 bits CP-SAT 9.15 cuts optima off and calls feasible instances infeasible.)
+Times stand in `whole_times`. (With 40 bits CP-SAT 9.15 cuts optima off and calls feasible instances infeasible, also
+without probing; 9.12 and 9.14 do not, with 50 bits either.)
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor, frexp, isfinite
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from placewise.models.head_migration.cost import FFN, HEAD, PROJ, capacities, head_costs
 from placewise.models.head_migration.milp_values import follow
+from placewise.models.whole_times import finite_largest, finite_sum, wanted, whole_times
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from placewise.models.head_migration.cost import HeadCosts
     from placewise.models.head_migration.data import HeadMigrationInstance
     from placewise.models.head_migration.placement import Trajectory
-
-LONGEST_BITS = 30
+    from placewise.models.whole_times import WholeTimes
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class CountModel:
         What it states.
     cp_model, objective : ortools CpModel, linear expression
         Minimises delay and migration.
-    tick_s : float
-        Seconds per unit of the objective, a power of two.
+    times : WholeTimes
+        The unit of the objective.
     count, proj, ffn : dict
         Heads, and the literals of projection and network, by interval and device.
     move : dict
@@ -46,7 +46,7 @@ class CountModel:
     instance: HeadMigrationInstance
     cp_model: Any
     objective: Any
-    tick_s: float
+    times: WholeTimes
     count: dict[tuple[int, int], Any]
     proj: dict[tuple[int, int], Any]
     ffn: dict[tuple[int, int], Any]
@@ -77,18 +77,26 @@ class CountModel:
             self.cp_model.add_hint(self.ffn[t, j], int(trajectory[t].ffn == j))
 
 
-def count_model(instance: HeadMigrationInstance) -> CountModel:
+def count_model(instance: HeadMigrationInstance, cap_s: float = inf) -> CountModel:
     """Return the model over all intervals.
 
     Parameters
     ----------
     instance : HeadMigrationInstance
         H heads on M devices, T intervals: 4 M**2 T variables.
+    cap_s : float
+        Of trajectories that cost more, the model need not have any.
     """
     from ortools.sat.python import cp_model
 
     costs, heads = head_costs(instance), instance.transformer.units
-    tick_s = _coarse_tick(costs, heads)
+    times = whole_times(costs.tick_s, _largest_sum_s(costs, heads, cap_s))
+
+    def units(table: Any) -> dict[tuple[int, int], int]:
+        return {
+            key: times.of(float(value)) for key, value in np.ndenumerate(table) if wanted(float(value), cap_s)
+        }
+
     model = cp_model.CpModel()
     keys = [(t, j) for t in range(instance.intervals) for j in range(instance.cluster.size)]
     count = {key: model.new_int_var(0, heads, f"count{key}") for key in keys}
@@ -109,22 +117,30 @@ def count_model(instance: HeadMigrationInstance) -> CountModel:
                 elif room[j] < 0:
                     model.add_bool_or([literal.negated() for literal in there])
                 else:
-                    model.add(count[t, j] <= int(room[j])).only_enforce_if(there)
-        terms.append(_delay(model, costs, tick_s, t, heads, count, proj))
-        after = _ticks(costs.after_s[t], tick_s)
+                    model.add(count[t, j] <= min(int(room[j]), heads)).only_enforce_if(there)
+        slope, fixed = units(costs.slope_s[t]), units(costs.fixed_s[t])
+        terms.append(_delay(model, slope, fixed, t, heads, count, proj))
+        after = units(costs.after_s[t])
         sender, receiver = ([choice[t, j] for j in devices] for choice in (proj, ffn))
         terms.append(_transport(model, after, sender, receiver, 1)[1])
-    move, moving = _moves(model, instance, tick_s, count, proj, ffn)
-    objective = int(costs.weight) * sum(terms) + sum(moving)
+    move, moving = _moves(model, instance, units, count, proj, ffn)
+    objective = cp_model.LinearExpr.sum([*(int(costs.weight) * term for term in terms), *moving])
     model.minimize(objective)
-    return CountModel(instance, model, objective, tick_s, count, proj, ffn, move)
+    return CountModel(instance, model, objective, times, count, proj, ffn, move)
 
 
-def _delay(model: Any, costs: HeadCosts, tick_s: float, t: int, heads: int, count: Any, proj: Any) -> Any:
+def _delay(
+    model: Any,
+    slope: dict[tuple[int, int], int],
+    fixed: dict[tuple[int, int], int],
+    t: int,
+    heads: int,
+    count: Any,
+    proj: Any,
+) -> Any:
     """Add when the heads are through (6), and return it."""
-    size = costs.slope_s.shape[1]
-    slope, fixed = (_ticks(table[t], tick_s) for table in (costs.slope_s, costs.fixed_s))
-    latest = max(slope.values()) * heads + max(fixed.values())
+    size = sum(1 for interval, _ in proj if interval == t)
+    latest = max(slope.values(), default=0) * heads + max(fixed.values(), default=0)
     last = model.new_int_var(0, latest, f"last[{t}]")
     for j in range(size):
         used = model.new_bool_var(f"used[{t},{j}]")
@@ -142,7 +158,7 @@ def _delay(model: Any, costs: HeadCosts, tick_s: float, t: int, heads: int, coun
 
 
 def _moves(
-    model: Any, instance: HeadMigrationInstance, tick_s: float, count: Any, proj: Any, ffn: Any
+    model: Any, instance: HeadMigrationInstance, units: Callable[[Any], Any], count: Any, proj: Any, ffn: Any
 ) -> tuple[dict[tuple[int, int, int], Any], list[Any]]:
     """Add moves between consecutive placements (2), (7); return those of heads, and the time of all."""
     costs, devices = head_costs(instance), range(instance.cluster.size)
@@ -160,7 +176,7 @@ def _moves(
                 places = {HEAD: initial.heads, PROJ: (initial.proj,), FFN: (initial.ffn,)}[part]
                 before = [places.count(j) for j in devices]
             most = heads if part == HEAD else 1
-            time = _ticks(costs.move_s[t, part], tick_s)
+            time = units(costs.move_s[t, part])
             moved, moving = _transport(model, time, before, [now[t, j] for j in devices], most)
             total.append(moving)
             if part == HEAD:
@@ -181,15 +197,13 @@ def _transport(
     return flow, cp_model.LinearExpr.weighted_sum(list(flow.values()), list(cost.values()))
 
 
-def _coarse_tick(costs: HeadCosts, heads: int) -> float:
-    """Return the unit in which the longest time has `LONGEST_BITS` bits, or the instance's tick if that is enough."""
-    tables = (heads * costs.slope_s, costs.fixed_s, costs.after_s, costs.move_s)
-    longest_s = max(float(table[np.isfinite(table)].max()) for table in tables)
-    return costs.tick_s * 2.0 ** max(frexp(longest_s / costs.tick_s)[1] - LONGEST_BITS, 0)
-
-
-def _ticks(table: Any, tick_s: float) -> dict[tuple[int, int], int]:
-    """Return the finite entries in units, rounded down."""
-    return {
-        (k, j): floor(float(value) / tick_s) for (k, j), value in np.ndenumerate(table) if isfinite(value)
-    }
+def _largest_sum_s(costs: HeadCosts, heads: int, cap_s: float) -> float:
+    """Return the sum of all terms of the objective at their largest."""
+    delay_s = sum(
+        heads * finite_largest(slope, cap_s) + finite_largest(fixed, cap_s) + finite_sum(after, cap_s)
+        for slope, fixed, after in zip(costs.slope_s, costs.fixed_s, costs.after_s, strict=True)
+    )
+    moves_s = heads * finite_sum(costs.move_s[:, HEAD], cap_s) + finite_sum(
+        costs.move_s[:, [PROJ, FFN]], cap_s
+    )
+    return float(costs.weight * delay_s + moves_s)

@@ -15,6 +15,7 @@ from placewise.models.head_migration.blocks import HeadTransformer
 from placewise.models.head_migration.over_time import MAX_INTERVALS, DevicesOverTime, merged
 from placewise.models.instance import BaseInstance
 from placewise.models.values import require_kind
+from placewise.models.workload import count
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -149,9 +150,9 @@ class HeadMigration(BaseInstance):
             transformer=transformer,
             over_time=merged(over_time, intervals, tables, cluster.size),
             controller=cluster.index(controller, "controller"),
-            tokens_per_interval=tokens_per_interval,
+            tokens_per_interval=count(tokens_per_interval, "tokens_per_interval"),
             initial=None if initial is None else placed(initial, cluster, transformer, "initial_placement"),
-            initial_length=initial_length,
+            initial_length=None if initial_length is None else count(initial_length, "initial_length"),
             policy=policy,
             input_from_controller=input_from_controller,
             overlap=overlap,
@@ -219,7 +220,24 @@ class HeadMigration(BaseInstance):
 def placed(
     where: Interval | Mapping[str, Any], cluster: Cluster, transformer: HeadTransformer, path: str
 ) -> Interval:
-    """Return a placement by indices; devices may be given by name, and in the form of an instance file."""
+    """Return a placement by indices; devices may be given by name, and in the form of an instance file.
+
+    Parameters
+    ----------
+    where : Interval or mapping
+        With ``heads``, ``proj`` and ``ffn``.
+    cluster : Cluster
+        Whose devices.
+    transformer : HeadTransformer
+        Whose blocks.
+    path : str
+        Where it stands, for errors.
+
+    Raises
+    ------
+    InstanceError
+        Naming the path of what is no device, or a wrong number of heads.
+    """
     if isinstance(where, Mapping):
         unknown = set(where) ^ {"heads", "proj", "ffn"}
         if unknown or not isinstance(where["heads"], list | tuple):

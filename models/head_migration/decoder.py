@@ -29,6 +29,7 @@ from placewise.models.head_migration.placement import (
 from placewise.models.instance import BaseInstance
 from placewise.models.problem import Evaluation, Violation
 from placewise.models.values import require_kind
+from placewise.models.workload import count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,6 +86,7 @@ class HeadMigrationDecoder(BaseInstance):
         name: str | None = None,
     ) -> None:
         require_kind(layer, HeadMigration, "layer")
+        layers = count(layers, "layers")
         if not 1 <= layers <= MAX_LAYERS:
             raise InstanceError("layers", f"expected 1 to {MAX_LAYERS}, found {layers}")
         if layer.initial is not None:
@@ -236,13 +238,39 @@ def diagnose(instance: DecoderInstance) -> str | None:
 
 
 def to_json(instance: DecoderInstance, trajectory: DecoderTrajectory) -> dict[str, Any]:
-    """Return a trajectory as the result file states it: device names."""
+    """Return a trajectory as the result file states it: device names.
+
+    Parameters
+    ----------
+    instance : DecoderInstance
+        Whose names.
+    trajectory : tuple of tuple of Interval
+        T intervals of N layers each.
+
+    Returns
+    -------
+    dict
+        ``intervals``: T entries with ``layers``, each as `interval_json` states it.
+    """
     names = instance.cluster.device_names
     return {"intervals": [{"layers": [interval_json(names, part) for part in now]} for now in trajectory]}
 
 
 def from_json(instance: DecoderInstance, document: Any) -> DecoderTrajectory:
-    """Read a trajectory back, or say which entry names no device of the instance."""
+    """Read a trajectory back, or say which entry names no device of the instance.
+
+    Parameters
+    ----------
+    instance : DecoderInstance
+        Whose names and counts.
+    document : object
+        What `to_json` gives, or anything else that a file held.
+
+    Raises
+    ------
+    InstanceError
+        Naming the path of an entry that is no device, or of a list of another length.
+    """
     found = listed(document, "intervals")
     if found is None or len(found) != instance.intervals:
         raise InstanceError("placement.intervals", f"expected a list of {instance.intervals} placements")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from placewise.models.head_migration.cost import heads_beside
 from placewise.models.head_migration.milp import add_layer
 from placewise.models.head_migration.milp_values import extract_layer, start_layer
+from placewise.models.statement import stated
 
 if TYPE_CHECKING:
     from placewise.models.head_migration.decoder import DecoderInstance, DecoderTrajectory
@@ -64,7 +65,7 @@ def decoder_milp(instance: DecoderInstance) -> Any:
             heads <= pyo.quicksum(min(rooms[pair], limit) * chosen[pair] for pair in pairs if rooms[pair] > 0)
         )
     model.objective = pyo.Objective(expr=pyo.quicksum(terms))
-    return model
+    return stated(model, instance, "counts")
 
 
 def extract(model: Any) -> DecoderTrajectory:
@@ -80,7 +81,15 @@ def extract(model: Any) -> DecoderTrajectory:
 
 
 def start(model: Any, trajectory: DecoderTrajectory) -> None:
-    """Set every variable to the value that the trajectory implies, as a warm start."""
+    """Set every variable to the value that the trajectory implies, as a warm start.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel
+        As `decoder_milp` builds it.
+    trajectory : tuple of tuple of Interval
+        T intervals of N layers each.
+    """
     instance: DecoderInstance = model.instance
     for n in range(instance.layers):
         before = None if instance.initial is None else instance.initial[n]
@@ -90,3 +99,8 @@ def start(model: Any, trajectory: DecoderTrajectory) -> None:
         there = [sum(getattr(part, kind) == j for part in trajectory[t]) for kind in ("proj", "ffn")]
         if not variable.fixed:
             variable.set_value(int(there == [p, f]))
+
+
+def tighten(model: Any, trajectory: DecoderTrajectory) -> bool:  # noqa: ARG001 - what a formulation has
+    """Return False: memory rows are small whole numbers, which no tolerance blurs."""
+    return False

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from placewise.models.head_migration.cost import FFN, HEAD, PROJ, capacities, head_costs
+from placewise.models.statement import stated
 from placewise.models.units import MILLISECONDS
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def horizon_milp(instance: HeadMigrationInstance) -> Any:
     objective = add_layer(model, instance, instance.initial)
     memory_rows(model, instance)
     model.objective = pyo.Objective(expr=objective)
-    return model
+    return stated(model, instance, "counts")
 
 
 def add_layer(
@@ -116,7 +117,15 @@ def _input_rows(model: Any, costs: HeadCosts, feeder: Any) -> None:
 
 
 def memory_rows(model: Any, instance: HeadMigrationInstance) -> None:
-    """State (1) as heads that fit beside the projection and the network."""
+    """State (1) as heads that fit beside the projection and the network.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel or Block
+        With ``count``, ``proj`` and ``ffn``; it gets ``memory``.
+    instance : HeadMigrationInstance
+        What it states.
+    """
     import pyomo.environ as pyo
 
     model.memory = pyo.ConstraintList()
@@ -140,7 +149,17 @@ def memory_rows(model: Any, instance: HeadMigrationInstance) -> None:
 
 
 def head_delay_rows(model: Any, instance: HeadMigrationInstance, costs: HeadCosts) -> None:
-    """Bound ``last`` by each device's heads (6), for the projection's device, and for any."""
+    """Bound ``last`` by each device's heads (6), for the projection's device, and for any.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel or Block
+        With ``count``, ``used``, ``proj`` and ``last`` (milliseconds); ``fed`` if heads wait for it.
+    instance : HeadMigrationInstance
+        What it states.
+    costs : HeadCosts
+        Of the instance.
+    """
     import pyomo.environ as pyo
 
     model.heads_through = pyo.ConstraintList()

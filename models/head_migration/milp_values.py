@@ -23,7 +23,17 @@ def extract(model: Any) -> Trajectory:
 
 
 def extract_layer(model: Any, instance: HeadMigrationInstance, before: Interval | None) -> Trajectory:
-    """Return the trajectory of one layer; heads that move are taken in order, the others stay."""
+    """Return the trajectory of one layer; heads that move are taken in order, the others stay.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel or Block
+        Of one layer, with values.
+    instance : HeadMigrationInstance
+        What it states.
+    before : Interval or None
+        The placement before the first interval.
+    """
     trajectory: list[Interval] = []
     size = instance.cluster.size
     moves = np.zeros((instance.intervals, size, size), dtype=np.int64)
@@ -41,7 +51,19 @@ def extract_layer(model: Any, instance: HeadMigrationInstance, before: Interval 
 
 
 def follow(before: Interval | None, counts: Any, moves: Any, proj: int, ffn: int) -> Interval:
-    """Return a placement of single heads for counts per device, after moves from the one before."""
+    """Return a placement of single heads for counts per device, after moves from the one before.
+
+    Parameters
+    ----------
+    before : Interval or None
+        The placement before; None puts heads in the order of devices.
+    counts : array_like of int, shape (M,)
+        Heads on each device.
+    moves : array_like of int, shape (M, M)
+        Heads from row to column, those that stay on the diagonal.
+    proj, ffn : int
+        Their devices.
+    """
     if before is None:
         heads = [j for j, count in enumerate(counts) for _ in range(int(count))]
         return Interval(tuple(heads), proj, ffn)
@@ -56,7 +78,15 @@ def follow(before: Interval | None, counts: Any, moves: Any, proj: int, ffn: int
 
 
 def start(model: Any, trajectory: Trajectory) -> None:
-    """Set every variable to the value that the trajectory implies, as a warm start."""
+    """Set every variable to the value that the trajectory implies, as a warm start.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel
+        As `horizon_milp` builds it.
+    trajectory : tuple of Interval
+        T placements.
+    """
     start_layer(model, model.instance, model.instance.initial, trajectory)
 
 
@@ -67,7 +97,21 @@ def start_layer(
     trajectory: Trajectory,
     sources: Sequence[int | None] = (),
 ) -> None:
-    """Set the variables of one layer; sources are the devices that feed its heads."""
+    """Set the variables of one layer; sources are the devices that feed its heads.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel or Block
+        Of one layer.
+    instance : HeadMigrationInstance
+        What it states.
+    before : Interval or None
+        The placement before the first interval.
+    trajectory : tuple of Interval
+        T placements.
+    sources : sequence of int or None, optional
+        One per interval; none where nobody is waited for.
+    """
     costs = head_costs(instance)
     size = instance.cluster.size
     moved = {
@@ -98,5 +142,13 @@ def start_layer(
 
 
 def tighten(model: Any, trajectory: Trajectory) -> bool:  # noqa: ARG001 - what a formulation has
-    """Return False: memory rows are small whole numbers, which no tolerance blurs."""
+    """Return False: memory rows are small whole numbers, which no tolerance blurs.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel
+        As `horizon_milp` builds it.
+    trajectory : tuple of Interval
+        What a solver returned.
+    """
     return False

@@ -10,6 +10,7 @@ import numpy as np
 from placewise.models.cluster import non_negative, require_tables, set_array, whole_bytes
 from placewise.models.errors import InstanceError
 from placewise.models.values import ByValue
+from placewise.models.workload import count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,9 +53,10 @@ class DevicesOverTime(ByValue):
         flops_per_s: ArrayLike | None = None,
         bandwidth_bytes_per_s: ArrayLike | None = None,
     ) -> None:
+        intervals = count(intervals, "intervals")
         if not 1 <= intervals <= MAX_INTERVALS:
             raise InstanceError("intervals", f"expected 1 to {MAX_INTERVALS}, found {intervals}")
-        self._set(intervals=int(intervals), memory_bytes=None, flops_per_s=None, bandwidth_bytes_per_s=None)
+        self._set(intervals=intervals, memory_bytes=None, flops_per_s=None, bandwidth_bytes_per_s=None)
         if memory_bytes is not None:
             table = self._table(memory_bytes, 2, "memory_bytes")
             set_array(self, "memory_bytes", whole_bytes(table, table.shape, "memory_bytes"))
@@ -86,7 +88,13 @@ class DevicesOverTime(ByValue):
         return {name: table for name, table in tables.items() if table is not None}
 
     def cut(self, first: int, end: int) -> DevicesOverTime:
-        """Return the intervals from first to before end."""
+        """Return the intervals from first to before end.
+
+        Parameters
+        ----------
+        first, end : int
+            Intervals, ``0 <= first < end <= T``.
+        """
         return DevicesOverTime(end - first, **{name: t[first:end] for name, t in self.stated.items()})
 
     def __repr__(self) -> str:
@@ -108,6 +116,11 @@ def merged(
         The new ones, by name.
     devices : int
         ``M``.
+
+    Raises
+    ------
+    InstanceError
+        On a table for another number of intervals or devices.
     """
     new = {name: table for name, table in tables.items() if table is not None}
     if not new and intervals is None and before is not None:

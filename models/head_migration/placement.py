@@ -60,7 +60,12 @@ def placement_of(
 
 
 def are_canonical(instance: HeadMigrationInstance, intervals: tuple[Any, ...]) -> bool:
-    """Whether all entries are an `Interval` of plain tuples and integers that name devices, one per block."""
+    """Whether all entries are an `Interval` of plain tuples and integers that name devices, one per block.
+
+    Parameters
+    ----------
+    instance, intervals : HeadMigrationInstance, tuple of object
+    """
     size, heads = instance.cluster.size, instance.transformer.units
     for now in intervals:
         if type(now) is not Interval or len(vars(now)) != 3:
@@ -90,6 +95,11 @@ def intervals_of(
         What may be an `Interval` each.
     label : callable
         What the value at a position is, e.g. ``interval 3``.
+
+    Returns
+    -------
+    (tuple of Interval or None, tuple of Violation)
+        By indices; None with what is wrong.
     """
     units = instance.transformer.units
     blocks = []
@@ -212,7 +222,12 @@ def walk(
 
 
 def memory_use(instance: HeadMigrationInstance, t: int, now: Interval) -> NDArray[np.int64]:
-    """Return what the blocks of a placement need on each device, shape (M,)."""
+    """Return the bytes that the blocks of a placement need on each device in interval t, shape (M,).
+
+    Parameters
+    ----------
+    instance, t, now : HeadMigrationInstance, int, Interval
+    """
     memory = head_costs(instance).memory[t]
     need: NDArray[np.int64] = memory[HEAD] * np.bincount(now.heads, minlength=instance.cluster.size)
     need[now.proj] += memory[PROJ]
@@ -221,7 +236,12 @@ def memory_use(instance: HeadMigrationInstance, t: int, now: Interval) -> NDArra
 
 
 def excess_memory(instance: HeadMigrationInstance, t: int, needs: NDArray[np.int64]) -> Iterator[Violation]:
-    """Yield the devices whose blocks need more than (1) allows."""
+    """Yield the devices whose blocks need more than (1) allows; needs are bytes, shape (M,).
+
+    Parameters
+    ----------
+    instance, t, needs : HeadMigrationInstance, int, ndarray of int64
+    """
     for j, name in enumerate(instance.cluster.device_names):
         need, budget = int(needs[j]), int(instance.memory_bytes[t, j])
         if need > budget:
@@ -230,17 +250,32 @@ def excess_memory(instance: HeadMigrationInstance, t: int, needs: NDArray[np.int
 
 
 def to_json(instance: HeadMigrationInstance, trajectory: Trajectory) -> dict[str, Any]:
-    """Return a trajectory as the result file states it: device names."""
+    """Return a trajectory as the result file states it: device names.
+
+    Parameters
+    ----------
+    instance, trajectory : HeadMigrationInstance, tuple of Interval
+    """
     return {"intervals": [interval_json(instance.cluster.device_names, now) for now in trajectory]}
 
 
 def interval_json(names: tuple[str, ...], now: Interval) -> dict[str, Any]:
-    """Return one interval by device names."""
+    """Return one interval by device names: ``heads`` (a list), ``proj`` and ``ffn``.
+
+    Parameters
+    ----------
+    names, now : tuple of str, Interval
+    """
     return {"heads": [names[j] for j in now.heads], "proj": names[now.proj], "ffn": names[now.ffn]}
 
 
 def from_json(instance: HeadMigrationInstance, document: Any) -> Trajectory:
-    """Read a trajectory back, or say which entry names no device of the instance."""
+    """Read a trajectory back; `InstanceError` at the path of an entry that names no device of the instance.
+
+    Parameters
+    ----------
+    instance, document : HeadMigrationInstance, object
+    """
     found = listed(document, "intervals")
     if found is None or len(found) != instance.intervals:
         raise InstanceError("placement.intervals", f"expected a list of {instance.intervals} placements")
@@ -249,7 +284,12 @@ def from_json(instance: HeadMigrationInstance, document: Any) -> Trajectory:
 
 
 def read_interval(names: tuple[str, ...], heads: int, entry: Any, path: str) -> Interval:
-    """Read one interval, naming the path of what is wrong."""
+    """Read one interval of so many heads; `InstanceError` at the path of what is wrong.
+
+    Parameters
+    ----------
+    names, heads, entry, path : tuple of str, int, object, str
+    """
     found = listed(entry, "heads", path)
     if found is None or len(found) != heads:
         raise InstanceError(f"{path}.heads", f"expected a list with a device for each of {heads} heads")

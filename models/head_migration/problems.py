@@ -13,11 +13,13 @@ from placewise.models.head_migration import (
     placement,
     resources,
     space,
+    stages,
     textbook,
 )
 from placewise.models.head_migration.decoder_milp import decoder_milp
 from placewise.models.head_migration.decoder_milp import extract as extract_decoder
 from placewise.models.head_migration.decoder_milp import start as start_decoder
+from placewise.models.head_migration.decoder_milp import tighten as tighten_decoder
 from placewise.models.problem import Formulation, Problem
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ HEAD_MIGRATION: Problem[HeadMigrationInstance, Trajectory] = Problem(
     default_methods=("step", "lookahead", "horizon"),
     first_methods=("greedy-delay",),
     probing_methods=("step", "receding"),
+    stages=stages.stages,
 )
 
 DECODER: Problem[DecoderInstance, DecoderTrajectory] = Problem(
@@ -80,10 +83,11 @@ DECODER: Problem[DecoderInstance, DecoderTrajectory] = Problem(
             decoder_milp,
             extract_decoder,
             start_decoder,
-            milp_values.tighten,
+            tighten_decoder,
         ),
     },
     default_methods=("highs",),
     first_methods=("layer-by-layer",),
     probing_methods=("layer-by-layer",),
+    stages=stages.decoder_stages,
 )

@@ -34,7 +34,17 @@ def decoder_resources(instance: DecoderInstance) -> list[Resource]:
 
 
 def scaled(instance: HeadMigrationInstance, resource: Resource, factor: float) -> HeadMigrationInstance:
-    """Return an instance with so much more (or less) of a resource in every interval."""
+    """Return an instance with so much more (or less) of a resource in every interval.
+
+    Parameters
+    ----------
+    instance : HeadMigrationInstance
+        As it is.
+    resource : Resource
+        Memory, speed or links.
+    factor : float
+        Above 0; infinite for no limit, or a free link.
+    """
     before = instance.over_time
     if resource.kind == "memory":
         now = replace(before, memory_bytes=scaled_memory(instance.memory_bytes, resource, factor))
@@ -47,5 +57,15 @@ def scaled(instance: HeadMigrationInstance, resource: Resource, factor: float) -
 
 
 def scaled_decoder(instance: DecoderInstance, resource: Resource, factor: float) -> DecoderInstance:
-    """Return several layers on devices with so much more (or less) of a resource."""
+    """Return several layers on devices with so much more (or less) of a resource.
+
+    Parameters
+    ----------
+    instance : DecoderInstance
+        As it is.
+    resource : Resource
+        Memory, speed or links.
+    factor : float
+        Above 0; infinite for no limit, or a free link.
+    """
     return replace(instance, layer=scaled(instance.layer, resource, factor))

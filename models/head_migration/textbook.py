@@ -1,6 +1,8 @@
 """The paper's statement with one variable per block and device: (1)-(7) with each product of choices linearised.
 
 Equal heads are told apart, so every placement exists in many copies; meant for small instances, and as a check.
+
+Sources: Kafetzis, Khalili and Koutsopoulos (2025); products of binaries, Glover and Woolsey (1974).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from placewise.models.head_migration.cost import head_costs, parts
 from placewise.models.head_migration.data import Interval
 from placewise.models.head_migration.milp import head_delay_rows, memory_rows
+from placewise.models.statement import stated
 from placewise.models.units import MILLISECONDS
 
 if TYPE_CHECKING:
@@ -77,7 +80,7 @@ def block_milp(instance: HeadMigrationInstance) -> Any:
     )
     delay = pyo.quicksum(model.last[t] for t in model.intervals) + MILLISECONDS * after
     model.objective = pyo.Objective(expr=costs.weight * delay + MILLISECONDS * _moves(model, instance))
-    return model
+    return stated(model, instance, "textbook")
 
 
 def _moves(model: Any, instance: HeadMigrationInstance) -> Any:
@@ -128,7 +131,15 @@ def extract(model: Any) -> Trajectory:
 
 
 def start(model: Any, trajectory: Trajectory) -> None:
-    """Set every variable to the value that the trajectory implies, as a warm start."""
+    """Set every variable to the value that the trajectory implies, as a warm start.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel
+        As this module builds it.
+    trajectory : tuple of Interval
+        T placements.
+    """
     import numpy as np
 
     instance: HeadMigrationInstance = model.instance

@@ -29,13 +29,14 @@ STATUS = {
 }
 
 
-#: Added to the right-hand side of scaled rows: PuLP writes 12 decimals, and CBC's cuts then cut off a placement
-#: that fills a device to the byte. What this lets through is evaluated and cut off like any overload.
-MARGIN = 1e-6
-
-
 def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
-    """Solve a lowered model with CBC."""
+    """Solve a lowered model with CBC.
+
+    Parameters
+    ----------
+    model, run : MatrixModel, MatrixRun
+        What is minimised; options, time limit in seconds, warm start and reports.
+    """
     import pulp
 
     problem, columns = _pulp_problem(pulp, model)
@@ -54,7 +55,24 @@ def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
 def run_cbc(
     problem: Any, parameters: Parameters, time_limit: float, *, start: bool = False
 ) -> tuple[Reason, str, str]:
-    """Run CBC on a PuLP problem; return what its log says, for people, and the log."""
+    """Run CBC on a PuLP problem; return what its log says, for people, and the log.
+
+    Parameters
+    ----------
+    problem : pulp LpProblem
+        It gets the values.
+    parameters : Parameters
+        Gap, threads, seed, log.
+    time_limit : float
+        Seconds.
+    start : bool
+        Whether the variables' values are a warm start.
+
+    Returns
+    -------
+    (Reason, str, str)
+        Why CBC stopped, its status line, its log.
+    """
     import pulp
 
     with tempfile.TemporaryDirectory(prefix="placewise-cbc-") as folder:
@@ -66,7 +84,7 @@ def run_cbc(
             threads=parameters.thread_count,
             warmStart=start,
             logPath=str(log),
-            options=[f"randomCbcSeed {parameters.seed + 1}", "allowableGap 0", "primalTolerance 1e-9"],
+            options=[f"randomCbcSeed {parameters.seed + 1}", "allowableGap 0"],
         )
         solver.tmpDir = folder
         problem.solve(solver)
@@ -85,7 +103,17 @@ def _status(text: str) -> tuple[Reason, str]:
 
 
 def proven_bound(text: str, reason: Reason, cost: float | None) -> float | None:
-    """Return the bound in a log: its final line, the cost of what is optimal, else the last one of the search."""
+    """Return the bound in a log: its final line, the cost of what is optimal, else the last one of the search.
+
+    Parameters
+    ----------
+    text : str
+        The log.
+    reason : Reason
+        Why CBC stopped.
+    cost : float or None
+        Of the best solution, in the model's scaled unit, as the bound is.
+    """
     final = re.findall(r"Lower bound:\s+(\S+)", text)
     if final:
         return float(final[-1])
@@ -116,9 +144,8 @@ def _pulp_problem(pulp: Any, model: MatrixModel) -> tuple[Any, list[Any]]:
         body = pulp.LpAffineExpression((columns[indices[p]], data[p]) for p in span)
         if low == high:
             problem.addConstraint(body == low, f"r{row}")
-        margin = MARGIN * (model.row_scale[row] != 1)
-        if np.isfinite(high) and low != high:
-            problem.addConstraint(body <= high + margin, f"r{row}")
-        elif low != high:
-            problem.addConstraint(body >= low - margin, f"r{row}")
+        elif np.isfinite(high):
+            problem.addConstraint(body <= high, f"r{row}")
+        else:
+            problem.addConstraint(body >= low, f"r{row}")
     return problem, columns

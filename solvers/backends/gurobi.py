@@ -23,7 +23,13 @@ STATUS = {
 
 
 def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
-    """Solve a lowered model with Gurobi."""
+    """Solve a lowered model with Gurobi.
+
+    Parameters
+    ----------
+    model, run : MatrixModel, MatrixRun
+        What is minimised; options, time limit in seconds, warm start and reports.
+    """
     import gurobipy
 
     parameters = run.parameters

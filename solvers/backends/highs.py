@@ -24,7 +24,13 @@ STATUS = {
 
 
 def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
-    """Solve a lowered model with HiGHS."""
+    """Solve a lowered model with HiGHS.
+
+    Parameters
+    ----------
+    model, run : MatrixModel, MatrixRun
+        What is minimised; options, time limit in seconds, warm start and reports.
+    """
     import highspy
 
     # Threads belong to the process in HiGHS: without this a second run with another number is an error.
@@ -35,7 +41,6 @@ def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
     highs.setOptionValue("time_limit", run.time_limit)
     highs.setOptionValue("mip_rel_gap", parameters.relative_gap)
     highs.setOptionValue("mip_abs_gap", 0.0)
-    highs.setOptionValue("mip_feasibility_tolerance", 1e-9)
     highs.setOptionValue("primal_feasibility_tolerance", 1e-9)
     highs.setOptionValue("random_seed", parameters.seed)
     highs.setOptionValue("threads", parameters.thread_count)

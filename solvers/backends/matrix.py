@@ -49,7 +49,19 @@ class MatrixRun:
 
 @dataclass(frozen=True, eq=False)
 class MatrixResult:
-    """A solver's answer for the scaled model: reason, best values, dual bound, and its status in its own words."""
+    """A solver's answer for the scaled model: reason, best values, dual bound, and its status in its own words.
+
+    Parameters
+    ----------
+    reason : Reason
+        Why the solver stopped.
+    values : ndarray, shape (n,), or None
+        The best solution, None without one.
+    dual_bound : float or None
+        In the scaled objective; None without one.
+    message : str
+        The solver's status in its own words.
+    """
 
     reason: Reason
     values: NDArray[np.float64] | None = None

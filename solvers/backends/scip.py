@@ -23,7 +23,13 @@ STATUS = {
 
 
 def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
-    """Solve a lowered model with SCIP."""
+    """Solve a lowered model with SCIP.
+
+    Parameters
+    ----------
+    model, run : MatrixModel, MatrixRun
+        What is minimised; options, time limit in seconds, warm start and reports.
+    """
     from ortools.math_opt.python import mathopt
 
     scip, columns = _mathopt_model(mathopt, model)

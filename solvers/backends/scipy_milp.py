@@ -14,7 +14,13 @@ STATUS = {0: Reason.OPTIMAL, 1: Reason.LIMIT, 2: Reason.INFEASIBLE, 3: Reason.ER
 
 
 def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
-    """Solve a lowered model with scipy.optimize.milp."""
+    """Solve a lowered model with scipy.optimize.milp.
+
+    Parameters
+    ----------
+    model, run : MatrixModel, MatrixRun
+        What is minimised; options, time limit in seconds, warm start and reports.
+    """
     from scipy.optimize import Bounds, LinearConstraint, milp
 
     result = milp(

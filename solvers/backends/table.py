@@ -92,3 +92,11 @@ def backends() -> dict[str, Backend]:
             raise PlacewiseError(f"{point}: the name {backend.name!r} is taken")
         found[backend.name] = backend
     return found
+
+
+def backend_named(name: str) -> Backend:
+    """Return a solver by name, or say which ones there are."""
+    found = BACKENDS.get(name) or backends().get(name)
+    if found is None:
+        raise PlacewiseError(f"unknown back-end {name!r}; expected one of {', '.join(backends())}")
+    return found

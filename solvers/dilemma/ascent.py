@@ -1,4 +1,8 @@
-"""Subgradient steps towards the best prices of DILEMMA's decomposition, each deflected by the step before."""
+"""Subgradient steps towards the best prices of DILEMMA's decomposition, each deflected by the step before.
+
+Sources: steps of Polyak's length, Polyak (1969), shortened where they stall, Held, Wolfe and Crowder (1974); deflection,
+Camerini, Fratta and Maffioli (1975).
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,17 @@ def climb_storage(model: Decomposition, upper_s: float, stop: Callable[[], bool]
     """Return prices per unit of storage and of error, by subgradient steps in these few dimensions.
 
     They start the climb over all prices near the bound of the linear relaxation.
+
+    Parameters
+    ----------
+    model : Decomposition
+        Of the instance: M servers, B widths, L layers.
+    upper_s : float
+        Delay of a known placement, seconds, or infinity.
+    stop : callable
+        Whether the time is over.
+    steps : int
+        At most so many.
     """
     space, size = model.space.astype(np.float64), model.size.astype(np.float64)
     price_s, error_price_s = np.zeros(model.servers), 0.0

@@ -4,6 +4,8 @@ A label is a partial placement: the server and width of its last layer, what is 
 its delay. Its bound adds what the decomposition's tables say about the layers to come. A pass keeps the best labels of
 each layer; if it drops none that could win, its best placement is optimal, and otherwise the least bound of those
 dropped is a dual bound.
+
+Sources: beam search, Lowerre (1976), Ow and Morton (1988); dominance between labels, Irnich and Desaulniers (2005).
 """
 
 from __future__ import annotations
@@ -28,7 +30,21 @@ LEAST_GAIN = 1e-9
 
 @dataclass(eq=False)
 class Labels:
-    """Partial placements of equal length, one per row."""
+    """Partial placements of equal length, one per row.
+
+    Parameters
+    ----------
+    server, width : ndarray of int, shape (n,)
+        Of the last layer; the width is an index.
+    free : ndarray of int, shape (n, M)
+        Units of storage left on each server.
+    error : ndarray of int, shape (n,)
+        Sum of errors, in whole units of the instance.
+    delay_s, bound_s : ndarray, shape (n,)
+        Delay so far, and a lower bound on that of every completion.
+    parent : ndarray of int, shape (n,)
+        Row of the label without the last layer.
+    """
 
     server: NDArray[np.int64]
     width: NDArray[np.int64]
@@ -47,7 +63,15 @@ class Labels:
 
 
 class Beam:
-    """Passes over the layers of one instance with given tables."""
+    """Passes over the layers of one instance with given tables.
+
+    Parameters
+    ----------
+    decomposition : Decomposition
+        Of the instance.
+    tables : Tables
+        At the best prices.
+    """
 
     def __init__(self, decomposition: Decomposition, tables: Tables) -> None:
         self.model, self.tables = decomposition, tables
@@ -65,6 +89,21 @@ class Beam:
         """Return the best delay below an upper bound with its placement, and the least bound that was dropped.
 
         Returns None where the time was over before the pass.
+
+        Parameters
+        ----------
+        width : int
+            Labels that are kept per layer.
+        upper_s : float
+            Seconds; only what is better counts.
+        stop : callable
+            Whether the time is over; asked before each layer.
+
+        Returns
+        -------
+        (float, placement or None, float) or None
+            Seconds, infinite without a placement; server and width of each layer; seconds, infinite if
+            none was dropped.
         """
         model = self.model
         threshold_s = upper_s * (1 - LEAST_GAIN)

@@ -9,6 +9,9 @@ For prices ``p`` and a price ``q >= 0`` on errors,
 bounds the delay from below (as printed, the knapsacks hold one layer each), and the tables behind it bound every continuation of a partial placement, given what is
 left on each server. Both subproblems are dynamic programmes over storage in at most `LARGEST_UNITS` units: sizes and
 capacities are divided and floored, which only relaxes them.
+
+Sources: Lagrangian decomposition, Guignard and Kim (1987); knapsacks by dynamic programming, Bellman (1957), Martello and
+Toth (1990), with one of several widths per layer, Kellerer, Pferschy and Pisinger (2004).
 """
 
 from __future__ import annotations
@@ -100,7 +103,8 @@ class Decomposition:
         self.away_s = self.transfer_s.copy()
         self.away_s[:, :, diagonal, diagonal] = np.inf
         # What no server can use more than: all layers at their largest widths.
-        self.capacity = np.minimum(capacity, int(self.storage.max(axis=1).sum()))
+        most = min(sum(self.storage.max(axis=1).tolist()), int(capacity.max()))
+        self.capacity = np.minimum(capacity, most)
         self.grain = max(-(-int(self.capacity.max(initial=1)) // LARGEST_UNITS), 1)
         self.size = self.storage // self.grain
         self.space = self.capacity // self.grain

@@ -1,6 +1,8 @@
 """What one would do without a model: choose widths and servers one after the other; each returns a placement or none.
 
 Servers for given widths come from one narrow pass over labels; the widths from greedy steps on an error budget.
+
+Source: greedy steps by gain per weight on a multiple-choice knapsack, Kellerer, Pferschy and Pisinger (2004).
 """
 
 from __future__ import annotations
@@ -42,27 +44,51 @@ def guarantee(instance: DilemmaInstance) -> Guarantee:
 
 
 def uniform_width(instance: DilemmaInstance, run: Run) -> Claim:
-    """One width for all layers, the best of those that keep the bounds."""
+    """One width for all layers, the best of those that keep the bounds.
+
+    Parameters
+    ----------
+    instance, run : DilemmaInstance, Run
+        What is solved; options, clock and reports.
+    """
     count, choices = len(instance.layers), range(len(instance.bit_widths))
     plans = [np.full(count, b) for b in choices]
     return _best(instance, run, (_place(instance, run, plan) for plan in plans if _keeps(instance, plan)))
 
 
 def greedy_bits(instance: DilemmaInstance, run: Run) -> Claim:
-    """Lower the width that saves most computation per error, as long as the budget lasts; then place."""
+    """Lower the width that saves most computation per error, as long as the budget lasts; then place.
+
+    Parameters
+    ----------
+    instance, run : DilemmaInstance, Run
+        What is solved; options, clock and reports.
+    """
     costs = delay_costs(instance)
     widths = _lowered(instance, costs.compute_s.mean(axis=1))
     return _best(instance, run, [None if widths is None else _place(instance, run, widths)])
 
 
 def quantize_then_place(instance: DilemmaInstance, run: Run) -> Claim:
-    """Make the model as small as the bounds allow, then place it."""
+    """Make the model as small as the bounds allow, then place it.
+
+    Parameters
+    ----------
+    instance, run : DilemmaInstance, Run
+        What is solved; options, clock and reports.
+    """
     widths = _lowered(instance, delay_costs(instance).storage.astype(np.float64))
     return _best(instance, run, [None if widths is None else _place(instance, run, widths)])
 
 
 def place_then_quantize(instance: DilemmaInstance, run: Run) -> Claim:
-    """Place for small widths, lower the widths for that placement, place anew, and so on."""
+    """Place for small widths, lower the widths for that placement, place anew, and so on.
+
+    Parameters
+    ----------
+    instance, run : DilemmaInstance, Run
+        What is solved; options, clock and reports.
+    """
     costs = delay_costs(instance)
     widths = _lowered(instance, costs.storage.astype(np.float64))
     found: list[Placement | None] = []

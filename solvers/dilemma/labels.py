@@ -41,7 +41,15 @@ LEAST_ALONE_S = 2.0
 
 
 class Search:
-    """What is known about one instance, and what is tried next."""
+    """What is known about one instance, and what is tried next.
+
+    Parameters
+    ----------
+    instance : DilemmaInstance
+        What is solved.
+    run : Run
+        Clock, warm start, and where better values are reported.
+    """
 
     def __init__(self, instance: DilemmaInstance, run: Run) -> None:
         self.instance, self.run = instance, run
@@ -64,7 +72,15 @@ class Search:
             self.improve(evaluation.objective, placement)
 
     def improve(self, delay_s: float, placement: Placement) -> None:
-        """Take a placement if it is better."""
+        """Take a placement if it is better.
+
+        Parameters
+        ----------
+        delay_s : float
+            Its delay, evaluated.
+        placement : tuple of (int, int)
+            Server and width (an index) of each layer.
+        """
         with self._lock:
             if delay_s < self.upper_s:
                 self.upper_s, self.best = delay_s, placement
@@ -140,7 +156,13 @@ class Search:
 
 
 def run(instance: DilemmaInstance, run: Run) -> Claim:
-    """Search; optimal once the bound meets the best placement."""
+    """Search; optimal once the bound meets the best placement.
+
+    Parameters
+    ----------
+    instance, run : DilemmaInstance, Run
+        What is solved; options, clock and reports.
+    """
     search = Search(instance, run)
     limit_s = run.parameters.time_limit
     search.by_labels(max(LABELS_SHARE * limit_s, LEAST_ALONE_S))

@@ -6,11 +6,11 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from placewise.models.dilemma.cpsat import delay_tables
-from placewise.models.dilemma.textbook import extract, textbook_ilp
+from placewise.models.dilemma.textbook import extract, textbook_ilp, tighten
 from placewise.models.units import MILLISECONDS
 from placewise.solvers.backends.cbc import proven_bound, run_cbc
-from placewise.solvers.edgeshard.cpsat import solve_ticks
 from placewise.solvers.evidence.result import Claim, Reason
+from placewise.solvers.execution.whole_model import run_whole_model
 
 if TYPE_CHECKING:
     from placewise.models.dilemma import DilemmaInstance
@@ -19,27 +19,37 @@ if TYPE_CHECKING:
 
 def tables(instance: DilemmaInstance, run: Run) -> Claim:
     """Solve the CP-SAT model."""
-    began = perf_counter()
-    model = delay_tables(instance)
-    if run.warm_start is not None:
-        model.hint(run.warm_start)
-    return solve_ticks(model, model.objective, run, began)
+    return run_whole_model(instance, delay_tables, run)
 
 
 def textbook(instance: DilemmaInstance, run: Run) -> Claim:
-    """Solve the paper's ILP with the CBC of PuLP."""
+    """Solve the paper's ILP with the CBC of PuLP, again where its tolerance let an overload through.
+
+    Parameters
+    ----------
+    instance, run : DilemmaInstance, Run
+        What is solved; options, clock and reports.
+    """
     import pulp
 
     began = perf_counter()
     problem, x = textbook_ilp(instance)
     build_s = perf_counter() - began
-    reason, message, text = run_cbc(problem, run.parameters, run.remaining)
-    found = problem.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible)
-    cost = float(pulp.value(problem.objective) or 0.0) if found else None
-    bound = proven_bound(text, reason, cost)
+    while True:
+        reason, message, text = run_cbc(problem, run.parameters, run.remaining)
+        found = problem.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible)
+        cost = float(pulp.value(problem.objective) or 0.0) if found else None
+        bound = proven_bound(text, reason, cost)
+        placement = extract(x) if found else None
+        if placement is None or not tighten(problem, x, instance, placement):
+            break
+        if not run.remaining:
+            placement, cost, reason = None, None, Reason.LIMIT
+            message = f"{message}; its solution overloads a server or the budget"
+            break
     return Claim(
         reason=Reason.ERROR if reason is Reason.OPTIMAL and not found else reason,
-        placement=extract(x) if found else None,
+        placement=placement,
         objective=None if cost is None else cost / MILLISECONDS,
         dual_bound=None if bound is None else bound / MILLISECONDS,
         message=message,

@@ -6,6 +6,8 @@ As printed, three lines make it a heuristic that may return what is no placement
   placements, and again for each sender k that improves the same entry; the source's layer 0 never takes any;
 - line 5 skips a device when ``Mem_j <= Req_i``, so a layer that fits exactly is refused;
 - line 11 accepts ``t_total <= DP(i,j)``, which holds for two infinities: unreachable entries take memory too.
+
+Source: Zhang, Cao, Shen and Cui (2024), Algorithm 1.
 """
 
 from __future__ import annotations
@@ -22,12 +24,24 @@ if TYPE_CHECKING:
 
 
 def run(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Run Algorithm 1 as printed."""
+    """Run Algorithm 1 as printed.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardInstance, Run
+        What is solved; options, clock and reports.
+    """
     return _algorithm_1(instance, run, once=False)
 
 
 def run_once(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Run the kinder reading: each table entry takes memory once, if it was reached, and layer 0 takes its own."""
+    """Run the kinder reading: each table entry takes memory once, if it was reached, and layer 0 takes its own.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardInstance, Run
+        What is solved; options, clock and reports.
+    """
     return _algorithm_1(instance, run, once=True)
 
 

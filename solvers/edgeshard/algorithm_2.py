@@ -12,6 +12,8 @@ As printed it hardly ever ends with a pipeline:
 The repaired reading compares with the entry that it writes, lets the source host any first layers, counts up to N
 layers and charges what a stage holds. It is exact, in ``O(2**M N M (M + N))`` time: the best sender is found once per
 first layer, before the stage's end is chosen.
+
+Sources: the paper, Zhang, Cao, Shen and Cui (2024); dynamic programming over subsets, Held and Karp (1962).
 """
 
 from __future__ import annotations
@@ -61,7 +63,13 @@ def _require_table(instance: EdgeShardInstance) -> None:
 
 
 def run(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Run Algorithm 2 as printed: `m` and `i` count layers, the source is node 0."""
+    """Run Algorithm 2 as printed: `m` and `i` count layers, the source is node 0.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardInstance, Run
+        What is solved; options, clock and reports.
+    """
     costs, source, total = time_tables(instance), instance.source, len(instance.layers)
     devices = range(instance.cluster.size)
     need, budget = instance.memory_bytes, instance.cluster.memory_bytes
@@ -103,7 +111,13 @@ def run(instance: EdgeShardInstance, run: Run) -> Claim:
 
 
 def run_repaired(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Run the repaired reading: the optimum, or a proof that there is no pipeline."""
+    """Run the repaired reading: the optimum, or a proof that there is no pipeline.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardInstance, Run
+        What is solved; options, clock and reports.
+    """
     states = States(instance)
     for level in range(1, len(states.others) + 1):
         for bit in range(len(states.others)):
@@ -143,7 +157,15 @@ class States:
         self.level = np.array([mask.bit_count() for mask in range(1 << len(self.others))])
 
     def fill(self, level: int, bit: int) -> None:
-        """Fill the states of all sets of a size that end on one device."""
+        """Fill the states of all sets of a size that end on one device.
+
+        Parameters
+        ----------
+        level : int
+            Devices in the set.
+        bit : int
+            Which of the other devices is the last.
+        """
         at_level = np.flatnonzero(self.level == level)
         masks, j = at_level[(at_level >> bit & 1) == 1], self.others[bit]
         for begin in range(0, len(masks), ROWS):

@@ -1,4 +1,7 @@
-"""The baselines of EdgeShard's Section V, and a greedy chain; each returns a placement or says what is in its way."""
+"""The baselines of EdgeShard's Section V, and a greedy chain; each returns a placement or says what is in its way.
+
+Source: Zhang, Cao, Shen and Cui (2024), Section V-A.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +21,35 @@ if TYPE_CHECKING:
 
 
 def edge_solo(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Edge-Solo: all layers on the source."""
+    """Edge-Solo: all layers on the source.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardInstance, Run
+        What is solved; options, clock and reports.
+    """
     return _best(instance, run, [(instance.source,) * len(instance.layers)])
 
 
 def cloud_edge_even(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Cloud-Edge-Even: the first half of the layers on the source, the others on the cloud."""
+    """Cloud-Edge-Even: the first half of the layers on the source, the others on the cloud.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardInstance, Run
+        What is solved; options, clock and reports.
+    """
     return _best(instance, run, [_split(instance, (len(instance.layers) + 1) // 2)])
 
 
 def cloud_edge_nearest(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Cloud-Edge-Even where halves do not fit: the cut nearest to even that does."""
+    """Cloud-Edge-Even where halves do not fit: the cut nearest to even that does.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardInstance, Run
+        What is solved; options, clock and reports.
+    """
     half = (len(instance.layers) + 1) // 2
     claim = cloud_edge_even(instance, run)
     for cut in sorted(range(1, len(instance.layers)), key=lambda cut: abs(cut - half)):
@@ -39,7 +60,13 @@ def cloud_edge_nearest(instance: EdgeShardInstance, run: Run) -> Claim:
 
 
 def edgeshard_even(instance: EdgeShardInstance, run: Run) -> Claim:
-    """EdgeShard-Even: the source, the largest others and the cloud last, as few as hold equal shares of the layers."""
+    """EdgeShard-Even: the source, the largest others and the cloud last, as few as hold equal shares of the layers.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardInstance, Run
+        What is solved; options, clock and reports.
+    """
     cloud, budget = cloud_of(instance), instance.cluster.memory_bytes
     others = [j for j in range(instance.cluster.size) if j not in (instance.source, cloud)]
     others.sort(key=lambda j: -int(budget[j]))
@@ -57,13 +84,25 @@ def edgeshard_even(instance: EdgeShardInstance, run: Run) -> Claim:
 
 
 def cloud_edge_opt(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Cloud-Edge-Opt: the best way to cut the layers in two, for the source and the cloud."""
+    """Cloud-Edge-Opt: the best way to cut the layers in two, for the source and the cloud.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardInstance, Run
+        What is solved; options, clock and reports.
+    """
     cuts = range(1, len(instance.layers) + 1)
     return _best(instance, run, [_split(instance, cut) for cut in cuts])
 
 
 def greedy(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Fill the current device, then go on to the one with the least time per layer that it will take, hop included."""
+    """Fill the current device, then go on to the one with the least time per layer that it will take, hop included.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardInstance, Run
+        What is solved; options, clock and reports.
+    """
     costs = time_tables(instance)
     need = [int(size) for size in instance.memory_bytes]
     free = [int(size) for size in instance.cluster.memory_bytes]

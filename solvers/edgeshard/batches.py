@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 
 def run(instance: EdgeShardBatchInstance, run: Run) -> Claim:
-    """Solve each batch size whose bound could still win; the least of what is left is the dual bound."""
+    """Solve each batch size whose bound could still win; the least of what is left is the dual bound.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardBatchInstance, Run
+        What is solved; options, clock and reports.
+    """
     bounds = {size: bottleneck_floor_s(instance.at(size)) / size for size in instance.batch_sizes}
     best, best_s, feasible_or_open = None, float("inf"), False
     if run.warm_start is not None:
@@ -50,7 +56,13 @@ def run(instance: EdgeShardBatchInstance, run: Run) -> Claim:
 
 
 def largest_batch(instance: EdgeShardBatchInstance, run: Run) -> Claim:
-    """Take the largest batch that fits at all and its best pipeline, as the paper does."""
+    """Take the largest batch that fits at all and its best pipeline, as the paper does.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardBatchInstance, Run
+        What is solved; options, clock and reports.
+    """
     return _largest(instance, run, lambda size: _pipeline(instance, size, run))
 
 

@@ -2,6 +2,8 @@
 
 A chain visits each device once. Sums from the front and from the back of the current chain price every insertion,
 replacement and removal of a device by one minimum over (start, end) of its run, for all devices at once.
+
+Source: iterated local search, Lourenço, Martin and Stützle (2003).
 """
 
 from __future__ import annotations
@@ -30,7 +32,15 @@ PATIENCE = 30
 
 
 class ChainSearch:
-    """Iterated local search; every value is the exact cost of the best placement along a chain."""
+    """Iterated local search; every value is the exact cost of the best placement along a chain.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        N layers, M devices.
+    run : Run
+        Clock, and where better placements are reported.
+    """
 
     def __init__(self, instance: EdgeShardInstance, run: Run) -> None:
         paths = RunPaths(instance)
@@ -51,7 +61,17 @@ class ChainSearch:
         self.best_s = np.inf
 
     def search(self, start: Chain, until: float, seed: int) -> None:
-        """Descend from a chain, then from random changes of the best one, until time or patience end."""
+        """Descend from a chain, then from random changes of the best one, until time or patience end.
+
+        Parameters
+        ----------
+        start : tuple of int
+            Different devices, the source first.
+        until : float
+            Seconds, as `Run.elapsed` counts them.
+        seed : int
+            Of the random changes.
+        """
         draw = random.Random(seed)  # noqa: S311 - not for secrets
         chain, patience = self._completed(start), PATIENCE
         while patience and self.run.elapsed < until:
@@ -176,7 +196,13 @@ class ChainSearch:
 
 
 def run(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Search chains from the greedy one until patience or time end."""
+    """Search chains from the greedy one until patience or time end.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardInstance, Run
+        What is solved; options, clock and reports.
+    """
     search = ChainSearch(instance, run)
     first = greedy(instance, run).placement
     start = tuple(dict.fromkeys(first)) if first is not None else (search.source,)

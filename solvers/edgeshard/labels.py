@@ -3,6 +3,9 @@
 A label is a sequence of runs. Its cost so far plus a Lagrangian completion bound orders the search, best first, so
 the next bound is a dual bound at any time; local search over chains gives the placement to beat. Exact for any layers
 and links, revisits included; where the time or the memory for labels ends first, the gap is known.
+
+Sources: label setting under resource constraints, Desrochers and Soumis (1988), Irnich and Desaulniers (2005); best-first
+by a lower bound on the completion, Hart, Nilsson and Raphael (1968).
 """
 
 from __future__ import annotations
@@ -59,7 +62,15 @@ class Label(NamedTuple):
 
 
 class LabelSearch:
-    """Search over labels with dominance between equal memory states."""
+    """Search over labels with dominance between equal memory states.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        N layers, M devices.
+    run : Run
+        Clock, warm start, and where bounds and placements are reported.
+    """
 
     def __init__(self, instance: EdgeShardInstance, run: Run) -> None:
         self.run = run
@@ -199,5 +210,11 @@ class LabelSearch:
 
 
 def run(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Search the labels of an instance."""
+    """Search the labels of an instance.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardInstance, Run
+        What is solved; options, clock and reports.
+    """
     return LabelSearch(instance, run).search()

@@ -4,6 +4,9 @@ A placement is a sequence of runs, layers in a row on one device. Each run alone
 that all runs on a device fit together (Eq. 5) is priced: for prices ``p >= 0`` in seconds per byte,
 ``min over paths of (cost + sum_j p_j used_j) - sum_j p_j Mem_j`` bounds the latency from below. Runs make the bound
 much stronger than pricing layers one by one, since a path must pay a transfer whenever a device is full.
+
+Sources: Lagrangian relaxation, Held and Karp (1970, 1971), Geoffrion (1974), Fisher (1981); subgradient steps of Polyak's
+length, Polyak (1969), halved where they stall, Held, Wolfe and Crowder (1974). See docs/literature.md.
 """
 
 from __future__ import annotations

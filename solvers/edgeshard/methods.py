@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from placewise.models.edgeshard import pipeline_cpsat, runs
 from placewise.models.problem import Guarantee
 from placewise.solvers.edgeshard import (
@@ -20,7 +22,7 @@ _CP = frozenset({WARM_START, PROGRESS, BOUND, THREADS, SEED})
 _SEARCH = frozenset({WARM_START, PROGRESS, BOUND})
 
 
-def _baselines(module: object, addition: str = "") -> tuple[Algorithm, ...]:
+def _baselines(module: object, addition: str = "") -> tuple[Algorithm[Any], ...]:
     """Return the paper's baselines (Section V), and a greedy chain."""
     summaries = {
         "greedy": "fill the device, go on to the cheapest next one",
@@ -86,7 +88,7 @@ THROUGHPUT = (
     Algorithm(
         "stages",
         cpsat.stages,
-        Guarantee.EXACT,
+        pipeline_cpsat.stages_guarantee,
         "CP-SAT circuit with the first layer and the end of each stage; any layers",
         ("ortools",),
         _CP,

@@ -6,7 +6,7 @@ follows only gets shorter, and a stage that vanishes leaves a link that exists. 
 furthest end, decides the threshold, and 2**(M-1) of them are filled by vectorised sweeps; where the layers between
 the first and the last are equal, the sum of what the devices hold decides it for any number of them. Below the largest
 transfer among the other devices, where that fails, a search over (set, last device) keeps all ends instead, and from
-14 devices on CP-SAT's circuit takes over.
+14 devices on CP-SAT's circuit takes over. Sources: Edmonds and Fulkerson (1970), Bokhari (1988), Pınar and Aykanat (2004).
 """
 
 from __future__ import annotations
@@ -260,21 +260,24 @@ def _position(instance: EdgeShardInstance, values: NDArray[np.float64], placemen
 
 
 def run(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Bisect over the candidates; every threshold that fails is a dual bound."""
+    """Bisect over the candidates; every threshold that fails is a dual bound.
+
+    Parameters
+    ----------
+    instance, run : EdgeShardInstance, Run
+        What is solved; options, clock and reports.
+    """
     decide = Thresholds(instance)
     values = bottleneck_values_s(instance)
     best = decide.placement(float(values[-1])) if len(values) else None
     if best is None:
         return Claim(Reason.INFEASIBLE, message="no pipeline at any bottleneck", solve_s=run.elapsed)
     # Best attains values[high]; the optimum is among values[low..high], or below them where nothing is decided.
-    lowest = (
-        int(np.searchsorted(values, decide.linked_from_s)) if len(decide.others) > LARGEST_SPARSE_SIZE else 0
-    )
+    sparse = len(decide.others) > LARGEST_SPARSE_SIZE
+    lowest = int(np.searchsorted(values, decide.linked_from_s)) if sparse else 0
     low, high = lowest, _position(instance, values, best)
-    if run.warm_start is not None and evaluate_throughput(instance, run.warm_start).feasible:
-        known = _position(instance, values, run.warm_start)
-        if known < high:
-            best, high = tuple(run.warm_start), known
+    if run.warm_start is not None and _position(instance, values, run.warm_start) < high:
+        best, high = tuple(run.warm_start), _position(instance, values, run.warm_start)
     run.report(objective=float(values[high]), placement=best)
     while low < high and values[high] - values[low] > run.parameters.relative_gap * values[high]:
         if not run.remaining:
@@ -289,5 +292,8 @@ def run(instance: EdgeShardInstance, run: Run) -> Claim:
             best, high = found, _position(instance, values, found)
             run.report(objective=float(values[high]), placement=best)
     if 0 < lowest == low:  # nothing was refuted: the optimum may lie below the slowest link
-        return (cpsat.throughput if decide.equal else cpsat.stages)(instance, run)
+        try:
+            return (cpsat.throughput if decide.equal else cpsat.stages)(instance, run)
+        except NotApplicableError as refusal:
+            return Claim(Reason.LIMIT, best, float(values[high]), None, str(refusal), limit="range of times")
     return Claim(Reason.OPTIMAL, best, float(values[high]), float(values[low]), solve_s=run.elapsed)

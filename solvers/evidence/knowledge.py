@@ -22,7 +22,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Incumbent:
-    """A feasible placement, what it costs, and who found it."""
+    """A feasible placement, what it costs, and who found it.
+
+    Parameters
+    ----------
+    placement : tuple
+        In canonical form.
+    evaluation : Evaluation
+        Of it, feasible.
+    by : str
+        Name of the method.
+    """
 
     placement: Any
     evaluation: Evaluation
@@ -63,7 +73,17 @@ class Knowledge:
         self._progress = progress
 
     def offer(self, placement: Any, by: str, seconds: float) -> bool:
-        """Take a placement if it is feasible and better than the incumbent; return whether it was."""
+        """Take a placement if it is feasible and better than the incumbent; return whether it was.
+
+        Parameters
+        ----------
+        placement : object
+            Anything that the gate takes.
+        by : str
+            Who found it.
+        seconds : float
+            When, since the call.
+        """
         problem = problem_of(self.instance)
         canonical, violations = problem.gate(self.instance, placement)
         if violations:
@@ -78,14 +98,30 @@ class Knowledge:
         return True
 
     def take(self, step: Progress, by: str) -> None:
-        """Take a step of the method: what it placed is evaluated, its bound counts where its guarantee allows."""
+        """Take a step of the method: what it placed is evaluated, its bound counts where its guarantee allows.
+
+        Parameters
+        ----------
+        step : Progress
+            What the method reported.
+        by : str
+            Name of the method.
+        """
         if step.placement is not None:
             self.offer(step.placement, by, step.seconds)
         if step.dual_bound is not None and self.guarantee.bounds and math.isfinite(step.dual_bound):
             self._raise("claimed_bound", step.dual_bound, step.seconds)
 
     def take_floor(self, floor: float, seconds: float) -> None:
-        """Take a bound that holds whatever the method says."""
+        """Take a bound that holds whatever the method says.
+
+        Parameters
+        ----------
+        floor : float
+            In the problem's unit.
+        seconds : float
+            When, since the call.
+        """
         if math.isfinite(floor):  # infinite where a link is missing: then there may be no placement
             self._raise("floor", floor, seconds)
 
@@ -105,6 +141,13 @@ class Knowledge:
         """Return a verified result with the best of what it holds and of what was known before.
 
         A conflict stays a conflict: its result is an error, with the incumbent beside it.
+
+        Parameters
+        ----------
+        result : VerifiedResult
+            Of the claim.
+        tolerance : float
+            Relative gap up to which a placement is optimal.
         """
         result = replace(result, trace=tuple(self.trace))
         incumbent, objective, by = self.incumbent, result.objective, result.method

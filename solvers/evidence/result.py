@@ -7,9 +7,11 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.registry import problem_of
+from placewise.solvers.evidence import picture, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from placewise.models.problem import Guarantee, Instance, Violation
 
@@ -122,7 +124,7 @@ class Conflict:
         return {"kind": self.kind, "methods": list(self.methods), "message": self.message}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VerifiedResult:
     """A method's answer after its placement was evaluated and its status derived.
 
@@ -150,6 +152,8 @@ class VerifiedResult:
         Why the method stopped.
     incumbent_by : str or None
         Who found the placement: the method, a heuristic that went first, or the warm start.
+    extended : bool
+        Whether the proof is that of a model to which rows were added, not that of the problem itself.
     """
 
     instance: Instance
@@ -170,11 +174,89 @@ class VerifiedResult:
     versions: Mapping[str, str] = field(default_factory=dict)
     termination: Termination | None = None
     incumbent_by: str | None = None
+    extended: bool = False
 
     @property
     def proven(self) -> bool:
         """Whether the answer is final: an optimum, or a proof that there is none."""
         return self.status in (Status.OPTIMAL, Status.INFEASIBLE)
+
+    @property
+    def named(self) -> dict[str, Any] | None:
+        """The placement by names of devices, as result files state it; None without one."""
+        return (
+            None
+            if self.placement is None
+            else problem_of(self.instance).placement_json(self.instance, self.placement)
+        )
+
+    @property
+    def stages(self) -> tuple[Any, ...]:
+        """The placement as rows by names, see `placewise.models.stages`; none without one.
+
+        Of layers a `Stage` per row of layers on a device (device, first and last layer, seconds, bytes), with the bits of each
+        layer where there are some; of heads over time a `Share` per interval and device that hosts anything.
+        """
+        problem = problem_of(self.instance)
+        if problem.stages is None or self.placement is None:
+            return ()
+        placement, _ = problem.gate(self.instance, self.placement)
+        return () if placement is None else tuple(problem.stages(self.instance, placement))
+
+    def to_frame(self) -> Any:
+        """Return `stages` as a pandas DataFrame, a row each; raise `PlacewiseError` without pandas."""
+        return shown.frame(self.stages)
+
+    def plot(self) -> Any:
+        """Return the placement as a Matplotlib figure, see `picture.plot`; raise `PlacewiseError` without one."""
+        return picture.plot(self)
+
+    def __repr__(self) -> str:
+        return shown.line_of(self)
+
+    def __str__(self) -> str:
+        return shown.lines_of(self)
+
+    def _repr_html_(self) -> str:
+        return shown.html_of(self)
+
+    def save(self, target: str | Path) -> None:
+        """Write the result document, whole or not at all; `from_json` and ``placewise check`` read it.
+
+        Raises
+        ------
+        PlacewiseError
+            When the file cannot be written.
+        """
+        from placewise.instances.files import write_text  # a worker process needs no file formats
+        from placewise.instances.strict_json import dumps
+
+        write_text(target, dumps(self.to_json()) + "\n")
+
+    @classmethod
+    def from_json(cls, instance: Instance, source: Mapping[str, Any] | str | Path) -> VerifiedResult:
+        """Read a result back, and verify it anew.
+
+        Only the placement is taken over, and who made it, in which time. Objective, terms and violations are
+        evaluated; the bound is what the problem's equations alone prove, so that "optimal" often comes back as
+        feasible: the file cannot show its proof. What it states and is not so is a conflict, what cannot be seen from
+        it stands in `message`. A solve with ``warm_start=result`` proves it again.
+
+        Parameters
+        ----------
+        instance : Instance
+            What it is a result of.
+        source : mapping, str or Path
+            The document, as `to_json` returns it, or a file.
+
+        Raises
+        ------
+        PlacewiseError
+            Naming the path of a wrong value, also where it is a result of another instance.
+        """
+        from placewise.solvers.evidence.reading import result_of  # which verifies, and so knows results
+
+        return result_of(instance, source)
 
     def to_json(self) -> dict[str, Any]:
         """Return the result document, format ``placewise-result/1``."""
@@ -188,6 +270,7 @@ class VerifiedResult:
             "instance_hash": instance_hash(self.instance),
             "problem": self.instance.problem,
             "method": self.method,
+            "model": "extended" if self.extended else None,
             "guarantee": self.guarantee.value,
             "status": self.status.value,
             "termination": None if self.termination is None else self.termination.to_json(),

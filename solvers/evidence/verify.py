@@ -18,7 +18,13 @@ CLAIM_TOLERANCE = 1e-6
 
 
 def differs(a: float, b: float) -> bool:
-    """Whether two objectives differ by more than solvers' tolerances explain; NaN differs from everything."""
+    """Whether two objectives differ by more than solvers' tolerances explain; NaN differs from everything.
+
+    Parameters
+    ----------
+    a, b : float
+        In one unit.
+    """
     if a == b:
         return False
     if not (math.isfinite(a) and math.isfinite(b)):
@@ -30,6 +36,11 @@ def relative_gap(objective: float, dual_bound: float) -> float:
     """Return ``(objective - dual bound) / |objective|`` of a minimisation, at least 0.
 
     What is not finite proves nothing: the gap is then infinite.
+
+    Parameters
+    ----------
+    objective, dual_bound : float
+        In one unit.
     """
     if not (math.isfinite(objective) and math.isfinite(dual_bound)):
         return math.inf
@@ -39,7 +50,15 @@ def relative_gap(objective: float, dual_bound: float) -> float:
 
 
 def cheapest(instance: Instance, placements: Iterable[Any]) -> float | None:
-    """Return what the best feasible one of some placements costs, None without one."""
+    """Return what the best feasible one of some placements costs, None without one.
+
+    Parameters
+    ----------
+    instance : Instance
+        Of any problem.
+    placements : iterable
+        Anything that the gate takes.
+    """
     evaluations = (problem_of(instance).evaluate(instance, placement) for placement in placements)
     return min((e.objective for e in evaluations if e.feasible and e.objective is not None), default=None)
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from placewise.models.problem import Formulation
     from placewise.solvers.backends.lowering import MatrixModel
     from placewise.solvers.backends.matrix import MatrixResult, MatrixRun
+
+    #: What a back-end does.
+    Minimise = Callable[[MatrixModel, MatrixRun], MatrixResult]
     from placewise.solvers.evidence.result import Claim
     from placewise.solvers.execution.run import Run
 
@@ -43,12 +46,18 @@ class Backend:
     """
 
     name: str
-    minimise: Callable[[MatrixModel, MatrixRun], MatrixResult]
+    minimise: Minimise
     requires: str
     pip: str
     distributions: tuple[str, ...]
     summary: str
     abilities: frozenset[str] = frozenset()
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        """Travel between processes by name."""
+        from placewise.solvers.backends.table import backend_named
+
+        return backend_named, (self.name,)
 
     @property
     def installed(self) -> bool:

@@ -1,7 +1,8 @@
-"""A back-end on a declarative model: build, lower, solve, extract, and cut off what tolerances let through."""
+"""A statement's way through a back-end: lower, solve, extract, and cut off what tolerances let through."""
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 from time import perf_counter
@@ -17,7 +18,7 @@ from placewise.solvers.evidence.result import Claim, Reason
 if TYPE_CHECKING:
     from placewise.models.problem import Formulation, InstanceT, Problem
     from placewise.solvers.backends.lowering import MatrixModel
-    from placewise.solvers.execution.method import Backend
+    from placewise.solvers.execution.method import Backend, Minimise
     from placewise.solvers.execution.run import Run
 
 #: Of the time limit, kept for the end of a solver, which looks at its clock now and then: a share, and seconds at most.
@@ -31,49 +32,11 @@ def run_formulation(
     instance: InstanceT,
     run: Run,
 ) -> Claim:
-    """Solve an instance by a back-end on one of its problem's formulations.
-
-    A solver may overload a device within its feasibility tolerance. Such a placement is cut off by name and
-    the model is solved again; what is left of the time limit bounds this. It is solved again, too, without choices
-    dearer than the placement found, where those made it small beside a solver's tolerances.
-    """
+    """Solve an instance by a back-end on one of its problem's formulations."""
     began = perf_counter()
     statement = Statement.of(instance, formulation)
     build_s = perf_counter() - began
-    if not _seconds_for(run):
-        return Claim(Reason.LIMIT, message="the time limit ended while the model was built", build_s=build_s)
-    solve_s = 0.0
-    while True:
-        began = perf_counter()
-        matrix, result, claim_values = _solve_once(statement, backend, run)
-        solve_s += perf_counter() - began
-        placement, objective, bound = claim_values
-        if placement is None:
-            break
-        if not statement.tighten(placement):
-            cost_s = problem.evaluate(instance, placement).objective
-            if cost_s is None or not run.remaining or not matrix.drop_dearer(MILLISECONDS * cost_s):
-                break
-            run.warm_start = placement
-            continue
-        if not run.remaining:
-            placement, objective = None, None
-            result = MatrixResult(Reason.LIMIT, message=f"{result.message}; its solution overloads a device")
-            break
-    return Claim(
-        reason=result.reason,
-        placement=placement,
-        objective=objective,
-        dual_bound=bound,
-        message=result.message,
-        build_s=build_s,
-        solve_s=solve_s,
-    )
-
-
-def _seconds_for(run: Run) -> float:
-    """Return the seconds that a solver is given: what is left, less the share that it needs to end and hand over."""
-    return max(run.remaining - min(HAND_OVER_SHARE * run.parameters.time_limit, HAND_OVER_S), 0.0)
+    return StatementSolve(problem, statement, backend.minimise, run, build_s).claim()
 
 
 def write_model(instance: Any, formulation: str, kind: str, target: str | Path) -> None:
@@ -88,39 +51,151 @@ def write_model(instance: Any, formulation: str, kind: str, target: str | Path) 
         write_text(target, file.read_text(encoding="utf-8").replace(model.name, name, 1))
 
 
-def _solve_once(
-    statement: Statement[Any, Any], backend: Backend, run: Run
-) -> tuple[MatrixModel, MatrixResult, tuple[Any, float | None, float | None]]:
-    if run.warm_start is not None:
-        statement.start(run.warm_start)
-    matrix = lower(statement.model)
+class StatementSolve:
+    """One statement that is solved, perhaps several times.
 
-    def placement_of(values: Any) -> Any:
-        matrix.load(values)
-        return statement.extract()
+    Rows of bytes reach a solver relaxed, so it may overload a device by some. Such a placement is cut off by name, and
+    the model is solved again with these rows in digits; what is left of the time limit bounds this, and a bound of
+    before stays one. It is solved again, too, without choices dearer than the placement found, where those made it
+    small beside a solver's tolerances.
 
-    def on_solution(values: Any) -> None:
-        run.report(objective=seconds(float(matrix.cost @ values)), placement=placement_of(values))
+    Parameters
+    ----------
+    problem : Problem
+        What is stated.
+    statement : Statement
+        The model; where rows were added to it, only placements that keep them count, and its bound is its own.
+    minimise : callable
+        Of a back-end: ``(MatrixModel, MatrixRun) -> MatrixResult``.
+    run : Run
+        Options, clock, warm start.
+    build_s : float
+        Seconds that building took.
+    """
 
-    def seconds(objective: float) -> float:
-        return matrix.unscaled(objective) / MILLISECONDS
+    def __init__(
+        self,
+        problem: Problem[Any, Any],
+        statement: Statement[Any, Any],
+        minimise: Minimise,
+        run: Run,
+        build_s: float = 0.0,
+    ) -> None:
+        self.problem, self.statement, self.minimise, self.run = problem, statement, minimise, run
+        self.build_s, self.solve_s = build_s, 0.0
+        self.known = None if statement.extended else run.warm_start
+        self.known_s = self._cost_s(self.known)
+        if self.known_s is None:
+            self.known = None
+        self.proven = -math.inf
 
-    seconds_left = _seconds_for(run)
-    if not seconds_left:
-        late = MatrixResult(Reason.LIMIT, message="the time limit ended while the model was lowered")
-        return matrix, late, (None, None, None)
-    result: MatrixResult = backend.minimise(
-        matrix,
-        MatrixRun(
-            parameters=run.parameters,
-            time_limit=seconds_left,
-            start=matrix.start() if run.warm_start is not None else None,
-            on_solution=on_solution,
-            on_bound=lambda bound: run.report(dual_bound=seconds(bound)),
-            stopped=run.stopped,
-        ),
-    )
-    bound = None if result.dual_bound is None else seconds(result.dual_bound)
-    if result.values is None:
-        return matrix, result, (None, None, bound)
-    return matrix, result, (placement_of(result.values), seconds(float(matrix.cost @ result.values)), bound)
+    def claim(self) -> Claim:
+        """Solve until nothing is left to be cut off, and return what came out."""
+        if not self._seconds():
+            return self._late("built")
+        digits = False
+        while True:
+            began = perf_counter()
+            matrix, result, (placement, objective, bound) = self._once(digits=digits)
+            self.solve_s += perf_counter() - began
+            self.proven = max(self.proven, -math.inf if bound is None else bound)
+            if placement is None:
+                break
+            if self.statement.tighten(placement):
+                digits = True
+                if self.run.remaining:
+                    continue
+                placement = None
+                result = MatrixResult(Reason.LIMIT, message=f"{result.message}; it overloads a device")
+                break
+            broken = self.statement.broken_row()
+            if broken is not None:
+                return self._claim(
+                    MatrixResult(Reason.ERROR, message=f"{result.message}; {broken}"), None, None
+                )
+            if self.statement.extended:  # costs may be the user's
+                break
+            self.known, self.known_s = placement, self._cost_s(placement)
+            if self.known_s is None or not self.run.remaining:
+                break
+            if not matrix.drop_dearer(MILLISECONDS * self.known_s):
+                break
+            self.run.warm_start, self.proven = placement, -math.inf  # a bound of before may be drowned, too
+        if placement is None and self.known is not None:
+            placement, objective = self.known, self.known_s
+            if result.reason is Reason.INFEASIBLE:
+                result = MatrixResult(
+                    Reason.ERROR, message=f"{result.message}, which a known placement refutes"
+                )
+                self.proven = -math.inf
+        return self._claim(result, placement, objective)
+
+    def _claim(self, result: MatrixResult, placement: Any, objective: float | None) -> Claim:
+        return Claim(
+            reason=result.reason,
+            placement=placement,
+            objective=objective if placement is not None else None,
+            dual_bound=self.proven if math.isfinite(self.proven) else None,
+            message=result.message,
+            build_s=self.build_s,
+            solve_s=self.solve_s,
+        )
+
+    def _late(self, what: str) -> Claim:
+        message = f"the time limit ended while the model was {what}"
+        return self._claim(MatrixResult(Reason.LIMIT, message=message), self.known, self.known_s)
+
+    def _cost_s(self, placement: Any) -> float | None:
+        """Return what a feasible placement costs; None without one."""
+        if placement is None:
+            return None
+        evaluation = self.problem.evaluate(self.statement.instance, placement)
+        return evaluation.objective if evaluation.feasible else None
+
+    def _seconds(self) -> float:
+        """Return the seconds that a solver is given: what is left, less what it needs to end and hand over."""
+        share_s = HAND_OVER_SHARE * self.run.parameters.time_limit
+        return max(self.run.remaining - min(share_s, HAND_OVER_S), 0.0)
+
+    def _once(
+        self, *, digits: bool
+    ) -> tuple[MatrixModel, MatrixResult, tuple[Any, float | None, float | None]]:
+        run, statement = self.run, self.statement
+        if run.warm_start is not None:
+            statement.start(run.warm_start)
+        matrix = lower(statement.model, digits=digits)
+        if self.known_s is not None and matrix.drop_dearer(MILLISECONDS * self.known_s):
+            matrix = lower(statement.model, digits=digits)
+
+        def placement_of(values: Any) -> Any:
+            matrix.load(values)
+            return statement.extract()
+
+        def on_solution(values: Any) -> None:
+            placement = placement_of(values)
+            if statement.broken_row() is None:
+                run.report(objective=self._cost_s(placement), placement=placement)
+
+        def seconds(objective: float) -> float:
+            return matrix.unscaled(objective) / MILLISECONDS
+
+        seconds_left = self._seconds()
+        if not seconds_left:
+            late = MatrixResult(Reason.LIMIT, message="the time limit ended while the model was lowered")
+            return matrix, late, (None, None, None)
+        result = self.minimise(
+            matrix,
+            MatrixRun(
+                parameters=run.parameters,
+                time_limit=seconds_left,
+                start=matrix.start() if run.warm_start is not None else None,
+                on_solution=on_solution,
+                on_bound=lambda bound: run.report(dual_bound=seconds(bound)),
+                stopped=run.stopped,
+            ),
+        )
+        bound = None if result.dual_bound is None else seconds(result.dual_bound)
+        if result.values is None:
+            return matrix, result, (None, None, bound)
+        placement = placement_of(result.values)
+        return matrix, result, (placement, seconds(float(matrix.cost @ result.values)), bound)

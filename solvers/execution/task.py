@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from placewise.models.errors import PlacewiseError
 from placewise.models.lazy import load
 from placewise.models.problem import Refused
+from placewise.solvers.backends.matrix import MatrixRun
 from placewise.solvers.evidence.result import Claim, Progress, Reason
 from placewise.solvers.execution.run import Run
 from placewise.solvers.execution.statement import run_formulation
@@ -16,7 +17,8 @@ from placewise.solvers.execution.statement import run_formulation
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from placewise.solvers.execution.method import Method, UserFunction
+    from placewise.solvers.backends.lowering import MatrixModel
+    from placewise.solvers.execution.method import Backend, Method, UserFunction
     from placewise.solvers.execution.parameters import Parameters
 
 
@@ -40,25 +42,86 @@ class Task:
     warm_start: Any = None
     started: float = field(default_factory=perf_counter)
 
+    def perform(self, report: Callable[[Progress], None] | None = None) -> Claim:
+        """Run the method in this process; its errors become a claim, misuse is raised."""
+        run = Run(self.parameters, self.warm_start, report, self.started)
+        return guarded(lambda: self._answer(run), run)
 
-def perform(task: Task, report: Callable[[Progress], None] | None = None) -> Claim:
-    """Run a task in this process; errors of a method become a claim, misuse is raised."""
-    method = task.method
-    run = Run(task.parameters, task.warm_start, report, task.started)
-    try:
+    def _answer(self, run: Run) -> Claim:
+        method = self.method
         if method.function is not None:
-            return _run_function(method.function, task, run)
+            return _run_function(method.function, self, run)
         if method.backend is not None and method.statement is not None:
-            return run_formulation(method.problem, method.statement, method.backend, task.instance, run)
+            return run_formulation(method.problem, method.statement, method.backend, self.instance, run)
         assert method.algorithm is not None
-        claim = method.algorithm.run(task.instance, run)
+        return method.algorithm.run(self.instance, run)
+
+
+@dataclass(frozen=True)
+class Named:
+    """Stands for a variable where only its name is needed."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class MatrixTask:
+    """A back-end on a lowered model, for models that cannot be handed to another process themselves.
+
+    Parameters
+    ----------
+    matrix : MatrixModel
+        Lowered; its variables stand by their names.
+    backend : Backend
+        Solves it.
+    parameters : Parameters
+        Options; the time limit is what is left.
+    start : ndarray or None
+        A warm start, one value per column.
+    started : float
+        When the time limit began to count, by `perf_counter`.
+    """
+
+    matrix: MatrixModel
+    backend: Backend
+    parameters: Parameters
+    start: Any = None
+    started: float = field(default_factory=perf_counter)
+
+    def perform(self, report: Callable[[Progress], None] | None = None) -> Claim:
+        """Solve it; placements are vectors of values here, objectives and bounds those of the scaled model."""
+        run = Run(self.parameters, None, None, self.started)
+
+        def tell(values: Any = None, bound: float | None = None) -> None:
+            if report is not None:
+                report(Progress(run.elapsed, dual_bound=bound, placement=values))
+
+        def answer() -> Claim:
+            result = self.backend.minimise(
+                self.matrix,
+                MatrixRun(
+                    parameters=self.parameters,
+                    time_limit=max(run.remaining, 1e-3),
+                    start=self.start,
+                    on_solution=tell,
+                    on_bound=lambda bound: tell(bound=bound),
+                ),
+            )
+            return Claim(result.reason, result.values, dual_bound=result.dual_bound, message=result.message)
+
+        return guarded(answer, run)
+
+
+def guarded(answer: Callable[[], Claim], run: Run) -> Claim:
+    """Return an answer, or what went wrong as one; misuse is raised."""
+    try:
+        return answer()
     except PlacewiseError:
         raise
     except MemoryError:
         return Claim(Reason.ERROR, message="out of memory", solve_s=run.elapsed, limit="memory")
     except Exception as error:  # noqa: BLE001 - whatever a solver raises is its result
         return Claim(Reason.ERROR, message=described(error), solve_s=run.elapsed)
-    return claim
 
 
 def described(error: BaseException) -> str:

@@ -1,6 +1,6 @@
 """A process per solve: a hard wall limit, a memory cap, and a crash that is a result.
 
-The parent starts ``python -P -m placewise.solvers.execution.worker``, hands it a pickled task, and reads pickled
+The parent starts ``python -P``, hands it a pickled task, and reads pickled
 progress and the claim. The time limit counts from the call on, so starting, importing and building count. A method that
 overruns it or dies is stopped together with its children. A worker whose parent disappears ends itself.
 """
@@ -16,13 +16,19 @@ import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import replace
-from pathlib import Path
 from time import perf_counter
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from placewise.models.errors import PlacewiseError
 from placewise.solvers.evidence.result import Claim, Progress, Reason
+from placewise.solvers.execution.handover import (
+    own_script,
+    packed,
+    packed_answer,
+    paths,
+    require_guard,
+    run_script,
+)
 from placewise.solvers.execution.processes import (
     adopt_orphans,
     end_children,
@@ -30,15 +36,33 @@ from placewise.solvers.execution.processes import (
     end_own_family,
     start_family,
 )
-from placewise.solvers.execution.task import Task, perform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from placewise.solvers.execution.parameters import Parameters
+
+#: What a worker process runs; by -m the module would be there twice.
+COMMAND = "from placewise.solvers.execution.worker import main; main()"
 #: Beyond the time limit, for a solver's own overrun and for handing over what it found: seconds, and a share of the limit.
 GRACE_S, GRACE_SHARE = 1.0, 0.02
 #: Seconds after a worker's death in which what it sent before can still be read.
 SILENCE_S = 2.0
+
+
+class Work(Protocol):
+    """What a worker can be asked to do."""
+
+    @property
+    def parameters(self) -> Parameters:
+        """Options; the time limit counts from `started`."""
+
+    @property
+    def started(self) -> float:
+        """When the time limit began to count, by `perf_counter`."""
+
+    def perform(self, report: Callable[[Progress], None] | None = None) -> Claim:
+        """Do it and return what came out; misuse is raised as `PlacewiseError`."""
 
 
 class InterruptedSolve(KeyboardInterrupt):
@@ -56,13 +80,13 @@ class InterruptedSolve(KeyboardInterrupt):
 
 
 def perform_isolated(
-    task: Task, report: Callable[[Progress], None], meanwhile: Callable[[], None] = lambda: None
+    task: Work, report: Callable[[Progress], None], meanwhile: Callable[[], None] = lambda: None
 ) -> Claim:
     """Run a task in a worker process.
 
     Parameters
     ----------
-    task : Task
+    task : Work
         What to do; its time limit counts from ``task.started``.
     report : callable
         Receives the worker's progress.
@@ -76,6 +100,7 @@ def perform_isolated(
     InterruptedSolve
         On Ctrl-C, after the worker was stopped.
     """
+    require_guard()
     limit_s = task.parameters.time_limit
     deadline = task.started + limit_s + GRACE_S + GRACE_SHARE * limit_s
     last = Progress(0.0)
@@ -131,18 +156,19 @@ def _latest(last: Progress, new: Progress) -> Progress:
     )
 
 
-def _start(task: Task, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(task: Work, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    content = packed(task)
     worker = start_family(  # in a session of its own: Ctrl-C reaches the parent only
         # -P: a numpy.py in the current folder is not NumPy.
-        [sys.executable, "-P", "-m", "placewise.solvers.execution.worker"],
+        [sys.executable, "-P", "-c", COMMAND],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
     )
     assert worker.stdin is not None
     with contextlib.suppress(BrokenPipeError):  # then the receiver sees its end
-        pickle.dump([path or str(Path.cwd()) for path in sys.path], worker.stdin)
-        pickle.dump(task, worker.stdin)
+        pickle.dump((paths(), own_script() if b"__main__" in content else None), worker.stdin)
+        worker.stdin.write(content)
         worker.stdin.flush()
     return worker
 
@@ -201,8 +227,16 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a solver prints must not mix with the answers
     # The caller's own modules, last: they take no installed module's place.
-    sys.path += [path for path in pickle.load(sys.stdin.buffer) if path not in sys.path]
-    task: Task = pickle.load(sys.stdin.buffer)
+    paths, script = pickle.load(sys.stdin.buffer)
+    sys.path += [path for path in paths if path not in sys.path]
+    if script is not None:
+        try:
+            run_script(script)
+        except PlacewiseError as error:
+            answers.write(pickle.dumps(error))
+            answers.flush()
+            return
+    task: Work = pickle.load(sys.stdin.buffer)
     parent = os.dup(0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # or a method that asks for input waits for the parent's end
     parameters = task.parameters
@@ -217,37 +251,20 @@ def main() -> None:
     lock = threading.Lock()
 
     def send(message: object) -> None:
-        text = _pickled(message)
+        text = packed_answer(message)
         with lock:
             answers.write(text)
             answers.flush()
 
     try:
-        claim = perform(task, send)
+        claim = task.perform(send)
         end_children()
         send(claim)
     except PlacewiseError as error:
         send(error)
 
 
-def _pickled(message: object) -> bytes:
-    """Return a message as bytes; of a claim that cannot be handed over, what is wrong with it."""
-    try:
-        return pickle.dumps(message)
-    except Exception as error:
-        if not isinstance(message, Claim):
-            raise
-        why = f"what it returned cannot be handed over: {type(error).__name__}"
-        return pickle.dumps(
-            replace(message, reason=Reason.ERROR, placement=None, objective=None, message=why)
-        )
-
-
 def _end_with_parent(parent: int) -> None:
     while os.read(parent, 2**16):  # not by a buffer, whose lock makes the interpreter's end an abort
         pass
     end_own_family()
-
-
-if __name__ == "__main__":
-    main()

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import PlacewiseError
+from placewise.models.registry import problem_of
 from placewise.models.resources import Resource
+from placewise.solvers.evidence import shown
 from placewise.solvers.evidence.result import Status
 from placewise.solvers.evidence.verify import differs
-from placewise.solvers.explanation.infeasibility import Reason
+from placewise.solvers.explanation.infeasibility import IrreducibleLimits
 from placewise.solvers.explanation.inquiry import Effect, Inquiry, OutOfTimeError
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 PLENTY = 1000.0
 
 
-@dataclass
+@dataclass(repr=False)
 class Explanation:
     """What `explain` found.
 
@@ -55,6 +57,44 @@ class Explanation:
     repairs: list[Effect] = field(default_factory=list)
     complete: bool = True
 
+    def to_frame(self) -> Any:
+        """Return the effects as a pandas DataFrame, a row each; raise `PlacewiseError` without pandas."""
+        return shown.frame([effect.to_json() for effect in self.effects])
+
+    def __repr__(self) -> str:
+        result, parts = self.result, shown.values(self.result)
+        if self.reason is not None:
+            parts.append(f"reason: {_titles(self.reason) or 'none of the limits'}")
+        elif result.objective is not None:
+            parts.append(f"binding: {_titles(self.binding) or 'nothing'}")
+            parts.append(f"{len(self.effects)} effects")
+        parts += [] if self.complete else ["not all was tried"]
+        return f"<Explanation of {result.instance.name!r}: {', '.join(parts)}>"
+
+    def _repr_html_(self) -> str:
+        result, unit = self.result, problem_of(self.result.instance).unit
+        value = [] if result.objective is None else [shown.quantity(result.objective, unit)]
+        text = ", ".join([*value, *shown.bound_and_gap(result)])
+        parts = [shown.heading(result.instance.name, text, result.status.value)]
+        if self.reason is not None:
+            parts.append(shown.paragraphs([f"reason: {_titles(self.reason) or 'none of the limits'}"]))
+        elif result.objective is not None:
+            parts.append(shown.paragraphs([f"binding: {_titles(self.binding) or 'nothing'}"]))
+        rows = [
+            (
+                *(effect.resource.title, f"x {effect.factor:.4g}"),
+                "refused" if effect.status is None else effect.status.value,
+                shown.quantity(effect.objective, unit),
+                "" if effect.change is None else f"{effect.change:+.1%}" if effect.change else "no change",
+            )
+            for effect in (*self.repairs, *self.effects[: shown.MOST_ROWS])
+        ]
+        parts.append(shown.table(("what if", "factor", "status", "value", "change"), rows) if rows else "")
+        left_out = len(self.effects) - shown.MOST_ROWS
+        notes = [f"and {left_out} more"] if left_out > 0 else []
+        parts.append(shown.paragraphs(notes + ([] if self.complete else ["not all was tried"])))
+        return f"<div>{''.join(parts)}</div>"
+
     def to_json(self) -> dict[str, Any]:
         """Return the document, format ``placewise-explanation/1``."""
         reason = None if self.reason is None else [resource.title for resource in self.reason]
@@ -67,6 +107,10 @@ class Explanation:
             "repairs": [effect.to_json() for effect in self.repairs],
             "complete": self.complete,
         }
+
+
+def _titles(resources: list[Resource]) -> str:
+    return ", ".join(resource.title for resource in resources)
 
 
 def explain(
@@ -105,10 +149,10 @@ def explain(
     explanation = Explanation(inquiry.solved(instance, "as it is", share=0.5))
     try:
         if explanation.result.status is Status.INFEASIBLE:
-            reason = Reason(inquiry)
-            explanation.reason = reason.limits()
+            found = IrreducibleLimits(inquiry)
+            explanation.reason = found.limits()
             for limit in explanation.reason:
-                repair = reason.repair(limit)
+                repair = found.repair(limit)
                 if repair is not None:
                     explanation.repairs.append(repair)
         elif explanation.result.objective is not None:

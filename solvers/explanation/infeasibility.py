@@ -1,4 +1,7 @@
-"""The smallest reason that is found for an instance without a placement, and what would repair it."""
+"""The smallest reason that is found for an instance without a placement, and what would repair it.
+
+Source: Junker (2004), QuickXplain.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,10 @@ PRECISION = 0.01
 LARGEST_FACTOR = 2.0**20
 
 
-class Reason:
-    """Limits of an infeasible instance: memories, missing links, bounds on errors.
+class IrreducibleLimits:
+    """Limits of an infeasible instance that leave no placement together: memories, missing links, bounds on errors.
+
+    Irreducible as an infeasible subsystem (IIS) of a linear programme is: without any one of them there is a placement.
 
     Parameters
     ----------
@@ -89,3 +94,7 @@ class Reason:
         if self._inquiry.problem.diagnose(instance) is not None:
             return True
         return self._inquiry.solved(instance, title, relative_gap=0.99).status is Status.INFEASIBLE
+
+
+#: The name in version 0.1.
+Reason = IrreducibleLimits

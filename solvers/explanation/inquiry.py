@@ -99,7 +99,21 @@ class Inquiry:
         relative_gap: float = 1e-6,
         warm_start: Any = None,
     ) -> VerifiedResult:
-        """Solve an instance in a share of the time that is left; raise `OutOfTimeError` when none is."""
+        """Solve an instance in a share of the time that is left; raise `OutOfTimeError` when none is.
+
+        Parameters
+        ----------
+        instance : Instance
+            A changed one.
+        title : str
+            What is asked, for progress.
+        share : float
+            Of the whole time limit, at most.
+        relative_gap : float
+            At which the answer is enough.
+        warm_start : placement or None
+            A known one.
+        """
         left = min(self.seconds_left(), share * self._time_limit)
         self._progress(title)
         return solve(
@@ -112,5 +126,13 @@ class Inquiry:
         )
 
     def scaled(self, resource: Resource, factor: float) -> Any:
-        """Return the instance with so much more (or less) of a resource."""
+        """Return the instance with so much more (or less) of a resource.
+
+        Parameters
+        ----------
+        resource : Resource
+            Of the instance.
+        factor : float
+            Above 0; infinite for no limit, or a free link.
+        """
         return self.problem.scaled(self.instance, resource, factor)

@@ -1,6 +1,8 @@
 """What the paper compares with (Section V-A), as policies, and two rules that see what it leaves out.
 
 Those that ignore memory return what breaks it; verification names the interval and the device.
+
+Source: Kafetzis, Khalili and Koutsopoulos (2025), Section V-A.
 """
 
 from __future__ import annotations
@@ -29,7 +31,13 @@ WINDOWS = (1, 2, 4, 8, 16, 32)
 
 
 def greedy(instance: HeadMigrationInstance, run: Run) -> Claim:
-    """Put blocks in descending demand on the first device that fits, in every interval."""
+    """Put blocks in descending demand on the first device that fits, in every interval.
+
+    Parameters
+    ----------
+    instance, run : HeadMigrationInstance, Run
+        What is solved; options, clock and reports.
+    """
 
     def step(instance: HeadMigrationInstance, t: int, before: Interval | None) -> Interval | None:
         board = Board(instance, t, before)
@@ -44,21 +52,39 @@ def greedy(instance: HeadMigrationInstance, run: Run) -> Claim:
 
 
 def round_robin(instance: HeadMigrationInstance, run: Run) -> Claim:
-    """Deal the blocks out to the devices in turn."""
+    """Deal the blocks out to the devices in turn.
+
+    Parameters
+    ----------
+    instance, run : HeadMigrationInstance, Run
+        What is solved; options, clock and reports.
+    """
     size, heads = instance.cluster.size, instance.transformer.units
     places = tuple(block % size for block in range(heads + 2))
     return walk(instance, run, lambda *_: Interval(places[:-2], places[-2], places[-1]))
 
 
 def static(instance: HeadMigrationInstance, run: Run) -> Claim:
-    """Keep the first placement of the Resource-Aware algorithm, or the one before."""
+    """Keep the first placement of the Resource-Aware algorithm, or the one before.
+
+    Parameters
+    ----------
+    instance, run : HeadMigrationInstance, Run
+        What is solved; options, clock and reports.
+    """
     return walk(
         instance, run, lambda case, t, before: before or ResourceAware(case, t, None, literal_score).place()
     )
 
 
 def dynamic(instance: HeadMigrationInstance, run: Run) -> Claim:
-    """Put the layer as one block on the best-scored device that holds it, in every interval."""
+    """Put the layer as one block on the best-scored device that holds it, in every interval.
+
+    Parameters
+    ----------
+    instance, run : HeadMigrationInstance, Run
+        What is solved; options, clock and reports.
+    """
 
     def step(instance: HeadMigrationInstance, t: int, before: Interval | None) -> Interval | None:
         scores = _layer_scores(instance, t)
@@ -71,7 +97,13 @@ def dynamic(instance: HeadMigrationInstance, run: Run) -> Claim:
 
 
 def edgeshard_like(instance: HeadMigrationInstance, run: Run) -> Claim:
-    """Put the layer on the fastest device that holds it at first, and leave it there."""
+    """Put the layer on the fastest device that holds it at first, and leave it there.
+
+    Parameters
+    ----------
+    instance, run : HeadMigrationInstance, Run
+        What is solved; options, clock and reports.
+    """
 
     def step(instance: HeadMigrationInstance, t: int, before: Interval | None) -> Interval | None:
         if t:
@@ -87,6 +119,11 @@ def galaxy_like(instance: HeadMigrationInstance, run: Run) -> Claim:
     """Split the heads by speed over two devices, projection and network over two others; leave them there.
 
     Two stages of two devices: the four fastest, in their best order at first.
+
+    Parameters
+    ----------
+    instance, run : HeadMigrationInstance, Run
+        What is solved; options, clock and reports.
     """
 
     def step(instance: HeadMigrationInstance, t: int, before: Interval | None) -> Interval | None:
@@ -110,7 +147,13 @@ def galaxy_like(instance: HeadMigrationInstance, run: Run) -> Claim:
 
 
 def greedy_delay(instance: HeadMigrationInstance, run: Run) -> Claim:
-    """Put network, projection, then each head where delay so far plus its move grow least."""
+    """Put network, projection, then each head where delay so far plus its move grow least.
+
+    Parameters
+    ----------
+    instance, run : HeadMigrationInstance, Run
+        What is solved; options, clock and reports.
+    """
 
     def step(instance: HeadMigrationInstance, t: int, before: Interval | None) -> Interval | None:
         costs, board = head_costs(instance), Board(instance, t, before)
@@ -136,7 +179,13 @@ def greedy_delay(instance: HeadMigrationInstance, run: Run) -> Claim:
 
 
 def receding(instance: HeadMigrationInstance, run: Run) -> Claim:
-    """Take exact steps whose moves are spread over a window; keep the best window's trajectory."""
+    """Take exact steps whose moves are spread over a window; keep the best window's trajectory.
+
+    Parameters
+    ----------
+    instance, run : HeadMigrationInstance, Run
+        What is solved; options, clock and reports.
+    """
     claims: list[Claim] = []
     for window in WINDOWS:
 

@@ -47,7 +47,15 @@ class Board:
         self.busy_s = np.zeros(instance.cluster.size)
 
     def put(self, block: int, device: int) -> None:
-        """Place a block, or take it to another device."""
+        """Place a block, or take it to another device.
+
+        Parameters
+        ----------
+        block : int
+            Heads first, then projection and network.
+        device : int
+            Where it goes; -1 takes it off the board.
+        """
         kind = self.kinds[block]
         if self.places[block] >= 0:
             self.used[self.places[block]] -= self.memory[kind]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 from placewise.models.head_migration.cpsat import count_model
-from placewise.models.head_migration.placement import evaluate
-from placewise.solvers.edgeshard.cpsat import solve_ticks
+from placewise.solvers.execution.whole_model import run_whole_model
 
 if TYPE_CHECKING:
     from placewise.models.head_migration import HeadMigrationInstance
@@ -17,14 +15,7 @@ if TYPE_CHECKING:
 
 
 def counts(instance: HeadMigrationInstance, run: Run) -> Claim:
-    """Solve the model on head counts; its value is a bound, the placement is evaluated."""
-    began = perf_counter()
-    model = count_model(instance)
-    if run.warm_start is not None:
-        model.hint(run.warm_start)
+    """Solve the model on head counts."""
     # A single search can take minutes where the portfolio takes 10 ms, even on one core.
     run.parameters = replace(run.parameters, threads=None)
-    claim = solve_ticks(model, model.objective, run, began)
-    if claim.placement is None:
-        return claim
-    return replace(claim, objective=evaluate(instance, claim.placement).objective)
+    return run_whole_model(instance, count_model, run)

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 
 def run(instance: DecoderInstance, run: Run) -> Claim:
-    """Walk over intervals and layers."""
+    """Walk over intervals and layers.
+
+    Parameters
+    ----------
+    instance, run : DecoderInstance, Run
+        What is solved; options, clock and reports.
+    """
     trajectory: list[tuple[Interval, ...]] = []
     for t in range(instance.intervals):
         if not run.remaining:

@@ -3,6 +3,8 @@
 Cutting the horizon drops the moves between chunks, so the optima of chunks that start anywhere sum to a dual bound;
 chunks that start where the one before ended give a trajectory. Longer chunks make both better, until one chunk is the
 whole horizon. Where HiGHS can take the whole horizon it is asked at once, from the best trajectory of steps.
+
+Source: rolling horizons, Sethi and Sorger (1991).
 """
 
 from __future__ import annotations
@@ -35,7 +37,17 @@ CLOSED = 2e-9
 def cut(
     instance: HeadMigrationInstance, first: int, end: int, before: Interval | None
 ) -> HeadMigrationInstance:
-    """Return the intervals from first to before end as an instance of their own."""
+    """Return the intervals from first to before end as an instance of their own.
+
+    Parameters
+    ----------
+    instance : HeadMigrationInstance
+        T intervals.
+    first, end : int
+        ``0 <= first < end <= T``.
+    before : Interval or None
+        The placement before the first; None lets blocks start anywhere.
+    """
     return replace(
         instance,
         over_time=instance.over_time.cut(first, end),
@@ -45,7 +57,15 @@ def cut(
 
 
 class Search:
-    """The best trajectory and bound of one instance."""
+    """The best trajectory and bound of one instance.
+
+    Parameters
+    ----------
+    instance : HeadMigrationInstance
+        What is solved.
+    run : Run
+        Clock, warm start, and where better values are reported.
+    """
 
     def __init__(self, instance: HeadMigrationInstance, run: Run) -> None:
         self.instance, self.run = instance, run
@@ -145,7 +165,13 @@ class Search:
 
 
 def run(instance: HeadMigrationInstance, run: Run) -> Claim:
-    """Take steps, then the whole horizon or chunks of growing length."""
+    """Take steps, then the whole horizon or chunks of growing length.
+
+    Parameters
+    ----------
+    instance, run : HeadMigrationInstance, Run
+        What is solved; options, clock and reports.
+    """
     search = Search(instance, run)
     found: Any = baselines.receding(instance, run)
     if found.placement is not None:

@@ -4,6 +4,8 @@ Going from one state to the next splits into the network's move, the projection'
 states the heads' moves are all transports, computed one by one. With many they are walks over states in which one head
 moves at a time: never dearer than a transport, and equal to it unless a head would pass through an empty device because
 the direct link is dearer or missing. The walk's value is then a dual bound, and the trajectory it leads to is evaluated.
+
+Source: dynamic programming over stages, Bellman (1957).
 """
 
 from __future__ import annotations
@@ -173,7 +175,15 @@ class Horizon:
         return table
 
     def others_moved(self, values: Floats, t: int) -> Floats:
-        """Return least values after the moves of projection and network."""
+        """Return least values after the moves of projection and network.
+
+        Parameters
+        ----------
+        values : ndarray, shape (S, M, M)
+            Seconds by distribution of heads, projection, network.
+        t : int
+            The interval that begins.
+        """
         proj_s, ffn_s = self.costs.move_s[t, 1], self.costs.move_s[t, 2]
         values = np.stack(
             [(values + proj_s[:, q][None, :, None]).min(axis=1) for q in range(self.size)], axis=1
@@ -192,7 +202,13 @@ class Horizon:
 
 
 def run(instance: HeadMigrationInstance, run: Run) -> Claim:
-    """Fill the values forwards, follow the best ones backwards, and evaluate."""
+    """Fill the values forwards, follow the best ones backwards, and evaluate.
+
+    Parameters
+    ----------
+    instance, run : HeadMigrationInstance, Run
+        What is solved; options, clock and reports.
+    """
     horizon = Horizon(instance)
     values = horizon.initial()
     history: list[Floats] = []

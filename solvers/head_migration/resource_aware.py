@@ -2,6 +2,8 @@
 
 As printed a block's score ignores the other blocks, so equal heads get equal scores and follow each other to one
 device until its memory is full.
+
+Source: Kafetzis, Khalili and Koutsopoulos (2025), Algorithm 1.
 """
 
 from __future__ import annotations
@@ -34,17 +36,37 @@ INTERVAL_S = 5.0
 
 
 def literal(instance: HeadMigrationInstance, run: Run) -> Claim:
-    """Walk with the score as printed."""
+    """Walk with the score as printed.
+
+    Parameters
+    ----------
+    instance, run : HeadMigrationInstance, Run
+        What is solved; options, clock and reports.
+    """
     return walk(instance, run, lambda case, t, before: ResourceAware(case, t, before, literal_score).place())
 
 
 def residual(instance: HeadMigrationInstance, run: Run) -> Claim:
-    """Walk with a score that counts what is on a device already, and the move."""
+    """Walk with a score that counts what is on a device already, and the move.
+
+    Parameters
+    ----------
+    instance, run : HeadMigrationInstance, Run
+        What is solved; options, clock and reports.
+    """
     return walk(instance, run, lambda case, t, before: ResourceAware(case, t, before, residual_score).place())
 
 
 def literal_score(board: Board, block: int) -> Floats:
-    """Return ``S(i, j) = max{m_i / M_j, b_i / C_j, comm_ij}`` by device, each block alone, times in seconds."""
+    """Return ``S(i, j) = max{m_i / M_j, b_i / C_j, comm_ij}`` by device, each block alone, times in seconds.
+
+    Parameters
+    ----------
+    board : Board
+        What is placed in an interval.
+    block : int
+        Which is scored.
+    """
     kind = board.kinds[block]
     memory = board.memory[kind] / np.maximum(board.capacity, 1)
     score: Floats = np.maximum(memory, np.maximum(board.compute_s[kind], board.messages_s(block)))
@@ -52,7 +74,20 @@ def literal_score(board: Board, block: int) -> Floats:
 
 
 def residual_score(board: Board, block: int) -> Floats:
-    """Return the score by device with the blocks that are there, plus the move."""
+    """Return the score by device with the blocks that are there, plus the move.
+
+    Parameters
+    ----------
+    board : Board
+        What is placed in an interval.
+    block : int
+        Which is scored.
+
+    Returns
+    -------
+    ndarray, shape (M,)
+        The larger of the share of memory and the seconds of work, plus the seconds of the move.
+    """
     kind, sent_s = board.kinds[block], board.messages_s(block)
     memory = (board.used + board.memory[kind]) / np.maximum(board.capacity, 1)
     heads = np.bincount(board.places[:-2][board.places[:-2] >= 0], minlength=len(sent_s))

@@ -3,6 +3,9 @@
 With projection and network fixed, a limit on the time of (6) says how many heads each device may hold; moving them
 there from where they were is a transport. Only limits at which a device may take one head more matter. Pairs are
 tried by a lower bound, limits downwards, until nothing can be better.
+
+Sources: a bottleneck by thresholds, Edmonds and Fulkerson (1970); transports by successive shortest paths, Ahuja, Magnanti
+and Orlin (1993).
 """
 
 from __future__ import annotations
@@ -37,6 +40,17 @@ def best_step(
     """Return the placement of interval t with the least weighted delay plus migration, None if there is none.
 
     With a window, the delay counts that often: as if it lasted so many intervals, and the move happened once.
+
+    Parameters
+    ----------
+    instance : HeadMigrationInstance
+        Blocks and devices.
+    t : int
+        The interval.
+    before : Interval or None
+        The placement before it.
+    window : int
+        Intervals that the delay counts for.
     """
     costs, heads, size = head_costs(instance), instance.transformer.units, instance.cluster.size
     rooms = capacities(instance, t)
@@ -150,7 +164,13 @@ def _through(times_s: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
 
 
 def run(instance: HeadMigrationInstance, run: Run) -> Claim:
-    """Take the best step in each interval: the paper's myopic policy, exact for one interval."""
+    """Take the best step in each interval: the paper's myopic policy, exact for one interval.
+
+    Parameters
+    ----------
+    instance, run : HeadMigrationInstance, Run
+        What is solved; options, clock and reports.
+    """
     claim = walk(instance, run, best_step)
     if instance.intervals > 1 or claim.reason is Reason.LIMIT:
         return claim

@@ -1,4 +1,7 @@
-"""Moving equal heads between devices at least cost, as rooms shrink: shortest paths, one head at a time."""
+"""Moving equal heads between devices at least cost, as rooms shrink: shortest paths, one head at a time.
+
+Source: successive shortest paths, Ahuja, Magnanti and Orlin (1993).
+"""
 
 from __future__ import annotations
 

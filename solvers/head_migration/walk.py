@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 
 
 def walk(instance: HeadMigrationInstance, run: Run, policy: Policy) -> Claim:
-    """Return the trajectory of a policy; where it breaks a constraint, verification says which."""
+    """Return the trajectory of a policy; where it breaks a constraint, verification says which.
+
+    Parameters
+    ----------
+    instance : HeadMigrationInstance
+        T intervals.
+    run : Run
+        Its clock ends the walk.
+    policy : callable
+        ``(instance, interval, placement before) -> Interval or None``.
+    """
     trajectory: list[Interval] = []
     before = instance.initial
     for t in range(instance.intervals):

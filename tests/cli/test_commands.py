@@ -31,6 +31,18 @@ def test_solve_shows_the_placement(capsys):
     assert "compute 4 s, communication 2 s, return 1 s" in out
 
 
+def test_solve_says_where_it_stopped_and_who_found_the_placement(capsys):
+    """A limit, and an incumbent that is not the method's own; nothing of that where the method finished with its own."""
+    short = ("--method", "highs", "--time-limit", "0.001")
+    status, out, _ = run(capsys, "solve", "llama2-7b-testbed", *short)
+    assert status == 0
+    assert "stopped at: time limit; incumbent by greedy" in out
+    _, out, _ = run(capsys, "compare", "llama2-7b-testbed", "--methods", "highs", "--time-limit", "0.001")
+    assert "stopped at: time limit; incumbent by greedy" in out
+    _, out, _ = run(capsys, "solve", "hand-split", "--method", "brute-force")
+    assert "stopped" not in out
+
+
 def test_solve_gives_a_document(capsys, tmp_path):
     """On standard output and in a file, which `check` accepts."""
     file = tmp_path / "result.json"

@@ -6,10 +6,10 @@ import pytest
 from readers import DEVICE, PROFILE
 
 from placewise.cli.main import main
-from placewise.instances import read
+from placewise.instances import convert, read
 from placewise.instances.importers import halda
 from placewise.instances.importers.transformer_config import read_config
-from placewise.instances.importers.with_cluster import BUILDERS
+from placewise.instances.registry import FORMATS
 from placewise.models.errors import InstanceError
 from placewise.solvers import solve
 from placewise.solvers.evidence.result import Status
@@ -71,7 +71,7 @@ def test_parameters_are_those_published(name):
     assert total / 1e6 == pytest.approx(millions, rel=1e-3)
 
 
-@pytest.mark.parametrize("problem", BUILDERS)
+@pytest.mark.parametrize("problem", FORMATS)
 def test_every_problem_from_a_config(files, tmp_path, problem):
     """The file is read back, and has a placement."""
     config, cluster = files
@@ -90,6 +90,7 @@ def test_every_problem_from_a_config(files, tmp_path, problem):
     instance = read(target)
     assert instance.problem == problem
     assert instance.name == f"mistral-7b-4-devices-{problem}"
+    assert convert(config, cluster=instance.cluster, problem=problem, sequence_length=128) == instance
     if problem != "head-migration-decoder":  # 32 layers x 10 intervals is a large model
         assert solve(instance, isolate=False, time_limit=20).status in (Status.OPTIMAL, Status.FEASIBLE)
 

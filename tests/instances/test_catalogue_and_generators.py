@@ -4,7 +4,8 @@ import pytest
 
 from placewise.instances import read, to_document
 from placewise.instances.catalogue import catalogued, device_type, transformer
-from placewise.instances.generators import FAMILIES, generate
+from placewise.instances.generation import generate
+from placewise.instances.registry import FORMATS
 from placewise.models.errors import PlacewiseError
 
 #: Parameters as published; the count of a decoder without the input embedding's norm differs by less than 0.1 %.
@@ -33,7 +34,7 @@ def test_every_catalogue_entry_names_its_source():
 
 
 @pytest.mark.parametrize(
-    ("problem", "family"), [(p, f) for p, families in FAMILIES.items() for f in families]
+    ("problem", "family"), [(p, f) for p, known in FORMATS.items() for f in known.families]
 )
 def test_generators_repeat_themselves(problem, family):
     """The same seed gives the same instance, another seed another."""

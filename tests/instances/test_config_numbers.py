@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from placewise.instances.importers.conversion import instance_of
 from placewise.instances.importers.transformer_config import PublishedModel, is_config, read_config
-from placewise.instances.importers.with_cluster import instance_of, read_cluster
+from placewise.instances.importers.with_cluster import read_cluster
 from placewise.models.cluster import Cluster
 from placewise.models.errors import InstanceError, PlacewiseError
 

@@ -16,7 +16,7 @@ from placewise.cli.main import main
 from placewise.instances import convert, read, to_document
 from placewise.instances.files import from_document
 from placewise.instances.importers import gguf_header, layer_graph
-from placewise.instances.importers.with_cluster import BUILDERS
+from placewise.instances.registry import FORMATS
 from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.solvers import solve
 from placewise.solvers.evidence.result import Status
@@ -163,7 +163,7 @@ def test_broken_gguf_is_one_line(content, message, cluster, tmp_path, capsys):
     assert "broken.gguf" in error
 
 
-@pytest.mark.parametrize("problem", BUILDERS)
+@pytest.mark.parametrize("problem", FORMATS)
 def test_what_was_converted_is_written_and_read_back(problem, cluster, tmp_path):
     """A published shape in every problem: the file holds all of it."""
     config = tmp_path / "config.json"

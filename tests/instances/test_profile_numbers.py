@@ -150,6 +150,10 @@ def test_profiles_come_in_any_order(tmp_path):
     for wrong, named in ((("model", "mac", "odd"), "odd"), (("model", "again", "mac"), "again")):
         with pytest.raises(PlacewiseError, match=rf"{named}\.json: expected one model profile"):
             convert(paths(*wrong))
+    graph = {"maxFPGAs": 1, "maxSizePerFPGA": 1, "nodes": [], "edges": []}
+    (tmp_path / "graph.json").write_text(json.dumps(graph))
+    with pytest.raises(PlacewiseError, match="expected one file"):
+        convert(paths("graph", "odd"))
     with pytest.raises(PlacewiseError, match="expected a transformer's config"):
         convert(paths("odd"))
     assert convert(paths("model", "mac"), sequence_length=3).layers[1].memory_bytes == 1000 + 2 * 16 * 3

@@ -13,15 +13,16 @@ import pytest
 import placewise
 from placewise import Cluster, Device, EdgeShardLatency, InstanceError, Layer, PlacewiseError, read, write
 from placewise.instances import instance_hash, shipped_instances, to_document
-from placewise.instances.generators import FAMILIES, generate
+from placewise.instances.generation import generate
+from placewise.instances.registry import FORMATS
 from placewise.models.dilemma import DilemmaInstance
 from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance, EdgeShardThroughput
 from placewise.models.edgeshard.cost import time_tables
 from placewise.models.head_migration import DecoderInstance, HeadMigrationInstance
 from placewise.models.registry import PROBLEMS
 
-DRAWN = [(problem, "tiny", seed) for problem in FAMILIES for seed in range(12)]
-LARGE = [(problem, next(iter(families)), 1) for problem, families in FAMILIES.items()]
+DRAWN = [(problem, "tiny", seed) for problem in FORMATS for seed in range(12)]
+LARGE = [(problem, next(iter(known.families)), 1) for problem, known in FORMATS.items()]
 
 
 def small_chain():

@@ -9,6 +9,7 @@ from placewise.instances.generators import generate
 from placewise.models.cluster import Cluster
 from placewise.models.edgeshard import EdgeShardBatchInstance
 from placewise.models.edgeshard.batches import diagnose, evaluate
+from placewise.models.edgeshard.cost import bottleneck_floor_s
 from placewise.models.errors import InstanceError
 from placewise.models.registry import PROBLEMS
 from placewise.models.workload import Layer
@@ -83,7 +84,7 @@ def test_the_smallest_batch_needs_the_least():
 def test_results_name_a_batch_size(document):
     """Of the instance."""
     with pytest.raises(InstanceError, match=r"placement.batch_size: expected one of 1, 3, found"):
-        PROBLEMS["edgeshard-batch"].read_placement(case(), document)
+        PROBLEMS["edgeshard-batch"].from_json(case(), document)
 
 
 def test_batches_are_exact_and_report_on_the_way():
@@ -144,9 +145,10 @@ def test_floors_are_the_slowest_layer_and_an_even_share():
     """Fastest 4 and 1 s on two devices: 4 s; fastest 2 and 3 s: 3 s; with a third layer of 3 s, 4 s each."""
     for fastest, expected in (([4.0, 1.0], 4.0), ([2.0, 3.0], 3.0)):
         times = np.array([[[fastest[0], 9.0], [9.0, fastest[1]]]])
-        assert batches._floor_s(case(sizes=(1,), times=times).at(1)) == expected
+        assert bottleneck_floor_s(case(sizes=(1,), times=times).at(1)) == expected
     one = generate("edgeshard-batch", "tiny", seed=0)
     for size in one.batch_sizes:
         times = one.at(size).compute_time_s.min(axis=1)
-        expected = max(times.max(), times.sum() / one.cluster.size)
-        assert math.isclose(batches._floor_s(one.at(size)), expected, rel_tol=1e-9)
+        first = one.at(size).compute_time_s[0, one.source]
+        expected = max(times.max(), times.sum() / min(one.cluster.size, len(times)), first)
+        assert math.isclose(bottleneck_floor_s(one.at(size)), expected, rel_tol=1e-9)

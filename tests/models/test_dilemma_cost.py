@@ -85,9 +85,8 @@ def test_candidates_by_hand(options, candidates):
 def test_errors_keep_their_order_and_their_sums():
     """In whole units: proportional to the errors where none exceeds the budget, and above the budget where one does."""
     costs = delay_costs(case(error_budget=2.25))
-    unit = costs.error_unit
-    assert (costs.error * unit).tolist() == case().quantization_error.tolist()
-    assert costs.error_budget * unit == 2.25
+    unit = costs.error_budget / 2.25
+    assert costs.error.tolist() == (case().quantization_error * unit).tolist()
     small = delay_costs(case(error_budget=0.375))
     exceeds = case().quantization_error > 0.375
     assert ((small.error > small.error_budget) == exceeds).all()
@@ -110,6 +109,29 @@ def test_the_tick_follows_the_fastest_servers_and_least_widths():
     assert delay_costs(case(tokens=3)).tick_s == 2.0**-38
 
 
+@pytest.mark.parametrize("size", [25, -8])
+@pytest.mark.parametrize(("factor", "less"), [(1 + 1e-6, 59), (1 - 1e-6, 60)])
+def test_the_tick_has_room_for_the_worst_placement(factor, less, size):
+    """Every layer slowest and every message but the last over the slowest link take 2**25 s or 2**-8 s, or hardly less."""
+    plain = case()
+    layers = (*plain.layers[:2], dataclasses.replace(plain.layers[2], output_elements=1e6))
+    fast = dataclasses.replace(
+        plain.cluster, latency_s=plain.cluster.latency_s / 64, flops_per_s=np.array([1e-6, 20.0, 1e3])
+    )
+    costs = delay_costs(case(cluster=fast, layers=layers))
+    worst = costs.compute_s.max(axis=(1, 2)).sum()
+    for layer in range(2):
+        worst += max(x for x in costs.transfer_s(layer).ravel() if math.isfinite(x))
+    stretch = 2.0**size / worst * factor
+    cluster = dataclasses.replace(
+        fast,
+        flops_per_s=fast.flops_per_s / stretch,
+        bandwidth_bytes_per_s=fast.bandwidth_bytes_per_s / stretch,
+        latency_s=fast.latency_s * stretch,
+    )
+    assert delay_costs(case(cluster=cluster, layers=layers)).tick_s == 2.0 ** (size - less)
+
+
 def test_as_printed_a_hop_is_free_only_between_widths():
     """With a missing link it is a violation either way, and finite terms are stated."""
     printed = case(mode="as-printed")
@@ -128,6 +150,16 @@ def test_as_printed_a_hop_is_free_only_between_widths():
         assert [violation.where for violation in cut.violations] == ["c -> a"]
         assert all(math.isfinite(value) for value in cut.terms.values())
         assert cut.terms["compute"] > 0
+
+
+def test_two_missing_links_are_two_violations():
+    """One of a hop that counts, one of a hop between widths: no objective either way."""
+    plain = case(mode="as-printed")
+    cluster = dataclasses.replace(plain.cluster, bandwidth_bytes_per_s=np.zeros((3, 3)))
+    evaluation = evaluate(dataclasses.replace(plain, cluster=cluster), ((0, 0), (1, 0), (2, 1)))
+    assert evaluation.objective is None
+    assert [v.where for v in evaluation.violations if v.constraint == "link"] == ["a -> b", "b -> c"]
+    assert all(math.isfinite(value) for value in evaluation.terms.values())
 
 
 def with_memory(memory, **options):

@@ -9,11 +9,11 @@ import pytest
 
 from placewise.instances.generators import generate
 from placewise.models.cluster import Cluster
-from placewise.models.edgeshard import EdgeShardInstance
+from placewise.models.edgeshard import EdgeShardInstance, EdgeShardLatency
 from placewise.models.edgeshard.cost import bottleneck_values_s, prefill_time_s, roofline_time_s, time_tables
 from placewise.models.edgeshard.diagnosis import diagnose
 from placewise.models.edgeshard.runs import require_equal_block, revisits_never_pay, shortcut_pairs
-from placewise.models.errors import NotApplicableError
+from placewise.models.errors import InstanceError, NotApplicableError
 from placewise.models.workload import Layer
 from placewise.solvers import solve
 
@@ -65,6 +65,27 @@ def test_the_tick_has_room_for_the_slowest_placement(slowest, exponent):
     assert time_tables(instance).tick_s == 2.0**exponent
 
 
+@pytest.mark.parametrize(("slowest", "exponent"), [(2.0**25 - 10.25, -34), (2.0**25 - 10.375, -35)])
+def test_missing_links_take_no_room(slowest, exponent):
+    """2 + slowest + 6 s for layers, 0.75 s for each of two messages and for the return; no link adds nothing."""
+    compute = [[1.0, 2.0, 1.5], [0.5, slowest, 0.75], [5.0, 6.0, 1.5]]
+    tables = time_tables(case(compute, [0.25, 0.25, 500.0], returned=0.5))
+    assert (tables.return_s.max(), tables.tick_s) == (0.75, 2.0**exponent)
+
+
+@pytest.mark.parametrize(("ticks", "refused"), [(6.5, False), (5.5, True)])
+def test_times_span_as_much_as_six_roundings_allow(ticks, refused):
+    """3 layers and their messages: 6 entries, each rounded by a tick of 2**-19 s, within 1e-7 of the reference."""
+    reference = ticks * 1e7 * 2.0**-19
+    compute = [[2.0**39, reference, 2.0**40], [0.0, 1.0, 2.0], [1.0, 0.0, 1.0]]
+    instance = case(compute, [1, 1, 1])
+    if refused:
+        with pytest.raises(InstanceError, match="too wide a range"):
+            time_tables(instance)
+    else:
+        assert time_tables(instance).tick_s == 2.0**-19
+
+
 def test_bottlenecks_are_runs_transfers_and_returns():
     """All of them and nothing else, ascending, by enumeration."""
     instance = case([[1.0, 2.0, 3.0], [0.5, 4.0, 0.25], [5.0, 6.0, 7.0]], [8, 16, 8])
@@ -95,10 +116,10 @@ def test_rooflines_by_hand():
 
 def test_prompts_take_rooflines_where_tokens_do():
     """Device a's decode time is its roofline, b's is measured: then each token takes it again."""
-    layer = Layer("l", 1, 1.0, 6.0, 8.0, 3)
+    layer = Layer("l", 1, 1.0, 6.0, 8.0)
     devices = machine(np.array([2.0, 4.0]), np.array([1.0, 16.0]))
-    instance = EdgeShardInstance("p", "edgeshard-latency", devices, (layer,), np.array([[11.0, 5.0]]), 0)
-    assert prefill_time_s(instance, 2).tolist() == [[14.0, 10.0]]
+    instance = EdgeShardLatency(devices, [layer], compute_time_s=[[8.0, 5.0]])
+    assert prefill_time_s(instance, 4).tolist() == [[12.0, 20.0]]
 
 
 def test_shortcuts_by_hand():

@@ -17,8 +17,7 @@ from placewise.models.errors import InstanceError
 from placewise.models.gate import real, shown
 from placewise.models.head_migration import Interval
 from placewise.models.problem import Guarantee, Refused, Violation
-from placewise.models.registry import PROBLEMS
-from placewise.solvers.brute_force import SPACES
+from placewise.models.registry import PROBLEMS, problem_of
 from placewise.solvers.evidence.result import Claim, Reason, Status
 from placewise.solvers.evidence.verify import verify
 
@@ -36,8 +35,10 @@ def tiny(problem):
 @cache
 def best(instance):
     """Return the first feasible placement."""
-    evaluate = PROBLEMS[instance.problem].evaluation
-    return next((p for p in SPACES[instance.problem][1](instance) if evaluate(instance, p).feasible), None)
+    evaluate = PROBLEMS[instance.problem].evaluate
+    return next(
+        (p for p in problem_of(instance).placements(instance) if evaluate(instance, p).feasible), None
+    )
 
 
 def plain(value):
@@ -80,7 +81,7 @@ def passed(instance, anything):
     assert problem.gate(instance, placement) == (placement, ())
     document = json.loads(json.dumps(problem.placement_json(instance, anything)))
     assert problem.gate(instance, document) == (placement, ())
-    assert problem.read_placement(instance, document) == placement
+    assert problem.from_json(instance, document) == placement
     return True
 
 
@@ -321,6 +322,37 @@ def test_nearly_placements(problem, data):
     for path in sorted(paths, key=len, reverse=True):
         value = replaced(value, path, data.draw(anything(instance, good)))
     passed(instance, built(value, instance, good))
+
+
+def first_beyond(instance, path):
+    """Return the smallest number that is too large for the part of a placement at a path."""
+    if instance.problem == "edgeshard-batch" and path == (0,):
+        return max(instance.batch_sizes) + 1
+    if instance.problem == "dilemma" and path[-1] == 1:
+        return len(instance.bit_widths)
+    return instance.cluster.size
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_every_number_has_its_range(problem):
+    """One below the first and one above the last are refused at each place, however the rest looks."""
+    instance = tiny(problem)
+    good = best(instance)
+    places = [path for path in parts(good) if type(part(good, path)) is int]
+    assert places
+    for path in places:
+        beyond = first_beyond(instance, path)
+        for form in (good, FORMS["lists"](instance, good)):
+            assert passed(instance, replaced(form, path, beyond - 1))
+            assert not passed(instance, replaced(form, path, beyond))
+            assert not passed(instance, replaced(form, path, -1))
+
+
+def part(value, path):
+    """Return the part of a placement at a path."""
+    for key in path:
+        value = getattr(value, key) if isinstance(value, Interval) else value[key]
+    return value
 
 
 def test_violations_of_the_gate_are_violations():

@@ -11,6 +11,7 @@ from placewise.models.cluster import Cluster
 from placewise.models.errors import InstanceError
 from placewise.models.head_migration import HeadMigrationInstance, HeadTransformer, Interval, block_demands
 from placewise.models.head_migration.cost import capacities, head_costs, heads_beside, parts
+from placewise.models.registry import PROBLEMS
 
 #: H = 4 heads in 2 groups, D = 12 and d = 3, b = 2, L0 = 5, phi = 3.
 LAYER = HeadTransformer(4, 12, bytes_per_parameter=2, prompt_tokens=5, ffn_flops_factor=3.0, kv_heads=2)
@@ -196,3 +197,76 @@ def test_moves_are_paid_by_the_bandwidth_of_the_interval_that_begins():
     assert moved.move_s[0, 0, 0, 1] == 408 / 32 + 0.125
     assert moved.move_s[1, 0, 0, 1] == 456 / 64 + 0.125
     assert math.isinf(moved.move_s[0, 0, 2, 0])
+
+
+def worst(instance):
+    """Return a bound on any trajectory: in each interval all heads at the slowest pair, and every block moved."""
+    tables, heads, total = head_costs(instance), instance.transformer.units, 0.0
+    for t in range(instance.intervals):
+        slope, fixed, after, move = (
+            max(x for x in table[t].ravel() if math.isfinite(x))
+            for table in (tables.slope_s, tables.fixed_s, tables.after_s, tables.move_s)
+        )
+        total += tables.weight * (heads * slope + fixed + after) + (heads + 2) * move
+    return total
+
+
+@pytest.mark.parametrize("options", [{}, {"overlap": True}, {"tokens_per_interval": 3}])
+@pytest.mark.parametrize("size", [25, -8])
+@pytest.mark.parametrize("slow_links", [False, True])
+@pytest.mark.parametrize(("factor", "less"), [(1 + 1e-6, 59), (1 - 1e-6, 60)])
+def test_the_tick_has_room_for_the_worst_trajectory(options, factor, less, size, slow_links):
+    """With a very slow device, or slow links, all times are stretched until the worst takes 2**25 s or 2**-8 s, or hardly less."""
+    slow = network(**options)
+    slow = dataclasses.replace(
+        slow, flops_per_s=slow.flops_per_s * [1e3 if slow_links else 1e-3, 1e3, 1e3], bandwidth_bytes_per_s=slow.bandwidth_bytes_per_s * (1e-3 if slow_links else 1e4),
+        cluster=dataclasses.replace(slow.cluster, latency_s=slow.cluster.latency_s / 64),
+    )  # fmt: skip
+    stretch = 2.0**size / worst(slow) * factor
+    stretched = dataclasses.replace(
+        slow,
+        flops_per_s=slow.flops_per_s / stretch,
+        bandwidth_bytes_per_s=slow.bandwidth_bytes_per_s / stretch,
+        cluster=dataclasses.replace(slow.cluster, latency_s=slow.cluster.latency_s * stretch),
+    )
+    assert head_costs(stretched).tick_s == 2.0 ** (size - less)
+
+
+def test_heads_of_no_size_fit_anywhere():
+    """Without prompt and weights a head takes no byte: as many as one likes, but none where the rest does not fit."""
+    layer = HeadTransformer(4, 4, bytes_per_parameter=1, prompt_tokens=0)
+    assert block_demands(layer, 0)[0].memory_bytes == 3 * 4
+    instance = network()
+    tables = head_costs(instance)
+    weightless = dataclasses.replace(tables, memory=tables.memory * [0, 1, 1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("placewise.models.head_migration.cost.head_costs", lambda _: weightless)
+        assert heads_beside(instance, 0, 1, 1).tolist() == [2**30, 2**30, -1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "placewise.models.head_migration.cost.head_costs",
+            lambda _: dataclasses.replace(tables, memory=np.ones_like(tables.memory)),
+        )
+        assert heads_beside(instance, 0, 1, 1).tolist() == [1998, 1498, 398]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        [],
+        {},
+        {"intervals": 2},
+        {"intervals": {"0": 1, "1": 2}},
+        {"intervals": [{}]},
+        {"intervals": [{}, {}]},
+        {"intervals": [3, 3]},
+        {"intervals": [{"heads": "ab", "proj": "a", "ffn": "a"}] * 2},
+        {"intervals": [{"heads": ["a"], "proj": "a", "ffn": "a"}] * 2},
+        {"intervals": [{"heads": ["a", "b", "c"], "proj": "a", "ffn": "a"}] * 2},
+    ],
+)
+def test_results_that_are_no_trajectory(document):
+    """Two intervals with two groups each, or the path is said."""
+    with pytest.raises(InstanceError, match=r"^placement\.intervals"):
+        PROBLEMS["head-migration"].from_json(network(), document)

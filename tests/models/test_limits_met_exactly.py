@@ -8,6 +8,7 @@ import pytest
 from placewise.instances import read
 from placewise.models.cluster import Cluster
 from placewise.models.dilemma.data import DilemmaInstance, QuantizableLayer
+from placewise.models.errors import InstanceError
 from placewise.models.head_migration import HeadMigrationInstance, HeadTransformer, Interval
 from placewise.models.registry import PROBLEMS
 from placewise.solvers import solve
@@ -107,3 +108,23 @@ def test_blocks_that_fill_a_device_to_the_byte_fit():
         )
         assert broken(instance, (Interval((0, 0), 0, 0),)) == expected
         assert (solve(instance, isolate=False).status is Status.OPTIMAL) == (not expected)
+
+
+def test_one_device_sends_nothing():
+    """All layers in one stage: no message, also where nothing takes time."""
+    instance = read("hand-pipeline")
+    idle = dataclasses.replace(
+        instance, compute_time_s=np.zeros_like(instance.compute_time_s), return_bytes=0.0
+    )
+    first = dataclasses.replace(idle, layers=idle.layers[:1], compute_time_s=idle.compute_time_s[:1])
+    for case in (instance, idle, first):
+        evaluation = PROBLEMS[case.problem].evaluate(case, (0,) * len(case.layers))
+        assert (evaluation.terms["communication"], evaluation.terms["return"]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("document", [None, [], {}, {"layers": 3}, {"layers": None}, ["layers"]])
+def test_results_list_their_layers(document):
+    """A list of names, or the path is said."""
+    instance = read("hand-split")
+    with pytest.raises(InstanceError, match=r"placement.layers: expected a list"):
+        PROBLEMS[instance.problem].from_json(instance, document)

@@ -148,8 +148,8 @@ def test_constraints_of_the_run_length_model_are_needed(kind):
 
     def drop(built):
         for constraint in built.cp_model.proto.constraints:
-            if getattr(constraint, f"has_{kind}")():
-                getattr(constraint, f"clear_{kind}")()
+            if constraint.HasField(kind):
+                constraint.ClearField(kind)
 
     for instance, placement in run_length_answers(drop):
         truth = solve(instance, "brute-force", isolate=False)

@@ -97,6 +97,19 @@ def test_a_batch_computes_its_work_and_reads_its_weights_once():
     assert np.array_equal(batch.at(2).compute_time_s, batch.compute_time_s[1])
 
 
+def test_whole_numbers_of_any_type():
+    """What numpy counts is written like any number, and a fraction is one line."""
+    batch = EdgeShardBatch(CLUSTER, CACHED, np.array([1, 2, 4]), return_bytes=np.float32(1))
+    assert batch == DERIVED["edgeshard-batch"]
+    assert placewise.read(placewise.to_document(batch)) == batch
+    with pytest.raises(InstanceError, match=r"batch_sizes: expected a whole number, found 1\.5"):
+        EdgeShardBatch(CLUSTER, CACHED, [1.5])
+    dilemma = DERIVED["dilemma"]
+    assert replace(dilemma, bit_widths=np.array(dilemma.bit_widths)) == dilemma
+    with pytest.raises(InstanceError, match=r"bit_widths: expected a whole number, found 4\.0"):
+        replace(dilemma, bit_widths=[4.0, 8.0])
+
+
 def test_heads_use_the_memory_of_their_cluster():
     """Without tables over time a smaller budget is a smaller budget."""
     small = replace(HEADS, cluster=replace(HEADS.cluster, memory_bytes=[60, 1]))
@@ -121,6 +134,11 @@ def test_what_is_stated_over_time_stays_and_the_rest_follows():
     ("options", "line"),
     [
         ({}, "intervals: expected how many there are, or a table with a row for each"),
+        ({"intervals": 1.5}, "intervals: expected a whole number, found 1.5"),
+        (
+            {"intervals": 1, "tokens_per_interval": "3"},
+            "tokens_per_interval: expected a whole number, found '3'",
+        ),
         ({"intervals": 0}, "intervals: expected 1 to 100000, found 0"),
         ({"intervals": 2, "memory_bytes": [[1, 1]]}, r"memory_bytes: expected shape \(T, M\), T = 2"),
         ({"intervals": 2, "memory_bytes": [1, 1, 1]}, r"memory_bytes: expected shape \(2, 2\)"),

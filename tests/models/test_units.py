@@ -106,12 +106,11 @@ def test_models_count_milliseconds():
     import pyomo.environ as pyo
 
     from placewise.instances import read
-    from placewise.models.lazy import load
     from placewise.models.registry import PROBLEMS
 
     instance = read("hand-split")
     for formulation in PROBLEMS[instance.problem].formulations.values():
-        model = load(formulation.build)(instance)
-        load(formulation.start)(model, (0, 1, 1, 1))
+        model = formulation.build(instance)
+        formulation.start(model, (0, 1, 1, 1))
         objective = next(model.component_data_objects(pyo.Objective, active=True))
         assert pyo.value(objective) == 7000.0

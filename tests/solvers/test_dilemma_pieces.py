@@ -92,6 +92,7 @@ def test_bounds_by_enumeration(levels, monkeypatch):
             assert tables.bound_s == math.inf
             continue
         finite += 1
+        assert not tables.knapsack_s[-1].any()  # after the last layer nothing is paid
         assert tables.bound_s == pytest.approx(least + sum(packings) - spent, abs=1e-9)
         found = [divmod(int(path[layer].argmax()), model.widths) for layer in range(model.count)]
         assert path.sum() == model.count
@@ -242,3 +243,5 @@ def test_labels_with_passes_of_one_label(threads, monkeypatch):
             assert evaluate(instance, claim.placement).objective == claim.objective
             assert claim.objective == pytest.approx(optimum)
             assert claim.dual_bound <= optimum * (1 + 1e-9)
+            closed = claim.dual_bound >= claim.objective * (1 - 1e-9)
+            assert (claim.reason is Reason.OPTIMAL) == closed

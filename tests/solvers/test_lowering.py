@@ -130,3 +130,13 @@ def test_dear_choices_are_dropped_only_where_they_drown_others(cost, known, drop
     assert [v.name for v in (m.x, m.y, m.z) if v.ub == 0] == dropped
     if dropped:
         assert not lower(m).drop_dearer(known)
+
+
+def test_dear_choices_stay_where_an_amount_may_be_negative():
+    """An amount that can fall below 0 pays for a choice, however little it costs."""
+    m = model((2e-4, 1e6, 1e-4))
+    m.z.setlb(-1)
+    assert not lower(m).drop_dearer(1e-4 + 7)
+    assert m.y.ub == 1
+    m.z.setlb(0)
+    assert lower(m).drop_dearer(1e-4 + 7)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from placewise.solvers.evidence.result import Status
-from placewise.solvers.explanation.infeasibility import Reason
+from placewise.solvers.explanation.infeasibility import IrreducibleLimits
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,16 @@ class Asked:
         self.instance = dict(amounts)
         self.groups, self.simple, self.questions, self.solves = groups, simple, 0, 0
         self.problem = SimpleNamespace(
-            resources_of=lambda _: self.limits, with_scaled=self.with_scaled, why_infeasible=self.why
+            resources=lambda _: self.limits, scaled=self.changed, diagnose=self.why
         )
 
-    def with_scaled(self, instance, limit, factor):
+    def changed(self, instance, limit, factor):
         """Return an instance with more of a limit."""
         return instance | {limit: math.inf if math.isinf(factor) else instance[limit] * factor}
 
     def scaled(self, limit, factor):
         """Return the instance with more of a limit."""
-        return self.with_scaled(self.instance, limit, factor)
+        return self.changed(self.instance, limit, factor)
 
     def bad(self, instance):
         """Whether a group forbids every placement."""
@@ -79,14 +79,14 @@ def test_a_reason_is_the_group_that_is_needed(members, simple):
     """One to all of six limits that together forbid every placement, by simple proofs or by solving."""
     group = {LIMITS[n]: 2.0 for n in members}
     asked = Asked(dict.fromkeys(LIMITS, 1.0), [group], simple)
-    assert Reason(asked).limits() == [LIMITS[n] for n in members]
+    assert IrreducibleLimits(asked).limits() == [LIMITS[n] for n in members]
     assert (asked.solves < asked.questions) is simple
 
 
 def test_of_two_reasons_one_is_given():
     """Neither shares a limit with the other."""
     groups = [{LIMITS[0]: 2.0, LIMITS[3]: 2.0}, {LIMITS[1]: 2.0, LIMITS[4]: 2.0}]
-    found = Reason(Asked(dict.fromkeys(LIMITS, 1.0), groups)).limits()
+    found = IrreducibleLimits(Asked(dict.fromkeys(LIMITS, 1.0), groups)).limits()
     assert {frozenset(found)} <= {frozenset(group) for group in groups}
     assert len(found) == 2
 
@@ -95,15 +95,15 @@ def test_speeds_and_links_that_are_there_are_no_reason():
     """Memory and links that are missing are."""
     everything = [SPEED, A_LINK, LINKS, NO_LINK, LIMITS[0]]
     asked = Asked({limit: limit.amount for limit in everything}, [{NO_LINK: 1.0}])
-    assert Reason(asked).limits() == [NO_LINK]
+    assert IrreducibleLimits(asked).limits() == [NO_LINK]
     others = Asked({limit: limit.amount for limit in everything}, [{SPEED: 2.0}])
-    assert Reason(others).limits() == []
+    assert IrreducibleLimits(others).limits() == []
 
 
 def test_no_question_is_asked_twice():
     """Repairs after the reason solve only what is new."""
     asked = Asked(dict.fromkeys(LIMITS, 1.0), [{LIMITS[0]: 2.0}])
-    reason = Reason(asked)
+    reason = IrreducibleLimits(asked)
     reason.limits()
     before = asked.questions
     reason.limits()
@@ -114,7 +114,7 @@ def test_no_question_is_asked_twice():
 def test_repairs_are_the_least_factor_to_one_per_cent(need):
     """Enough, and a hundredth less is not."""
     asked = Asked(dict.fromkeys(LIMITS, 1.0), [{LIMITS[2]: need}])
-    repair = Reason(asked).repair(LIMITS[2])
+    repair = IrreducibleLimits(asked).repair(LIMITS[2])
     assert need <= repair.factor <= need * 1.0100001
     assert (repair.resource, repair.status) == (LIMITS[2], Status.FEASIBLE)
 
@@ -123,14 +123,14 @@ def test_repairs_are_the_least_factor_to_one_per_cent(need):
 def test_repairs_beyond_a_million_are_no_limit_at_all(need, factor):
     """Any number would say less."""
     asked = Asked(dict.fromkeys(LIMITS, 1.0), [{LIMITS[2]: need}])
-    assert Reason(asked).repair(LIMITS[2]).factor == factor
+    assert IrreducibleLimits(asked).repair(LIMITS[2]).factor == factor
 
 
 def test_what_repairs_nothing_is_no_repair():
     """Another limit alone forbids it; a missing link is repaired by a link."""
     asked = Asked(dict.fromkeys(LIMITS, 1.0), [{LIMITS[2]: 2.0}])
-    assert Reason(asked).repair(LIMITS[1]) is None
+    assert IrreducibleLimits(asked).repair(LIMITS[1]) is None
     both = Asked(dict.fromkeys(LIMITS, 1.0), [{LIMITS[2]: 2.0}, {LIMITS[3]: 2.0}])
-    assert Reason(both).repair(LIMITS[2]) is None
+    assert IrreducibleLimits(both).repair(LIMITS[2]) is None
     missing = Asked({NO_LINK: 0.0, LIMITS[0]: 1.0}, [{NO_LINK: 1.0}])
-    assert Reason(missing).repair(NO_LINK).factor == math.inf
+    assert IrreducibleLimits(missing).repair(NO_LINK).factor == math.inf

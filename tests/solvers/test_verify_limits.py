@@ -1,14 +1,18 @@
 """How exact is "the same", and how small is a gap: verification and comparison at their limits."""
 
+import dataclasses
 import math
 
+import numpy as np
 import pytest
 
 from placewise.instances import read
+from placewise.instances.generators import generate
 from placewise.models.problem import Guarantee
 from placewise.solvers.bridge import GapReport, compare
 from placewise.solvers.evidence.result import Claim, Reason, Status, VerifiedResult
 from placewise.solvers.evidence.verify import verify
+from placewise.solvers.registry import find_method
 
 BEST = (0, 1, 1, 1)  # costs 7 s
 
@@ -119,7 +123,35 @@ def test_a_comparison_runs_what_applies_and_says_what_does_not():
     document = named.to_json()
     assert (document["best_objective"], document["best_dual_bound"]) == (7.0, 7.0)
     assert [row["gap_to_best_bound"] for row in document["results"]] == list(named.gaps.values())
-    report = compare(read("hand-split"), isolate=False, threads=1)
-    assert {result.method for result in report.results} >= {"labels", "highs", "greedy", "brute-force"}
-    assert not {result.method for result in report.results} & set(report.skipped)
-    assert all(report.skipped.values())
+
+
+def test_methods_that_do_not_apply_do_not_stop_the_others(monkeypatch):
+    """The first method needs equal layers: it is skipped with a reason, and the others run."""
+    instance = next(
+        made
+        for made in (generate("edgeshard-latency", "tiny", seed=seed) for seed in range(40))
+        if len(made.layers) > 3 and made.layers[1].memory_bytes != made.layers[2].memory_bytes
+    )
+    few = [find_method(instance.problem, name) for name in ("run-length", "labels", "greedy", "brute-force")]
+    monkeypatch.setattr("placewise.solvers.bridge.comparison_methods", lambda _: few)
+    report = compare(instance, isolate=False, threads=1)
+    assert "equal layers" in report.skipped["run-length"]
+    assert [result.method for result in report.results] == ["labels", "greedy", "brute-force"]
+
+
+def test_nothing_costs_nothing(split):
+    """An optimum of 0 s with a bound of 0 s is no contradiction, and optimal."""
+    idle = dataclasses.replace(
+        split,
+        compute_time_s=np.zeros_like(split.compute_time_s),
+        cluster=dataclasses.replace(split.cluster, memory_bytes=np.full(2, 2**40)),
+    )
+    result = verified(idle, Claim(Reason.OPTIMAL, (0, 0, 0, 0), 0.0, 0.0))
+    assert (result.status, result.objective, result.relative_gap, kinds(result)) == (
+        Status.OPTIMAL,
+        0.0,
+        0.0,
+        [],
+    )
+    below = verified(idle, Claim(Reason.OPTIMAL, (0, 0, 0, 0), 0.0, -1.0))
+    assert below.status is Status.FEASIBLE

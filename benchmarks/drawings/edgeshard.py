@@ -1,0 +1,127 @@
+"""EdgeShard's placements: a chain of devices."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+from placewise.benchmarks.drawings.picture import Picture, chain_graph
+from placewise.benchmarks.pictures import LARGEST_TASK_COUNT, gantt
+from placewise.models.edgeshard import evaluate_throughput, time_tables
+from placewise.models.edgeshard.problems import BATCH, LATENCY, THROUGHPUT
+from placewise.models.edgeshard.schedule import simulate
+from placewise.models.errors import PlacewiseError
+from placewise.solvers.evidence.shown import duration, size
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from placewise.benchmarks.drawings.picture import Graph
+    from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance
+    from placewise.models.edgeshard.batches import BatchPlacement
+    from placewise.models.edgeshard.placement import Placement
+
+BAR = 24
+#: Micro-batches and tokens of a drawn pipeline.
+MICRO_BATCHES, TOKENS = 4, 4
+
+
+def draw_chain(console: Console, instance: EdgeShardInstance, placement: tuple[int, ...]) -> None:
+    """Draw the chain of devices: layers, time and memory of each, and the transfers between them."""
+    costs, names = time_tables(instance), instance.cluster.device_names
+    budget, need = instance.cluster.memory_bytes, instance.memory_bytes
+    used = {
+        device: sum(int(need[i]) for i, j in enumerate(placement) if j == device) for device in set(placement)
+    }
+    width = max(len(names[device]) for device in used)
+    stages = [list(stage) for _, stage in groupby(range(len(placement)), key=placement.__getitem__)]
+    for stage in stages:
+        first, last, device = stage[0], stage[-1], placement[stage[0]]
+        if first:
+            sender = placement[first - 1]
+            hop_s = float(costs.transfer_s(first - 1)[sender, device])
+            message = f"{size(instance.layers[first - 1].output_bytes)} in {duration(hop_s)}"
+            console.print(f"{'':{width}}   [cyan]↓[/cyan] [dim]{message}[/dim]", soft_wrap=True)
+        compute_s = float(costs.compute_s[stage, device].sum())
+        share = used[device] / int(budget[device]) if budget[device] else 1.0
+        filled = min(round(share * BAR), BAR)
+        bar = f"[green]{'█' * filled}[/green][dim]{'░' * (BAR - filled)}[/dim]"
+        span = _span(instance, first, last)
+        memory = f"{size(used[device])} of {size(int(budget[device]))}"
+        console.print(
+            f"{escape(f'{names[device]:{width}}')} {bar} {share:4.0%} {memory:18} {duration(compute_s):>9}  {escape(span)}",
+            soft_wrap=True,
+        )
+    if costs.return_s[placement[-1]]:
+        back = f"token back to {escape(names[instance.source])} in {duration(float(costs.return_s[placement[-1]]))}"
+        console.print(f"{'':{width}}   [cyan]↺[/cyan] [dim]{back}[/dim]", soft_wrap=True)
+
+
+def draw_pipeline(console: Console, instance: EdgeShardInstance, placement: tuple[int, ...]) -> None:
+    """Draw the chain of stages and say how many tokens per second it gives."""
+    draw_chain(console, instance, placement)
+    bottleneck_s = evaluate_throughput(instance, placement).objective
+    if bottleneck_s:
+        console.print(f"\nthroughput {1 / bottleneck_s:.4g} tokens per second", soft_wrap=True)
+
+
+def draw_batch(console: Console, instance: EdgeShardBatchInstance, placement: BatchPlacement) -> None:
+    """Draw the pipeline of the chosen batch size."""
+    batch_size, layers = placement
+    pipeline = instance.at(batch_size)
+    draw_chain(console, pipeline, layers)
+    bottleneck_s = evaluate_throughput(pipeline, layers).objective
+    if bottleneck_s:
+        rate = batch_size / bottleneck_s
+        console.print(f"\nbatch of {batch_size}, throughput {rate:.4g} tokens per second", soft_wrap=True)
+
+
+def _span(instance: EdgeShardInstance, first: int, last: int) -> str:
+    kinds = [
+        (name, len(list(group)))
+        for name, group in groupby(layer.name for layer in instance.layers[first : last + 1])
+    ]
+    inside = " + ".join(name if count == 1 else f"{count} {name}" for name, count in kinds)
+    return f"layer {first}: {inside}" if first == last else f"layers {first}-{last}: {inside}"
+
+
+def _layers(instance: EdgeShardInstance, placement: Placement) -> Graph:
+    del instance
+    spans: dict[int, list[str]] = {}
+    first = 0
+    for device, run in groupby(placement):
+        last = first + len(list(run)) - 1
+        spans.setdefault(device, []).append(str(first) if first == last else f"{first}-{last}")
+        first = last + 1
+    return chain_graph(placement, lambda j: f"layers {', '.join(spans[j][:4])}")
+
+
+def _batch(instance: EdgeShardBatchInstance, placement: BatchPlacement) -> Graph:
+    return _layers(instance.at(placement[0]), placement[1])
+
+
+def pipeline_timeline(instance: EdgeShardInstance, placement: Placement) -> Any | None:
+    """Return the timeline of a pipeline; None where it has none, or too many tasks for a picture."""
+    try:
+        schedules = [
+            simulate(instance, placement, micro_batches=MICRO_BATCHES, tokens=TOKENS, strategy=strategy)
+            for strategy in ("bubbles", "no-bubbles")
+        ]
+    except PlacewiseError:
+        return None
+    if sum(len(schedule.tasks) for schedule in schedules) > LARGEST_TASK_COUNT:
+        return None
+    return gantt(schedules)
+
+
+def batch_timeline(instance: EdgeShardBatchInstance, placement: BatchPlacement) -> Any | None:
+    """Return the timeline of the chosen batch size's pipeline."""
+    batch_size, layers = placement
+    return pipeline_timeline(instance.at(batch_size), layers)
+
+
+LATENCY_PICTURE = Picture(LATENCY, draw_chain, _layers)
+THROUGHPUT_PICTURE = Picture(THROUGHPUT, draw_pipeline, _layers, pipeline_timeline)
+BATCH_PICTURE = Picture(BATCH, draw_batch, _batch, batch_timeline)

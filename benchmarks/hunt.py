@@ -1,0 +1,101 @@
+"""Do all exact methods say the same on instances that hurt? Counts, and each disagreement as a file.
+
+``python -m placewise.benchmarks.hunt byte-tight-latency --count 500 --seed 0``
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from placewise.benchmarks.agreement import ORACLE, default_methods, judge
+from placewise.benchmarks.traps import KINDS
+from placewise.instances import write
+from placewise.models.errors import InstanceError
+from placewise.models.registry import problem_of
+from placewise.solvers.solve import solve
+
+if TYPE_CHECKING:
+    from placewise.benchmarks.traps import Trap
+    from placewise.solvers.evidence.result import VerifiedResult
+
+
+def truth_of(trap: Trap) -> VerifiedResult:
+    """Return what the oracle says about the core, for the instance itself."""
+    truth = solve(trap.core, ORACLE, isolate=False, time_limit=600)
+    if truth.objective is None:
+        return replace(truth, instance=trap.instance)
+    evaluation = problem_of(trap.instance).evaluate(trap.instance, truth.placement)
+    return replace(
+        truth, instance=trap.instance, objective=evaluation.objective, dual_bound=evaluation.objective
+    )
+
+
+def hunt(
+    kind: str,
+    seeds: range,
+    counts: Counter[tuple[str, str]],
+    methods: list[str] | None = None,
+    threads: int | None = None,
+) -> dict[int, list[str]]:
+    """Judge the traps of a kind by every method; return what does not agree, by seed.
+
+    Parameters
+    ----------
+    kind : str
+        Of `KINDS`.
+    seeds : range
+        One instance each.
+    counts : Counter
+        Is told each method's status.
+    methods : list of str, optional
+        All that are installed, if none are given.
+    threads : int, optional
+        As in `solve`.
+    """
+    faults = {}
+    for seed in seeds:
+        try:
+            trap = KINDS[kind](seed)
+            truth = truth_of(trap)
+        except InstanceError:  # times too far apart for any method
+            counts["", "instance refused"] += 1
+            continue
+        chosen = methods or default_methods(trap.instance.problem)
+        found = judge(trap.instance, chosen, counts, truth, threads=threads)
+        if found:
+            faults[seed] = found
+    return faults
+
+
+def main() -> int:
+    """Hunt, print the counts, and save what was found."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("kind", choices=list(KINDS))
+    parser.add_argument("--count", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=0, help="of the first instance")
+    parser.add_argument("--methods", help="comma-separated (default: all that are installed)")
+    parser.add_argument("--threads", type=int, help="default: what each solver takes by itself")
+    parser.add_argument("--output", type=Path, help="folder for the instances on which methods disagree")
+    options = parser.parse_args()
+    counts: Counter[tuple[str, str]] = Counter()
+    methods = options.methods.split(",") if options.methods else None
+    wrong = 0
+    for seed in range(options.seed, options.seed + options.count):
+        for found in hunt(options.kind, range(seed, seed + 1), counts, methods, options.threads).values():
+            wrong += 1
+            print(*found, sep="\n", flush=True)
+            if options.output:
+                options.output.mkdir(parents=True, exist_ok=True)
+                write(KINDS[options.kind](seed).instance, options.output / f"{options.kind}-{seed}.json")
+    for (method, outcome), count in sorted(counts.items()):
+        print(f"{method:22} {outcome:28} {count:6}")
+    print(f"{options.count} instances of {options.kind}, {wrong} with disagreements or conflicts")
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,101 @@
+"""A placement as people read it: what is on which device, by names, a row each.
+
+A problem's `stages` returns rows of these types, or of its own dataclass with a `device`; a problem of another package
+that uses these is drawn like those here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Consecutive layers on one device, in the order in which a token passes them.
+
+    Parameters
+    ----------
+    device : str
+        By name; a device that is visited twice has two stages.
+    first, last : int
+        The layers, both inclusive, from 0.
+    compute_s : float
+        Seconds that they take.
+    transfer_s : float
+        Seconds of the message from the stage before; 0 for the first, infinite without a link.
+    memory_bytes : int
+        What they need.
+    """
+
+    device: str
+    first: int
+    last: int
+    compute_s: float
+    transfer_s: float
+    memory_bytes: int
+
+    @property
+    def label(self) -> str:
+        """The layers, e.g. ``0-26``."""
+        return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+
+    def __str__(self) -> str:
+        return f"{self.device}: {'layer' if self.first == self.last else 'layers'} {self.label}"
+
+
+@dataclass(frozen=True)
+class QuantizedStage(Stage):
+    """A stage whose layers are stored with so many bits.
+
+    Parameters
+    ----------
+    bits : tuple of int
+        Width of each layer, from `first` to `last`.
+    """
+
+    bits: tuple[int, ...]
+
+    @property
+    def label(self) -> str:
+        """The layers and their widths, e.g. ``0-2: 8 4 bits``."""
+        widths = self.bits if len(set(self.bits)) > 1 else self.bits[:1]
+        return f"{super().label}: {' '.join(map(str, widths))} bits"
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one device hosts of a decoder layer's blocks in one interval.
+
+    Parameters
+    ----------
+    interval : int
+        From 0.
+    layer : int
+        From 0.
+    device : str
+        By name; a device without a block has no row.
+    heads : int
+        How many.
+    proj, ffn : bool
+        Whether it hosts the projection, and the network.
+    memory_bytes : int
+        What they need in this interval.
+    """
+
+    interval: int
+    layer: int
+    device: str
+    heads: int
+    proj: bool
+    ffn: bool
+    memory_bytes: int
+
+    @property
+    def label(self) -> str:
+        """Heads, projection and network, e.g. ``3pf``."""
+        return (str(self.heads) if self.heads else "") + "p" * self.proj + "f" * self.ffn
+
+    def __str__(self) -> str:
+        parts = [f"{self.heads} {'head' if self.heads == 1 else 'heads'}"] if self.heads else []
+        parts += ["projection"] * self.proj + ["network"] * self.ffn
+        return f"interval {self.interval}, layer {self.layer}, {self.device}: {', '.join(parts)}"

@@ -1,0 +1,1 @@
+"""Jobs on devices: a problem for placewise from another package."""
