@@ -171,10 +171,10 @@ def disturbed(suite: Path, folder: Path, kills: int, chance: random.Random, *, l
             ]
             began, running = time.monotonic(), bench(suite, folder, *options)
             roots = [running.pid, *(process.pid for process in cluster.processes)]
-            before = _size(folder)
+            before = record_count(folder)
             while running.poll() is None and killed < kills and time.monotonic() - began < LONGEST_TRY_S:
                 time.sleep(chance.uniform(0.1, 0.8))
-                if _size(folder) == before or not (targets := workers(roots)):
+                if record_count(folder) == before or not (targets := workers(roots)):
                     continue
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(chance.choice(targets), signal.SIGKILL)
@@ -183,7 +183,9 @@ def disturbed(suite: Path, folder: Path, kills: int, chance: random.Random, *, l
                     scheduler_dies = -1
                     (running if local else cluster.processes[0]).kill()
             errors = running.communicate(timeout=LONGEST_TRY_S)[1].decode(errors="replace").strip()
-            said.append(f"exit status {running.returncode}, {killed} killed, {_size(folder)} rows: {errors}")
+            said.append(
+                f"exit status {running.returncode}, {killed} killed, {record_count(folder)} rows: {errors}"
+            )
             if "Traceback" in errors:
                 raise RuntimeError(said[-1])
             if running.returncode == 0:
@@ -198,7 +200,8 @@ def disturbed(suite: Path, folder: Path, kills: int, chance: random.Random, *, l
     raise RuntimeError(f"not done after {MOST_TRIES} tries")
 
 
-def _size(folder: Path) -> int:
+def record_count(folder: Path) -> int:
+    """Return how many lines a folder's records have."""
     path = folder / FILE
     return path.read_bytes().count(b"\n") if path.exists() else 0
 

@@ -135,7 +135,7 @@ def write(instance: Any, target: str | Path) -> None:
 
 
 def write_text(target: str | Path, text: str) -> None:
-    """Write a text as UTF-8, as `write_bytes` does.
+    """Write a text as UTF-8, half characters as escapes, as `write_bytes` does.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def write_text(target: str | Path, text: str) -> None:
     text : str
         Its whole content.
     """
-    write_bytes(target, text.encode())
+    write_bytes(target, text.encode(errors="backslashreplace"))
 
 
 def write_bytes(target: str | Path, content: bytes) -> None:

@@ -60,6 +60,12 @@ def kills_caller_once(instance, parameters):
     return good(instance, parameters)
 
 
+def kills_caller(instance, parameters):
+    """End the process that asked for this, every time."""
+    os.kill(os.getppid(), 9)
+    time.sleep(3600)
+
+
 def segfaults(instance, parameters):
     signal.raise_signal(signal.SIGSEGV)
 

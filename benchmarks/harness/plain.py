@@ -44,6 +44,11 @@ def one_line(value: Any, longest: int = 300) -> str:
         return f"<{type(value).__name__}>"
 
 
+def whole(text: str) -> str:
+    """Return a text without half characters, which no file takes: they are escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def error_line(error: BaseException) -> str:
     """Return an exception's type and message in one line."""
     said = one_line(error)
@@ -58,7 +63,7 @@ def _plain(value: Any, depth: int, left: list[int]) -> Any:
         if value is None or isinstance(value, bool | np.bool_):
             return None if value is None else bool(value)
         if isinstance(value, str):
-            return str(value)[:LONGEST_TEXT]
+            return whole(value[:LONGEST_TEXT])
         if isinstance(value, Integral):
             number = int(value)
             return number if number.bit_length() <= LARGEST_BITS else None
@@ -67,7 +72,7 @@ def _plain(value: Any, depth: int, left: list[int]) -> Any:
             return real if math.isfinite(real) else None
         if isinstance(value, Mapping):
             return {
-                key if type(key) is str else one_line(key): _plain(item, depth + 1, left)
+                whole(key) if type(key) is str else one_line(key): _plain(item, depth + 1, left)
                 for key, item in value.items()
             }
         if isinstance(value, list | tuple | set | frozenset | np.ndarray):

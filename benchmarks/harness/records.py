@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from placewise.benchmarks.harness.plain import one_line, plain
@@ -73,10 +74,21 @@ class Record:
     def of(cls, document: dict[str, Any]) -> Record:
         """Read a line back; raise one of `NO_RECORD` if it is none that a report can show."""
         status, seconds = document["status"], document["seconds"]
-        for name in ("suite", "finished", "message"):
-            _text(document[name])
-        for moment, objective, bound in document["trace"]:
-            _number(moment), _number(objective), _number(bound)
+        for part, names in (
+            (document, ("suite", "finished", "message", "machine", "placement")),
+            (document["run"], ("instance", "group")),
+            (document["machine"], ("commit",)),
+        ):
+            if not part.keys() >= set(names):
+                raise KeyError
+        for text in (document["suite"], document["finished"]):
+            _text(text)
+        if not isinstance(document["message"], str) or not all(
+            len(point) == 3 for point in document["trace"]
+        ):
+            raise TypeError
+        for number in chain.from_iterable(document["trace"]):
+            _number(number)
         return cls(
             key=_text(document["key"]),
             group=_text(document["run"]["group"]),
@@ -89,10 +101,11 @@ class Record:
             dual_bound=_number(document["dual_bound"]),
             relative_gap=_number(document["relative_gap"]),
             conflicts=tuple(
-                Conflict(c["kind"], tuple(c["methods"]), c["message"]) for c in document["conflicts"]
+                Conflict(_text(c["kind"]), tuple(map(_text, c["methods"])), _text(c["message"]))
+                for c in document["conflicts"]
             ),
-            seconds=(_number(seconds["build"]) or 0.0) + (_number(seconds["solve"]) or 0.0),
-            wall_s=_number(document["wall_seconds"]) or 0.0,
+            seconds=_time(seconds["build"]) + _time(seconds["solve"]),
+            wall_s=_time(document["wall_seconds"]),
             transient=document.get("transient") is True,
             document=document,
         )
@@ -106,6 +119,7 @@ class Record:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError
+    value.encode()  # half a character is a `ValueError`
     return value
 
 
@@ -113,6 +127,13 @@ def _number(value: Any) -> float | None:
     if value is not None and not math.isfinite(value):
         raise ValueError
     return None if value is None else value + 0.0
+
+
+def _time(value: Any) -> float:
+    seconds = _number(value)
+    if seconds is None or seconds < 0:
+        raise ValueError
+    return seconds
 
 
 def record_of(
@@ -132,6 +153,7 @@ def record_of(
         | result.to_json()
         | {
             "format": FORMAT,
+            "message": one_line(result.message, 1000),
             "conflicts": [conflict.to_json() for conflict in result.conflicts],
             "trace": trace[::step],
             "transient": transient,

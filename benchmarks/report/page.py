@@ -2,96 +2,29 @@
 
 from __future__ import annotations
 
-import base64
-from dataclasses import dataclass, field
-from html import escape
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from placewise.benchmarks.drawings.registry import picture_of
-from placewise.benchmarks.harness.records import Record, grouped, read_records
+from placewise.benchmarks.harness.records import NO_RECORD, Record, grouped, read_records
 from placewise.benchmarks.harness.runner import all_conflicts
 from placewise.benchmarks.harness.suites import load_instance
-from placewise.benchmarks.pictures import figure, rendered
+from placewise.benchmarks.pictures import figure
 from placewise.benchmarks.report import charts, tables
+from placewise.benchmarks.report.html import Page
 from placewise.instances.files import write_text
+from placewise.instances.identity import instance_hash
 from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_named
 from placewise.solvers.evidence.result import Status
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from placewise.benchmarks.report.tables import Row
 
 #: Placements and timelines drawn per problem, and instances with bounds over time.
 MOST_PICTURES = 6
-
-
-@dataclass
-class Page:
-    """HTML as it grows; every text that goes in is escaped here."""
-
-    parts: list[str] = field(default_factory=list)
-
-    def heading(self, level: int, text: str) -> None:
-        """Add a heading."""
-        self.parts.append(f"<h{level}>{escape(text)}</h{level}>")
-
-    def paragraph(self, text: str, style: str = "") -> None:
-        """Add a paragraph."""
-        self.parts.append(f'<p class="{style}">{escape(text)}</p>')
-
-    def table(self, columns: list[str], lines: list[list[Any]]) -> None:
-        """Add a table; a cell may be (text, style)."""
-        texts = [n for n in range(len(columns)) if all(isinstance(_text(line[n]), str) for line in lines)]
-        head = "".join(_cell("th", name, n in texts) for n, name in enumerate(columns))
-        body = "".join(
-            "<tr>" + "".join(_cell("td", value, n in texts) for n, value in enumerate(line)) + "</tr>"
-            for line in lines
-        )
-        self.parts.append(
-            f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-        )
-
-    def figures(self, drawings: list[tuple[Any, str]], *, wide: bool = False) -> None:
-        """Add pictures with captions side by side."""
-        items = "".join(
-            f'<figure class="{"wide" if wide else ""}"><img alt="{escape(caption)}" src="{_embedded(drawing)}">'
-            f"<figcaption>{escape(caption)}</figcaption></figure>"
-            for drawing, caption in drawings
-        )
-        self.parts.append(f'<div class="figures">{items}</div>')
-
-    def html(self, title: str) -> str:
-        """Return the whole page."""
-        style = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
-        return (
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            '<link rel="icon" href="data:,">'
-            f"<title>{escape(title)}</title><style>{style}</style></head><body>\n"
-            + "\n".join(self.parts)
-            + "\n</body></html>\n"
-        )
-
-
-def _text(value: Any) -> Any:
-    return value[0] if isinstance(value, tuple) else value
-
-
-def _cell(tag: str, value: Any, text: bool) -> str:
-    content, style = value if isinstance(value, tuple) else (value, "")
-    if content is None:
-        content = "-"
-    elif isinstance(content, float):
-        content = f"{content:.4g}"
-    classes = " ".join(filter(None, (style, "text" if text else "")))
-    return f'<{tag} class="{classes}">{escape(str(content))}</{tag}>'
-
-
-def _embedded(drawing: Any) -> str:
-    """Return a figure as a picture inside the page."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(rendered(drawing, 'svg')).decode()}"
 
 
 def percent(gap: float | None) -> float | None:
@@ -131,15 +64,21 @@ def _head(page: Page, records: list[Record], rows: list[Row]) -> None:
     for record in records:
         versions |= record.document.get("versions", {})
     machines = dict.fromkeys(
-        f"{m['processor']}, {m['cores']} cores, {m['system']}"
+        f"{m.get('processor')}, {m.get('cores')} cores, {m.get('system')}"
         for m in (r.document["machine"] for r in records)
     )
-    commits = dict.fromkeys(r.document["machine"]["commit"] or "installed" for r in records)
+    commits = dict.fromkeys(str(r.document["machine"].get("commit") or "installed") for r in records)
     proven = sum(row.proven for row in rows)
     page.paragraph(
         f"{len(rows)} runs, {proven} with a proof, on {len({row.record.instance_sha256 for row in rows})} instances; "
         f"{min(r.document['finished'] for r in records)} to {max(r.document['finished'] for r in records)}"
     )
+    lost = sum(record.transient for record in records)
+    if lost:
+        page.paragraph(
+            f"{lost} runs were ended by something outside them, and say nothing about their methods; "
+            "placewise bench --retry-errors repeats them."
+        )
     stated = ", ".join(f"{name} {number}" for name, number in sorted(versions.items()))
     page.paragraph(f"{'; '.join(machines)}. Commit {', '.join(commits)}. {stated}.", "dim")
 
@@ -256,11 +195,14 @@ def _placements(page: Page, rows: list[Row]) -> None:
         if not placed:
             continue
         best = min(placed, key=lambda row: (row.record.objective or 0.0, not row.proven)).record
+        source = best.document["run"]["instance"]
         try:
-            instance = load_instance(best.document["run"]["instance"])
-        except PlacewiseError:  # its file is gone; the numbers stay
+            instance = load_instance(source)
+            placement = problem.from_json(instance, best.document["placement"])
+        except (PlacewiseError, *NO_RECORD):  # its file is gone or another one by now; the numbers stay
             continue
-        placement = problem.from_json(instance, best.document["placement"])
+        if isinstance(source, str) and instance_hash(instance) != best.instance_sha256:
+            continue
         caption = f"{best.instance}: {best.method}, {best.objective:.4g} s"
         picture = picture_of(instance)
         graph = charts.device_graph(instance.cluster.device_names, *picture.graph(instance, placement))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from placewise.benchmarks.harness.plain import whole
 from placewise.benchmarks.harness.records import Record, grouped
 from placewise.instances.files import write_bytes, write_text
 from placewise.solvers.bridge import excess
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 #: Added to times before their geometric mean is taken, so that milliseconds do not decide: the usual 1 s.
 SHIFT_S = 1.0
+#: Beginnings of a cell that a spreadsheet runs as a formula, with the wide forms that some take for the same.
+RUN = tuple("=+-@\t\r\n＝＋－＠")
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,7 @@ COLUMNS = (
     "solve_s",
     "wall_s",
     "message",
+    "transient",
 )
 
 
@@ -165,10 +171,18 @@ def table(rows: list[Row]) -> list[dict[str, Any]]:
             "build_s": row.record.document["seconds"]["build"],
             "solve_s": row.record.document["seconds"]["solve"],
             "wall_s": row.record.wall_s,
-            "message": row.record.document["message"],
+            "message": whole(row.record.document["message"]),
+            "transient": row.record.transient,
         }
         for row in rows
     ]
+
+
+def harmless(value: Any) -> Any:
+    """Return a cell that a spreadsheet shows as it is: an apostrophe goes before what it would run."""
+    if not isinstance(value, str) or NUMBER.fullmatch(value):
+        return value
+    return f"'{value}" if value.startswith(RUN) or value.lstrip().startswith(RUN) else value
 
 
 def write_tables(rows: list[Row], folder: Path) -> list[str]:
@@ -176,7 +190,7 @@ def write_tables(rows: list[Row], folder: Path) -> list[str]:
     content, text = table(rows), io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(content)
+    writer.writerows({name: harmless(cell) for name, cell in line.items()} for line in content)
     write_text(folder / "records.csv", text.getvalue())
     if find_spec("pyarrow") is None:
         return ["records.csv"]
