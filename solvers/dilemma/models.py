@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from placewise.models.dilemma.cpsat import delay_tables
-from placewise.models.dilemma.textbook import textbook_ilp
+from placewise.models.dilemma.textbook import extract, textbook_ilp, tighten
 from placewise.models.units import MILLISECONDS
 from placewise.solvers.backends.cbc import proven_bound, run_cbc
 from placewise.solvers.evidence.result import Claim, Reason
