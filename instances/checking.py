@@ -13,7 +13,15 @@ _Spec = TypeVar("_Spec", bound=BaseModel)
 
 
 def check(spec: type[_Spec], document: Any) -> _Spec:
-    """Check a document, or a part of one, against its declaration; raise `InstanceError` with the path."""
+    """Check a document, or a part of one, against its declaration; raise `InstanceError` with the path.
+
+    Parameters
+    ----------
+    spec : type
+        The declaration, a pydantic model.
+    document : object
+        What a file holds, as parsed from JSON.
+    """
     try:
         return spec.model_validate(document)
     except ValidationError as error:

@@ -47,13 +47,35 @@ def generate(problem: str, family: str, *, seed: int, name: str | None = None, *
 
 
 def family_options(problem: str, family: str) -> dict[str, Any]:
-    """Return the options of a family with their defaults."""
+    """Return the options of a family with their defaults.
+
+    Parameters
+    ----------
+    problem, family : str
+        Names of a problem and of one of its families.
+    """
     parameters = inspect.signature(family_named(problem, family)).parameters.values()
     return {p.name: p.default for p in parameters if p.name not in ("seed", "name", "problem")}
 
 
 def family_named(problem: str, family: str) -> Callable[..., Any]:
-    """Return a generator of a problem, or say which ones there are."""
+    """Return a generator of a problem, or say which ones there are.
+
+    Parameters
+    ----------
+    problem, family : str
+        Names of a problem and of one of its families.
+
+    Returns
+    -------
+    callable
+        Takes ``seed``, ``name`` and the family's options, returns an instance.
+
+    Raises
+    ------
+    PlacewiseError
+        On an unknown family.
+    """
     families = format_named(problem).families
     if family not in families:
         expected = f"expected one of {', '.join(families)}" if families else "it has none"

@@ -72,17 +72,39 @@ def whole_times(tick_s: float, total_s: float, common: Iterable[NDArray[np.float
 
 
 def finite_sum(table: Any, cap_s: float = float("inf")) -> float:
-    """Return the sum of the entries that exist and are at most the cap."""
+    """Return the sum of the entries that exist and are at most the cap.
+
+    Parameters
+    ----------
+    table : array_like
+        Seconds, of any shape; what does not exist is infinite or NaN.
+    cap_s : float
+        Seconds.
+    """
     values = np.asarray(table, dtype=np.float64)
     return float(values[np.isfinite(values) & (values <= cap_s)].sum())
 
 
 def finite_largest(table: Any, cap_s: float = float("inf")) -> float:
-    """Return the largest entry that exists and is at most the cap; 0 without one."""
+    """Return the largest entry that exists and is at most the cap; 0 without one.
+
+    Parameters
+    ----------
+    table : array_like
+        Seconds, of any shape; what does not exist is infinite or NaN.
+    cap_s : float
+        Seconds.
+    """
     values = np.asarray(table, dtype=np.float64)
     return float(values[np.isfinite(values) & (values <= cap_s)].max(initial=0.0))
 
 
 def wanted(time_s: float, cap_s: float) -> bool:
-    """Whether a time exists and does not alone exceed the cap."""
+    """Whether a time exists and does not alone exceed the cap.
+
+    Parameters
+    ----------
+    time_s, cap_s : float
+        Seconds.
+    """
     return isfinite(time_s) and time_s <= cap_s

@@ -83,7 +83,20 @@ def plain_numbers(owner: object, *names: str, whole: bool = False) -> None:
 
 
 def count(value: Any, path: str) -> int:
-    """Return a whole number of any integer type as int, or say where it was expected."""
+    """Return a whole number of any integer type as int, or say where it was expected.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+    path : str
+        Where, as the error names it.
+
+    Raises
+    ------
+    InstanceError
+        Where it is no whole number; a float is none.
+    """
     try:
         return index(value)
     except TypeError:

@@ -194,7 +194,13 @@ def note(result: VerifiedResult) -> str:
 
 
 def excess(objective: float, bound: float) -> float:
-    """Return by how much an objective exceeds a bound, relative to the bound, at least 0."""
+    """Return by how much an objective exceeds a bound, relative to the bound, at least 0.
+
+    Parameters
+    ----------
+    objective, bound : float
+        In one unit, that of the problem; infinite relative to a bound of 0.
+    """
     if objective <= bound:
         return 0.0
     return (objective - bound) / abs(bound) if bound else math.inf

@@ -137,7 +137,15 @@ def solve(
 
 
 def resolved(instance: Any, method: str | UserFunction | Method[Any, Any] | None) -> Method[Any, Any]:
-    """Return the method that a name, a function or nothing means for an instance; raise `PlacewiseError` for others."""
+    """Return the method that a name, a function or nothing means for an instance; raise `PlacewiseError` for others.
+
+    Parameters
+    ----------
+    instance : Instance
+        What is to be solved.
+    method : str, callable, Method or None
+        Name, user's function or method; None is the default of the instance.
+    """
     if isinstance(method, Method):
         if method.problem is not problem_of(instance):
             raise PlacewiseError(

@@ -14,41 +14,6 @@ ERRORS = {"PlacewiseError", "InstanceError", "NotApplicableError"}
 STRUCTURED = re.compile(r"tuple\[(?!\w+, \.\.\.\])|Array|Callable")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
-#: Modules whose functions still wait for their sections. The list shrinks; a complete module leaves it.
-WAITING = {
-    "instances/checking.py",
-    "instances/formats/common.py",
-    "instances/formats/head_migration.py",
-    "instances/generation.py",
-    "instances/importers/conversion.py",
-    "instances/importers/with_cluster.py",
-    "models/dilemma/milp.py",
-    "models/edgeshard/cpsat.py",
-    "models/edgeshard/stages.py",
-    "models/head_migration/decoder_milp.py",
-    "models/head_migration/stages.py",
-    "models/whole_times.py",
-    "models/workload.py",
-    "solvers/bridge.py",
-    "solvers/dilemma/models.py",
-    "solvers/edgeshard/cpsat.py",
-    "solvers/evidence/picture.py",
-    "solvers/evidence/reading.py",
-    "solvers/evidence/result.py",
-    "solvers/evidence/shown.py",
-    "solvers/execution/method.py",
-    "solvers/execution/own_model.py",
-    "solvers/execution/processes.py",
-    "solvers/execution/run.py",
-    "solvers/execution/statement.py",
-    "solvers/execution/task.py",
-    "solvers/explanation/explain.py",
-    "solvers/head_migration/cpsat.py",
-    "solvers/solve.py",
-}
-#: Names of those modules that are exported, and wait too.
-EXPORTED_WAITING = {"Progress", "VerifiedResult", "explain"}
-
 
 def sections(docstring):
     """Return the numpy sections of a docstring: title -> lines at the depth of the title."""
@@ -164,22 +129,20 @@ def exported():
 def test_public_functions_have_their_sections(path):
     """Parameters by name, Returns where the type says too little, Raises for the package's own errors."""
     lacking = {name: lacks for name, lacks in lacking_of(path).items() if lacks}
-    if str(path.relative_to(ROOT)) in WAITING:
-        assert lacking, "complete: take it off WAITING"
-    else:
-        assert lacking == {}
+    assert lacking == {}
 
 
 def test_what_is_exported_is_complete():
-    """Each exported name is found, has a docstring, and lacks nothing, but for those that are listed."""
-    lacking = set()
-    for path, name in exported():
+    """Each exported name is found, has a docstring, and lacks nothing."""
+    names, lacking = list(exported()), set()
+    for path, name in names:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         defined = [n for n in tree.body if isinstance(n, (*FUNCTIONS, ast.ClassDef)) and n.name == name]
         assert all(ast.get_docstring(node) for node in defined), name
         if any(lacks for key, lacks in lacking_of(path).items() if key.split(".")[0] == name):
             lacking.add(name)
-    assert lacking == EXPORTED_WAITING
+    assert lacking == set()
+    assert {"solve", "explain", "VerifiedResult"} <= {name for _, name in names}
 
 
 def test_what_is_missing_is_noticed():

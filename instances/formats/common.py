@@ -103,7 +103,22 @@ def _links(spec: Any, size: int, path: str) -> Any:
 
 
 def square_matrix(spec: Any, size: int, path: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return an M x M matrix whose diagonal may be null."""
+    """Return an M x M matrix whose diagonal may be null.
+
+    Parameters
+    ----------
+    spec : list of list
+        Rows as the file has them, of one unit, which is kept.
+    size : int
+        M.
+    path : str
+        Where it stands in the file.
+
+    Raises
+    ------
+    InstanceError
+        On another shape, or null off the diagonal.
+    """
     require_shape(spec, (size, size), path)
     matrix = np.zeros((size, size))
     for k, row in enumerate(spec):
@@ -117,7 +132,22 @@ def square_matrix(spec: Any, size: int, path: str) -> np.ndarray[Any, np.dtype[n
 
 
 def require_shape(rows: list[list[Any]], shape: tuple[int, int], path: str) -> None:
-    """Check the shape of a matrix in a file, naming the row that is too short or too long."""
+    """Check the shape of a matrix in a file, naming the row that is too short or too long.
+
+    Parameters
+    ----------
+    rows : list of list
+        The matrix.
+    shape : tuple of int
+        Numbers of rows and of values in each.
+    path : str
+        Where it stands in the file.
+
+    Raises
+    ------
+    InstanceError
+        At the matrix or the row whose length is another.
+    """
     if len(rows) != shape[0]:
         raise InstanceError(path, f"expected {shape[0]} rows, found {len(rows)}")
     for index, row in enumerate(rows):
@@ -126,7 +156,29 @@ def require_shape(rows: list[list[Any]], shape: tuple[int, int], path: str) -> N
 
 
 def expand(specs: list[Any], count: str, most: int, path: str) -> list[tuple[Any, int]]:
-    """Return each spec as often as its ``count`` or ``repeat`` says, with its number among the equal ones."""
+    """Return each spec as often as its ``count`` or ``repeat`` says, with its number among the equal ones.
+
+    Parameters
+    ----------
+    specs : list
+        As declared, in the order of the file.
+    count : str
+        The attribute that says how often.
+    most : int
+        Largest total.
+    path : str
+        Where they stand in the file.
+
+    Returns
+    -------
+    list of tuple
+        A spec and its number, from 0, among those that it stands for.
+
+    Raises
+    ------
+    InstanceError
+        Where there are more in all.
+    """
     total = sum(getattr(spec, count) for spec in specs)
     if total > most:
         raise InstanceError(path, f"expected at most {most} in all, found {total}")

@@ -82,7 +82,17 @@ def build(spec: HeadMigrationSpec) -> HeadMigration:
 def build_layer(
     spec: LayerOverTimeSpec, initial: dict[str, Any] | None = None, initial_length: int | None = None
 ) -> HeadMigration:
-    """Build the layer and the devices over time."""
+    """Build the layer and the devices over time.
+
+    Parameters
+    ----------
+    spec : LayerOverTimeSpec
+        The checked document.
+    initial : dict, optional
+        Where the blocks are before the first interval, as `initial_form` returns it.
+    initial_length : int, optional
+        Tokens in the KV cache by then.
+    """
     cluster = build_cluster(spec.cluster)
     size, count = cluster.size, spec.intervals
     require_tables("intervals", count, size, size)
@@ -175,11 +185,34 @@ def document(instance: HeadMigration) -> dict[str, Any]:
 
 
 def require_writable(instance: HeadMigration, *, placed: bool) -> None:
-    """Refuse what no file can say: a length at a placement that is not stated."""
+    """Refuse what no file can say: a length at a placement that is not stated.
+
+    Parameters
+    ----------
+    instance : HeadMigration
+        What is to be written.
+    placed : bool
+        Whether a placement before the first interval is stated.
+
+    Raises
+    ------
+    InstanceError
+        At ``initial_length``.
+    """
     if instance.initial_length is not None and not placed:
         raise InstanceError("initial_length", "expected None without a placement before the first interval")
 
 
 def initial_document(names: tuple[str, ...], placed: Interval, length: int | None) -> dict[str, Any]:
-    """Return the placement of one layer before the first interval."""
+    """Return the placement of one layer before the first interval.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Of the M devices.
+    placed : Interval
+        Where the blocks are.
+    length : int or None
+        Tokens in the KV cache; None is not written.
+    """
     return interval_json(names, placed) | ({} if length is None else {"sequence_length": length})

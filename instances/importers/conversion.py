@@ -118,6 +118,11 @@ def instance_of(model: PublishedModel, cluster: Cluster, problem: str, sequence_
         One whose format takes a published model.
     sequence_length : int
         Tokens of KV cache per layer.
+
+    Raises
+    ------
+    PlacewiseError
+        Where no such problem takes a published model.
     """
     known = {name: described.from_model for name, described in formats().items()}
     build = known.get(problem)

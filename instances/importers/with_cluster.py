@@ -59,7 +59,24 @@ def _require_rates(cluster: Cluster, *, memory: bool) -> None:
 def chain(
     kind: type[EdgeShardInstance], model: PublishedModel, cluster: Cluster, length: int
 ) -> EdgeShardInstance:
-    """Return an instance of one of the problems of a chain of layers."""
+    """Return an instance of one of the problems of a chain of layers.
+
+    Parameters
+    ----------
+    kind : type
+        Class of the instance.
+    model : PublishedModel
+        What is placed.
+    cluster : Cluster
+        Where; the first device is the source.
+    length : int
+        Tokens of KV cache per layer.
+
+    Raises
+    ------
+    InstanceError
+        Where a device's rates are not stated.
+    """
     _require_rates(cluster, memory=True)
     layers = model.layers(length)
     return kind(
@@ -70,7 +87,22 @@ def chain(
 
 
 def batch(model: PublishedModel, cluster: Cluster, length: int) -> EdgeShardBatch:
-    """Return an instance with the batch sizes `BATCH_SIZES`."""
+    """Return an instance with the batch sizes `BATCH_SIZES`.
+
+    Parameters
+    ----------
+    model : PublishedModel
+        What is placed.
+    cluster : Cluster
+        Where; the first device is the source.
+    length : int
+        Tokens of KV cache per layer.
+
+    Raises
+    ------
+    InstanceError
+        Where a device's rates are not stated.
+    """
     _require_rates(cluster, memory=True)
     layers = model.layers(length, separate_cache=True)
     return EdgeShardBatch(
@@ -82,7 +114,24 @@ def batch(model: PublishedModel, cluster: Cluster, length: int) -> EdgeShardBatc
 
 
 def widths(model: PublishedModel, cluster: Cluster, length: int) -> Dilemma:
-    """Return an instance with the widths `BIT_WIDTHS`, as far as the model's own."""
+    """Return an instance with the widths `BIT_WIDTHS`, as far as the model's own.
+
+    Parameters
+    ----------
+    model : PublishedModel
+        What is placed.
+    cluster : Cluster
+        Where.
+    length : int
+        Tokens of KV cache per layer.
+
+    Raises
+    ------
+    InstanceError
+        Where a device's rates are not stated.
+    PlacewiseError
+        On a file whose weights are quantised already.
+    """
     _require_nominal(model)
     _require_rates(cluster, memory=False)
     shape = model.transformer
@@ -103,7 +152,24 @@ def widths(model: PublishedModel, cluster: Cluster, length: int) -> Dilemma:
 
 
 def heads(model: PublishedModel, cluster: Cluster, length: int) -> HeadMigration:
-    """Return an instance of one decoder layer over ten intervals."""
+    """Return an instance of one decoder layer over ten intervals.
+
+    Parameters
+    ----------
+    model : PublishedModel
+        What is placed.
+    cluster : Cluster
+        Where; the first device is the controller.
+    length : int
+        Tokens of the prompt.
+
+    Raises
+    ------
+    InstanceError
+        Where a device's rates are not stated, or the heads have a size of their own.
+    PlacewiseError
+        On a file whose weights are quantised already.
+    """
     _require_nominal(model)
     _require_rates(cluster, memory=False)
     shape = model.transformer
@@ -128,7 +194,22 @@ def heads(model: PublishedModel, cluster: Cluster, length: int) -> HeadMigration
 
 
 def decoder(model: PublishedModel, cluster: Cluster, length: int) -> HeadMigrationDecoder:
-    """Return an instance of all decoder layers over ten intervals."""
+    """Return an instance of all decoder layers over ten intervals.
+
+    Parameters
+    ----------
+    model : PublishedModel
+        What is placed.
+    cluster : Cluster
+        Where; the first device is the controller.
+    length : int
+        Tokens of the prompt.
+
+    Raises
+    ------
+    InstanceError, PlacewiseError
+        As `heads`.
+    """
     layer = heads(model, cluster, length)
     name = _common(model, cluster, HeadMigrationDecoder.problem)["name"]
     return HeadMigrationDecoder(layer, model.transformer.decoder_layers, name=name)

@@ -171,7 +171,15 @@ def extract(model: Any) -> Placement:
 
 
 def start(model: Any, placement: Placement) -> None:
-    """Set every variable to the value that the placement implies, as a warm start."""
+    """Set every variable to the value that the placement implies, as a warm start.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel
+        As this module builds it; its variables are set in place.
+    placement : tuple of tuple of int
+        L pairs: a layer's server and the position of its width.
+    """
     model.nothing.set_value(0)
     for (layer, i, b), variable in model.assign.items():
         variable.set_value(int(placement[layer] == (i, b)))

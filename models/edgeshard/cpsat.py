@@ -213,7 +213,15 @@ def _memory_rows(
 
 
 def units_that_fit(space: int, size: int, most: int) -> int:
-    """Return how many equal layers fit into some space, at most so many; -1 where not even none does."""
+    """Return how many equal layers fit into some space, at most so many; -1 where not even none does.
+
+    Parameters
+    ----------
+    space, size : int
+        Bytes: of the space, possibly negative, and of one layer.
+    most : int
+        Number of layers that there are.
+    """
     if space < 0:
         return -1
     return most if size * most <= space else space // size

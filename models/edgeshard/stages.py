@@ -48,6 +48,14 @@ def stages(instance: EdgeShardInstance, placement: Placement) -> tuple[Stage, ..
 
 
 def batch_stages(instance: EdgeShardBatch, placement: BatchPlacement) -> tuple[Stage, ...]:
-    """Return the stages of the pipeline of the chosen batch size, see `stages`; seconds are those of a whole batch."""
+    """Return the stages of the pipeline of the chosen batch size, see `stages`; seconds are those of a whole batch.
+
+    Parameters
+    ----------
+    instance : EdgeShardBatch
+        Whose times hold.
+    placement : tuple
+        A batch size, and a device for each of N layers.
+    """
     size, layers = placement
     return stages(instance.at(size), layers)

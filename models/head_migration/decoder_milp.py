@@ -102,5 +102,13 @@ def start(model: Any, trajectory: DecoderTrajectory) -> None:
 
 
 def tighten(model: Any, trajectory: DecoderTrajectory) -> bool:  # noqa: ARG001 - what a formulation has
-    """Return False: memory rows are small whole numbers, which no tolerance blurs."""
+    """Return False: memory rows are small whole numbers, which no tolerance blurs.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel
+        Left as it is.
+    trajectory : tuple of tuple of Interval
+        Not looked at; T entries with one `Interval` per layer.
+    """
     return False

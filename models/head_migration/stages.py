@@ -34,7 +34,15 @@ def stages(instance: HeadMigrationInstance, trajectory: Trajectory) -> tuple[Sha
 
 
 def decoder_stages(instance: DecoderInstance, trajectory: DecoderTrajectory) -> tuple[Share, ...]:
-    """Return what each device hosts of each layer in each of T intervals, by interval, layer and device."""
+    """Return what each device hosts of each layer in each of T intervals, by interval, layer and device.
+
+    Parameters
+    ----------
+    instance : DecoderInstance
+        Whose layers and devices they are.
+    trajectory : tuple of tuple of Interval
+        T entries with one `Interval` per layer.
+    """
     return tuple(
         row
         for t, now in enumerate(trajectory)

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
 
 def tables(instance: DilemmaInstance, run: Run) -> Claim:
-    """Solve the CP-SAT model."""
+    """Solve the CP-SAT model.
+
+    Parameters
+    ----------
+    instance : DilemmaInstance
+        What is solved.
+    run : Run
+        Options, clock, warm start, and where progress goes.
+    """
     return run_whole_model(instance, delay_tables, run)
 
 

@@ -15,15 +15,39 @@ if TYPE_CHECKING:
 
 
 def latency(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Solve the latency problem on run lengths."""
+    """Solve the latency problem on run lengths.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        What is solved.
+    run : Run
+        Options, clock, warm start, and where progress goes.
+    """
     return run_whole_model(instance, latency_run_length, run)
 
 
 def throughput(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Solve the throughput problem on run lengths."""
+    """Solve the throughput problem on run lengths.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        What is solved.
+    run : Run
+        Options, clock, warm start, and where progress goes.
+    """
     return run_whole_model(instance, throughput_run_length, run)
 
 
 def stages(instance: EdgeShardInstance, run: Run) -> Claim:
-    """Solve the throughput problem on first layers and ends."""
+    """Solve the throughput problem on first layers and ends.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        What is solved.
+    run : Run
+        Options, clock, warm start, and where progress goes.
+    """
     return run_whole_model(instance, throughput_stages, run)

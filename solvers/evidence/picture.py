@@ -33,6 +33,11 @@ def plain(name: str) -> str:
 def figure(width: float, height: float) -> Any:
     """Return a Matplotlib figure, sizes in inches, that notebooks show without `pyplot`.
 
+    Parameters
+    ----------
+    width, height : float
+        Inches.
+
     Raises
     ------
     PlacewiseError

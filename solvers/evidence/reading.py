@@ -25,6 +25,20 @@ if TYPE_CHECKING:
 def parsed(instance: Instance, document: Any) -> tuple[ResultSpec, Any]:
     """Return a checked result document of an instance, and its placement as read from its names.
 
+    Parameters
+    ----------
+    instance : Instance
+        Whose result it should be.
+    document : object
+        As parsed from JSON.
+
+    Returns
+    -------
+    result : ResultSpec
+        Checked in form, and to name the instance and its problem.
+    placement : object or None
+        In the problem's form, not evaluated yet.
+
     Raises
     ------
     InstanceError
@@ -42,7 +56,15 @@ def parsed(instance: Instance, document: Any) -> tuple[ResultSpec, Any]:
 
 
 def result_of(instance: Instance, source: Mapping[str, Any] | str | Path) -> VerifiedResult:
-    """Return what is left of a result that was written down, see `VerifiedResult.from_json`."""
+    """Return what is left of a result that was written down, see `VerifiedResult.from_json`.
+
+    Parameters
+    ----------
+    instance : Instance
+        Whose result it should be.
+    source : mapping, str or path
+        A document, or the file that holds one.
+    """
     if isinstance(source, str | Path):
         with blaming(source):
             return _reverified(instance, loads(read_text(source)))

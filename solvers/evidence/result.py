@@ -93,7 +93,13 @@ class Claim:
 
 @dataclass(frozen=True)
 class Progress:
-    """A step of a running method: a better placement, or a better bound, after so many seconds."""
+    """A step of a running method: a better placement, or a better bound, after so many seconds.
+
+    Parameters
+    ----------
+    seconds, objective, dual_bound, placement
+        Since the time limit began to count; the numbers in the problem's unit; None is no news.
+    """
 
     seconds: float
     objective: float | None = None
@@ -142,10 +148,14 @@ class VerifiedResult:
         Re-evaluated, in the problem's unit; None without a feasible placement.
     dual_bound, relative_gap : float or None
         None where the method proves no bound.
-    placement : object or None
+    terms : mapping of str to float
+        Re-evaluated parts, by name, whose sum or maximum is the objective.
+    placement, violations : object or None, tuple of Violation
         Also kept when it breaks constraints; then `violations` says which.
     conflicts : tuple of Conflict
         Claims that the verification refuted.
+    message, build_s, solve_s, versions
+        One line; seconds to state the model and to solve it; distribution to version.
     trace : tuple of Progress
         Verified incumbents and bounds over time, without placements.
     termination : Termination or None

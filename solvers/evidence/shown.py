@@ -50,7 +50,15 @@ def size(count: float) -> str:
 
 
 def quantity(value: float | None, unit: str) -> str:
-    """Return a value of a problem in its unit, for people."""
+    """Return a value of a problem in its unit, for people.
+
+    Parameters
+    ----------
+    value : float or None
+        None, where there is none, is a dash.
+    unit : str
+        Of the value; ``s`` is shown as a duration.
+    """
     if value is None or unit == "s":
         return duration(value)
     return f"{value:.4g} {unit}"
@@ -150,13 +158,29 @@ def paragraphs(texts: Iterable[str]) -> str:
 
 
 def heading(name: str, text: str, status: str | None = None) -> str:
-    """Return a bold name, a text, and a status as a badge."""
+    """Return a bold name, a text, and a status as a badge.
+
+    Parameters
+    ----------
+    name, text : str
+        Plain text, escaped here.
+    status : str, optional
+        A `Status` by its value; what is neither optimal nor feasible has the colour of an alarm.
+    """
     badge = "" if status is None else " " + _badge(status, _BADGES.get(status, _ALARM))
     return f"<p><b>{escape(name)}</b> {escape(text)}{badge}</p>"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return an HTML table in the colours of the page around it; every text is escaped."""
+    """Return an HTML table in the colours of the page around it; every text is escaped.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Titles.
+    rows : iterable of sequence
+        One entry per column.
+    """
     head = "".join(f'<th style="{_CELL}">{escape(name)}</th>' for name in columns)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     return (

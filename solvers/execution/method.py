@@ -110,8 +110,8 @@ class Method(Generic[InstanceT, PlacementT]):
         Of what.
     summary : str
         One line for people.
-    algorithm, backend with formulation, function
-        One of the three; the formulation by its name in the problem.
+    algorithm, backend, formulation, function
+        An algorithm, a back-end with a formulation by its name in the problem, or a user's function.
     """
 
     name: str

@@ -40,7 +40,17 @@ class OwnModel:
 
     @classmethod
     def of(cls, instance: Any, method: Method[Any, Any], model: Any) -> OwnModel:
-        """Return what is solved; raise `PlacewiseError` where the method or the model cannot be."""
+        """Return what is solved; raise `PlacewiseError` where the method or the model cannot be.
+
+        Parameters
+        ----------
+        instance : Instance
+            What the model must state.
+        method : Method
+            A back-end on a formulation.
+        model : pyomo ConcreteModel
+            One that placewise built, with what was added to it.
+        """
         if method.backend is None:
             raise PlacewiseError(f"method {method.name!r} takes no model; expected a back-end, such as highs")
         return cls(Statement.around(instance, problem_of(instance), model), method.backend)
@@ -49,6 +59,15 @@ class OwnModel:
         """Solve a copy, so that cuts stay out of the caller's model, and load what was found into its variables.
 
         Lowering is done here; the solver has a process of its own, unless ``isolate`` is False.
+
+        Parameters
+        ----------
+        task : Task
+            Options, warm start, and when the time limit began to count.
+        report : callable
+            Receives each `Progress`.
+        isolate : bool
+            Whether the solver has a process of its own.
         """
         import pyomo.environ as pyo
 

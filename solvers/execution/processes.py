@@ -39,7 +39,17 @@ _folders: dict[int, str] = {}
 def start_family(
     command: list[str], env: Mapping[str, str] | None = None, **options: Any
 ) -> subprocess.Popen[bytes]:
-    """Start a worker in a session, with a temporary folder, of its own; `options` are those of ``Popen``."""
+    """Start a worker in a session, with a temporary folder, of its own; `options` are those of ``Popen``.
+
+    Parameters
+    ----------
+    command : list of str
+        Program and arguments.
+    env : mapping, optional
+        Environment of the worker, to which mark and temporary folder are added; by default that of this process.
+    **options
+        Of `subprocess.Popen`.
+    """
     folder = str(Path(tempfile.gettempdir()).absolute() / f"placewise-{secrets.token_hex(8)}")
     if not _owners:
         atexit.register(end_all)  # also after an interruption at the worst moment

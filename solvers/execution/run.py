@@ -59,7 +59,15 @@ class Run:
     def report(
         self, objective: float | None = None, dual_bound: float | None = None, placement: Any = None
     ) -> None:
-        """Report a placement or bound, in the problem's unit; only what is better than before is passed on."""
+        """Report a placement or bound, in the problem's unit; only what is better than before is passed on.
+
+        Parameters
+        ----------
+        objective, dual_bound : float, optional
+            Of the placement, and what no placement can beat; one that is not finite is left out.
+        placement : object, optional
+            With that objective.
+        """
         if self._report is None:
             return
         better = self._improves("objective", objective, -1)

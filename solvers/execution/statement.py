@@ -32,7 +32,21 @@ def run_formulation(
     instance: InstanceT,
     run: Run,
 ) -> Claim:
-    """Solve an instance by a back-end on one of its problem's formulations."""
+    """Solve an instance by a back-end on one of its problem's formulations.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is stated.
+    formulation : Formulation
+        One of the problem's.
+    backend : Backend
+        Solves the lowered model.
+    instance : Instance
+        What is solved.
+    run : Run
+        Options, clock, warm start, and where progress goes.
+    """
     began = perf_counter()
     statement = Statement.of(instance, formulation)
     build_s = perf_counter() - began
@@ -40,7 +54,19 @@ def run_formulation(
 
 
 def write_model(instance: Any, formulation: str, kind: str, target: str | Path) -> None:
-    """Write a declarative model as ``mps`` or ``lp``: objective in milliseconds, names of the model."""
+    """Write a declarative model as ``mps`` or ``lp``: objective in milliseconds, names of the model.
+
+    Parameters
+    ----------
+    instance : Instance
+        What is stated.
+    formulation : str
+        Name of one of its problem's formulations.
+    kind : str
+        ``mps`` or ``lp``.
+    target : str or path
+        Where the text goes.
+    """
     from placewise.instances.files import write_text  # a worker starts without the file formats
 
     model = problem_of(instance).formulations[formulation].build(instance)

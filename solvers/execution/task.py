@@ -113,7 +113,15 @@ class MatrixTask:
 
 
 def guarded(answer: Callable[[], Claim], run: Run) -> Claim:
-    """Return an answer, or what went wrong as one; misuse is raised."""
+    """Return an answer, or what went wrong as one; misuse is raised.
+
+    Parameters
+    ----------
+    answer : callable
+        Takes nothing, returns a `Claim`; a `PlacewiseError` of it is passed on.
+    run : Run
+        Its clock gives the seconds of a claim that is an error.
+    """
     try:
         return answer()
     except PlacewiseError:

@@ -1,7 +1,9 @@
 """Why an answer is what it is: the smallest reason of an infeasible instance, and what an optimum waits for.
 
 Everything is found by solving changed instances, so it holds for every problem and needs no dual values, which
-integer models do not have.
+integer models do not have. The reason is irreducible as an infeasible subsystem is.
+
+Source: Junker (2004), QuickXplain, in `infeasibility`; sensitivity is no more than solving anew.
 """
 
 from __future__ import annotations
@@ -140,6 +142,11 @@ def explain(
     -------
     Explanation
         Also after Ctrl-C, with what was found until then.
+
+    Raises
+    ------
+    PlacewiseError
+        On a factor that is not finite and above 1, or a time limit that is not finite and positive.
     """
     if not (math.isfinite(change) and change > 1):
         raise PlacewiseError(f"change: expected a factor above 1, found {change}")

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
 
 def counts(instance: HeadMigrationInstance, run: Run) -> Claim:
-    """Solve the model on head counts."""
+    """Solve the model on head counts.
+
+    Parameters
+    ----------
+    instance : HeadMigrationInstance
+        What is solved.
+    run : Run
+        Options, clock, warm start, and where progress goes.
+    """
     # A single search can take minutes where the portfolio takes 10 ms, even on one core.
     run.parameters = replace(run.parameters, threads=None)
     return run_whole_model(instance, count_model, run)
