@@ -48,6 +48,15 @@ def require_equal_block(instance: EdgeShardInstance) -> None:
         )
 
 
+def has_equal_block(instance: EdgeShardInstance) -> bool:
+    """Whether layers 1..N-2 are equal, as `require_equal_block` means it."""
+    try:
+        require_equal_block(instance)
+    except NotApplicableError:
+        return False
+    return True
+
+
 def shortcut_pairs(hop_s: NDArray[np.float64], via: int) -> NDArray[np.bool_]:
     """Return the pairs (p, x) for which going through a third device is faster than the direct link.
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from placewise.models.edgeshard.cost import bottleneck_values_s, time_tables
 from placewise.models.edgeshard.placement import evaluate_throughput
-from placewise.models.edgeshard.runs import require_equal_block
+from placewise.models.edgeshard.runs import has_equal_block
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.solvers.edgeshard import cpsat
@@ -72,7 +72,7 @@ class Thresholds:
             self.costs.messages_s[m][np.ix_(self.others, self.others)]
             for m in set(self.costs.message[:-1].tolist())
         ]
-        self.equal = _equal_block(instance)
+        self.equal = has_equal_block(instance)
         #: From here on all other devices are linked with each other.
         self.linked_from_s = max((float(matrix.max()) for matrix in between if matrix.size), default=0.0)
 
@@ -244,19 +244,17 @@ class Thresholds:
         return None
 
 
-def _equal_block(instance: EdgeShardInstance) -> bool:
-    try:
-        require_equal_block(instance)
-    except NotApplicableError:
-        return False
-    return True
+def _position(values: NDArray[np.float64], cost_s: float) -> int:
+    """Return which candidate a cost is: the nearest, since those that are differences of long sums are off a little."""
+    after = min(int(np.searchsorted(values, cost_s)), len(values) - 1)
+    return after - (after > 0 and cost_s - values[after - 1] < values[after] - cost_s)
 
 
-def _position(instance: EdgeShardInstance, values: NDArray[np.float64], placement: tuple[int, ...]) -> int:
-    """Return where the bottleneck of a pipeline stands among the candidates: it may be below the threshold asked."""
+def _cost_s(instance: EdgeShardInstance, placement: tuple[int, ...]) -> float:
+    """Return the bottleneck of a pipeline: it may be below the threshold that was asked."""
     bottleneck_s = evaluate_throughput(instance, placement).objective
     assert bottleneck_s is not None
-    return int(np.searchsorted(values, bottleneck_s))
+    return bottleneck_s
 
 
 def run(instance: EdgeShardInstance, run: Run) -> Claim:
@@ -275,25 +273,28 @@ def run(instance: EdgeShardInstance, run: Run) -> Claim:
     # Best attains values[high]; the optimum is among values[low..high], or below them where nothing is decided.
     sparse = len(decide.others) > LARGEST_SPARSE_SIZE
     lowest = int(np.searchsorted(values, decide.linked_from_s)) if sparse else 0
-    low, high = lowest, _position(instance, values, best)
-    if run.warm_start is not None and _position(instance, values, run.warm_start) < high:
-        best, high = tuple(run.warm_start), _position(instance, values, run.warm_start)
-    run.report(objective=float(values[high]), placement=best)
+    cost_s = _cost_s(instance, best)
+    low, high = lowest, _position(values, cost_s)
+    if run.warm_start is not None and _cost_s(instance, run.warm_start) < cost_s:
+        best, cost_s = tuple(run.warm_start), _cost_s(instance, run.warm_start)
+        high = _position(values, cost_s)
+    run.report(objective=cost_s, placement=best)
     while low < high and values[high] - values[low] > run.parameters.relative_gap * values[high]:
         if not run.remaining:
             bound = float(values[low]) if low > lowest else None
-            return Claim(Reason.LIMIT, best, float(values[high]), bound, "time limit", solve_s=run.elapsed)
+            return Claim(Reason.LIMIT, best, cost_s, bound, "time limit", solve_s=run.elapsed)
         middle = (low + high) // 2
         found = decide.placement(float(values[middle]))
         if found is None:
             low = middle + 1
             run.report(dual_bound=float(values[low]))
         else:
-            best, high = found, _position(instance, values, found)
-            run.report(objective=float(values[high]), placement=best)
+            best, cost_s = found, _cost_s(instance, found)
+            high = _position(values, cost_s)
+            run.report(objective=cost_s, placement=best)
     if 0 < lowest == low:  # nothing was refuted: the optimum may lie below the slowest link
         try:
             return (cpsat.throughput if decide.equal else cpsat.stages)(instance, run)
         except NotApplicableError as refusal:
-            return Claim(Reason.LIMIT, best, float(values[high]), None, str(refusal), limit="range of times")
-    return Claim(Reason.OPTIMAL, best, float(values[high]), float(values[low]), solve_s=run.elapsed)
+            return Claim(Reason.LIMIT, best, cost_s, None, str(refusal), limit="range of times")
+    return Claim(Reason.OPTIMAL, best, cost_s, min(float(values[low]), cost_s), solve_s=run.elapsed)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from placewise.models.registry import problem_of
 from placewise.models.statement import Statement
 from placewise.models.units import MILLISECONDS
-from placewise.solvers.backends.lowering import lower
+from placewise.solvers.backends.lowering import LEAST_OBJECTIVE, lower
 from placewise.solvers.backends.matrix import MatrixResult, MatrixRun
 from placewise.solvers.evidence.result import Claim, Reason
 
@@ -205,6 +205,10 @@ class StatementSolve:
         def seconds(objective: float) -> float:
             return matrix.unscaled(objective) / MILLISECONDS
 
+        def on_bound(bound: float) -> None:
+            if bound >= LEAST_OBJECTIVE:  # less drowns in the tolerances, and may yet turn out to be wrong
+                run.report(dual_bound=seconds(bound))
+
         seconds_left = self._seconds()
         if not seconds_left:
             late = MatrixResult(Reason.LIMIT, message="the time limit ended while the model was lowered")
@@ -216,7 +220,7 @@ class StatementSolve:
                 time_limit=seconds_left,
                 start=matrix.start() if run.warm_start is not None else None,
                 on_solution=on_solution,
-                on_bound=lambda bound: run.report(dual_bound=seconds(bound)),
+                on_bound=on_bound,
                 stopped=run.stopped,
             ),
         )
