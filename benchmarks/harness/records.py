@@ -14,7 +14,7 @@ from placewise.benchmarks.harness.provenance import machine
 from placewise.instances.identity import instance_hash
 from placewise.models.errors import PlacewiseError
 from placewise.models.problem import Guarantee
-from placewise.solvers.evidence.result import Conflict, Status, VerifiedResult
+from placewise.solvers.evidence.result import Conflict, Reason, Status, VerifiedResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,8 +112,13 @@ class Record:
 
     @property
     def failed(self) -> bool:
-        """Whether another try may end better: an error, or something outside ended the run."""
-        return self.transient or self.status is Status.ERROR
+        """Whether another try may end better: something outside ended the run, or its method failed.
+
+        A method that failed may have a status all the same, by what it reported or what went before it.
+        """
+        termination = self.document.get("termination")
+        stopped = termination.get("reason") if isinstance(termination, dict) else None
+        return self.transient or self.status is Status.ERROR or stopped == Reason.ERROR.value
 
 
 def _text(value: Any) -> str:

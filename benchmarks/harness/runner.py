@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     #: ``(runs, suite's name) -> records``, in any order.
     Engine: TypeAlias = Callable[[list[RunSpec], str], Generator[dict[str, Any], None, None]]
 
-#: How a result says that its worker was ended by somebody else: by the kernel for its memory, by a batch system.
-ENDED_FROM_OUTSIDE = re.compile(r"the worker died by signal SIG(KILL|TERM|HUP|XCPU)\b")
+#: How a result says that its worker, or CBC below it, was ended by somebody else: by the kernel for its memory, by a
+#: batch system.
+ENDED_FROM_OUTSIDE = re.compile(r"(the worker|CBC:) died by signal SIG(KILL|TERM|HUP|XCPU)\b")
 #: Seconds between two looks at runs that were told to end.
 LOOK_S = 0.1
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from placewise.solvers.backends.matrix import MatrixResult, MatrixRun
 from placewise.solvers.evidence.result import Reason
+from placewise.solvers.execution.processes import exit_words
 
 if TYPE_CHECKING:
     from placewise.solvers.backends.lowering import MatrixModel
@@ -100,12 +103,35 @@ def run_cbc(
             options=[f"randomCbcSeed {parameters.seed + 1}", "allowableGap 0", "increment 1e-9"],
         )
         solver.tmpDir = folder
-        problem.solve(solver)
+        died = _run(problem, solver)
         text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     if parameters.log is not None:
         print(text)
-    reason, message = _status(text)
+    reason, message = (Reason.ERROR, died) if died else _status(text)
     return reason, f"CBC: {message}", text
+
+
+def _run(problem: Any, solver: Any) -> str:
+    """Let PuLP run CBC; return how CBC died, which PuLP does not say, or nothing."""
+    from pulp.apis import coin_api
+
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Noted(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    coin_api.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": Noted})
+    try:
+        problem.solve(solver)
+    except coin_api.PulpSolverError:
+        if started and started[-1].returncode:
+            return f"died{exit_words(started[-1].returncode)}"
+        raise
+    finally:
+        coin_api.subprocess = subprocess
+    return ""
 
 
 def _status(text: str) -> tuple[Reason, str]:

@@ -79,6 +79,11 @@ def end_all() -> None:
             _end(folder, None)
 
 
+def exit_words(code: int) -> str:
+    """Return for people how a process ended: a signal of ours or of the kernel, or its exit status."""
+    return f" by signal {signal.Signals(-code).name}" if code < 0 else f" with exit status {code}"
+
+
 def adopt_orphans() -> None:
     """Let processes below this one that lose their parent become its children, where the system can."""
     if sys.platform == "linux":

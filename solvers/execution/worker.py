@@ -11,7 +11,6 @@ import contextlib
 import os
 import pickle
 import queue
-import signal
 import subprocess
 import sys
 import tempfile
@@ -34,6 +33,7 @@ from placewise.solvers.execution.processes import (
     end_children,
     end_family,
     end_own_family,
+    exit_words,
     start_family,
 )
 
@@ -212,7 +212,7 @@ def _exit_words(worker: subprocess.Popen[bytes], deadline: float) -> str:
         code = worker.wait(max(deadline - perf_counter(), 0.0))
     except subprocess.TimeoutExpired:  # it closed its answers, or garbled them, and goes on
         return ""
-    return f" by signal {signal.Signals(-code).name}" if code < 0 else f" with exit status {code}"
+    return exit_words(code)
 
 
 def _tail(errors: IO[bytes]) -> str:

@@ -102,6 +102,36 @@ def test_a_fork_that_outlives_a_killed_worker_hides_nothing():
     assert time.monotonic() - began < 60
 
 
+def test_a_killed_cbc_is_marked_too(tmp_path):
+    """The kernel ends what takes most memory: the solver below the worker, which PuLP does not tell from an error."""
+    path = tmp_path / "suite.json"
+    document = suite("cbc", time_limit=60.0)
+    document["entries"][0]["instances"] = ["llama2-70b-testbed"]
+    path.write_text(json.dumps(document), encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "placewise.cli.main",
+        "bench",
+        str(path),
+        "--output",
+        str(tmp_path / "runs"),
+    ]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    found = []
+    while time.monotonic() < end and not found:
+        below = suite_faults.below([running.pid])
+        found = [pid for pid, line in below.items() if line.partition("\0")[0].endswith("cbc")]
+        time.sleep(0.02)
+    os.kill(found[0], signal.SIGKILL)
+    said = running.communicate(timeout=60)[1]
+    assert running.returncode == 4
+    assert "CBC: died by signal SIGKILL" in said
+    (record,) = read_records(tmp_path / "runs")
+    assert record.transient
+
+
 def test_no_memory_and_no_processes_are_transient(monkeypatch):
     """What the harness itself runs out of is not the method's doing."""
     for error in (OSError(11, "Resource temporarily unavailable"), MemoryError()):
