@@ -38,11 +38,16 @@ def run(options: argparse.Namespace) -> int:
             f"(default: {', else '.join(problem_named(problem).default_methods)})"
         )
         table = Table(box=None, pad_edge=False)
-        for name in ("method", "guarantee", "what it is"):
+        for name in ("method", "guarantee", "takes and tells", "what it is"):
             table.add_column(name, no_wrap=name != "what it is")
         for row in rows[problem]:
             missing = f" [yellow]missing: {escape(row['missing'])}[/yellow]" if row["missing"] else ""
-            table.add_row(row["method"], row["guarantee"], escape(row["summary"]) + missing)
+            table.add_row(
+                row["method"],
+                row["guarantee"],
+                ", ".join(row["abilities"]),
+                escape(row["summary"]) + missing,
+            )
         console.print(table)
     return output.SOLVED
 
@@ -53,6 +58,7 @@ def _row(method: Method[Any, Any]) -> dict[str, Any]:
     return {
         "method": method.name,
         "guarantee": stated.value if isinstance(stated, Guarantee) else "by instance",
+        "abilities": sorted(method.abilities),
         "summary": method.summary,
         "missing": method.missing,
     }
