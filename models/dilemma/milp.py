@@ -161,6 +161,7 @@ def extract(model: Any) -> Placement:
 
 def start(model: Any, placement: Placement) -> None:
     """Set every variable to the value that the placement implies, as a warm start."""
+    model.nothing.set_value(0)
     for (layer, i, b), variable in model.assign.items():
         variable.set_value(int(placement[layer] == (i, b)))
     for (layer, i, b, j), variable in model.flow.items():
