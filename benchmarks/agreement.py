@@ -14,6 +14,7 @@ from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.models.registry import problems
 from placewise.solvers.evidence.conflicts import find_conflicts
+from placewise.solvers.evidence.result import Status
 from placewise.solvers.registry import methods_of
 from placewise.solvers.solve import solve
 
@@ -33,6 +34,7 @@ def judge(
     counts: Counter[tuple[str, str]],
     truth: VerifiedResult | None = None,
     threads: int | None = 1,
+    time_limit: float | None = None,
 ) -> list[str]:
     """Solve one instance by the oracle and by each method; return what does not agree.
 
@@ -48,19 +50,29 @@ def judge(
         What the oracle said, if it was asked before.
     threads : int, optional
         As in `solve`.
+    time_limit : float, optional
+        Seconds after which an exact method may end without a proof; by default it has to have one.
     """
     truth = truth or solve(instance, ORACLE, isolate=False, time_limit=600)
     results, faults = [truth], []
     for method in methods:
         try:
             # The bound may be off by floating point, the placement must cost the optimum itself.
-            result = solve(instance, method, isolate=False, relative_gap=BOUND_TOLERANCE, threads=threads)
+            result = solve(
+                instance,
+                method,
+                isolate=False,
+                relative_gap=BOUND_TOLERANCE,
+                threads=threads,
+                time_limit=time_limit or 60.0,
+            )
         except NotApplicableError:
             counts[method, "not applicable"] += 1
             continue
         counts[method, f"{result.guarantee.value}: {result.status.value}"] += 1
         results.append(result)
-        exact = result.guarantee is Guarantee.EXACT
+        stopped = time_limit is not None and result.status in (Status.FEASIBLE, Status.NO_SOLUTION)
+        exact = result.guarantee is Guarantee.EXACT and not stopped
         if (exact and (result.status, result.objective) != (truth.status, truth.objective)) or (
             result.objective is not None and (truth.objective is None or result.objective < truth.objective)
         ):

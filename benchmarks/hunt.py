@@ -40,6 +40,7 @@ def hunt(
     counts: Counter[tuple[str, str]],
     methods: list[str] | None = None,
     threads: int | None = None,
+    time_limit: float | None = None,
 ) -> dict[int, list[str]]:
     """Judge the traps of a kind by every method; return what does not agree, by seed.
 
@@ -55,6 +56,8 @@ def hunt(
         All that are installed, if none are given.
     threads : int, optional
         As in `solve`.
+    time_limit : float, optional
+        Seconds after which a method may end without a proof.
     """
     faults = {}
     for seed in seeds:
@@ -65,7 +68,7 @@ def hunt(
             counts["", "instance refused"] += 1
             continue
         chosen = methods or default_methods(trap.instance.problem)
-        found = judge(trap.instance, chosen, counts, truth, threads=threads)
+        found = judge(trap.instance, chosen, counts, truth, threads, time_limit)
         if found:
             faults[seed] = found
     return faults
@@ -79,13 +82,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the first instance")
     parser.add_argument("--methods", help="comma-separated (default: all that are installed)")
     parser.add_argument("--threads", type=int, help="default: what each solver takes by itself")
+    parser.add_argument("--time-limit", type=float, default=20.0, help="seconds for each method")
     parser.add_argument("--output", type=Path, help="folder for the instances on which methods disagree")
     options = parser.parse_args()
     counts: Counter[tuple[str, str]] = Counter()
     methods = options.methods.split(",") if options.methods else None
     wrong = 0
     for seed in range(options.seed, options.seed + options.count):
-        for found in hunt(options.kind, range(seed, seed + 1), counts, methods, options.threads).values():
+        only = range(seed, seed + 1)
+        faults = hunt(options.kind, only, counts, methods, options.threads, options.time_limit)
+        for found in faults.values():
             wrong += 1
             print(*found, sep="\n", flush=True)
             if options.output:

@@ -57,6 +57,32 @@ def has_equal_block(instance: EdgeShardInstance) -> bool:
     return True
 
 
+def useful_devices(instance: EdgeShardInstance) -> list[int]:
+    """Return the devices that a pipeline may use: some layer fits, and links lead there from the source and back.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        M devices; the source is among those returned.
+    """
+    costs, source = time_tables(instance), instance.source
+    least = min(instance.memory_bytes[1:], default=0)
+    fits = instance.cluster.memory_bytes >= least
+    fits[source] = True
+    linked = np.isfinite(costs.messages_s[0]) & fits[:, None] & fits[None, :]
+    ahead = _reached(linked, np.arange(len(fits)) == source)
+    back = _reached(linked.T, fits & np.isfinite(costs.return_s))
+    return [j for j in range(len(fits)) if j == source or (ahead & back)[j]]
+
+
+def _reached(linked: NDArray[np.bool_], begun: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the devices to which links lead from some of them."""
+    reached = begun.copy()
+    while (more := reached | linked[reached].any(axis=0)).sum() > reached.sum():
+        reached = more
+    return reached
+
+
 def shortcut_pairs(hop_s: NDArray[np.float64], via: int) -> NDArray[np.bool_]:
     """Return the pairs (p, x) for which going through a third device is faster than the direct link.
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from placewise.models.edgeshard.cost import bottleneck_values_s, time_tables
 from placewise.models.edgeshard.placement import evaluate_throughput
-from placewise.models.edgeshard.runs import has_equal_block
+from placewise.models.edgeshard.runs import has_equal_block, useful_devices
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.solvers.edgeshard import cpsat
@@ -36,7 +36,7 @@ LARGEST_SPARSE_SIZE = 12
 
 
 def guarantee(instance: EdgeShardInstance) -> Guarantee:
-    """Return EXACT for up to 20 devices, any number if layers are equal; beyond 13 all but the source are linked.
+    """Return EXACT for up to 20 useful devices, any number if layers are equal; beyond 13 all but the source are linked.
 
     Raises
     ------
@@ -44,9 +44,10 @@ def guarantee(instance: EdgeShardInstance) -> Guarantee:
         For other instances.
     """
     decide = Thresholds(instance)
-    if instance.cluster.size > LARGEST_SIZE and not decide.equal:
+    useful = len(decide.others) + 1
+    if useful > LARGEST_SIZE and not decide.equal:
         raise NotApplicableError(
-            f"thresholds take up to {LARGEST_SIZE} devices where layers differ; there are {instance.cluster.size}"
+            f"thresholds take up to {LARGEST_SIZE} devices where layers differ; there are {useful} of use"
         )
     if len(decide.others) > LARGEST_SPARSE_SIZE and not np.isfinite(decide.linked_from_s):
         raise NotApplicableError(
@@ -61,7 +62,7 @@ class Thresholds:
     def __init__(self, instance: EdgeShardInstance) -> None:
         self.costs = time_tables(instance)
         self.source, self.count = instance.source, len(instance.layers)
-        self.others = [j for j in range(instance.cluster.size) if j != instance.source]
+        self.others = [j for j in useful_devices(instance) if j != instance.source]
         self.time_before = np.vstack(
             [np.zeros(instance.cluster.size), np.cumsum(self.costs.compute_s, axis=0)]
         )

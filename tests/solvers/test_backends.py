@@ -8,7 +8,7 @@ import pytest
 
 from placewise.instances import read
 from placewise.instances.generators import generate
-from placewise.models.edgeshard import latency_milp
+from placewise.models.edgeshard import evaluate_latency, latency_milp
 from placewise.models.errors import NotApplicableError
 from placewise.solvers import solve
 from placewise.solvers.backends import cpsat
@@ -114,8 +114,12 @@ def test_overloads_within_tolerance_are_cut_off(name):
     for budget, status in ((exact, Status.OPTIMAL), (exact - 1, Status.INFEASIBLE)):
         cluster = dataclasses.replace(split.cluster, memory_bytes=np.array([layers[0].memory_bytes, budget]))
         instance = dataclasses.replace(split, cluster=cluster, layers=layers)
-        result = solve(instance, name, isolate=False)
+        steps = []
+        result = solve(instance, name, isolate=False, progress=steps.append)
         assert (result.status, result.conflicts) == (status, ())
+        # Nor is an overload an incumbent on the way.
+        placements = [step.placement for step in steps if step.objective is not None]
+        assert all(evaluate_latency(instance, placement).feasible for placement in placements)
 
 
 def test_missing_statuses_are_errors():
