@@ -272,8 +272,7 @@ def run(instance: EdgeShardInstance, run: Run) -> Claim:
     if best is None:
         return Claim(Reason.INFEASIBLE, message="no pipeline at any bottleneck", solve_s=run.elapsed)
     # Best attains values[high]; the optimum is among values[low..high], or below them where nothing is decided.
-    sparse = len(decide.others) > LARGEST_SPARSE_SIZE
-    lowest = int(np.searchsorted(values, decide.linked_from_s)) if sparse else 0
+    lowest = int(np.searchsorted(values, decide.linked_from_s)) * (len(decide.others) > LARGEST_SPARSE_SIZE)
     cost_s = _cost_s(instance, best)
     low, high = lowest, _position(values, cost_s)
     if run.warm_start is not None and _cost_s(instance, run.warm_start) < cost_s:

@@ -94,7 +94,7 @@ class Knowledge:
         if self.incumbent is not None and evaluation.objective >= self.incumbent.objective:
             return False
         self.incumbent = Incumbent(canonical, evaluation, by)
-        self._tell(Progress(seconds, objective=evaluation.objective))
+        self._tell(Progress(seconds, objective=evaluation.objective, placement=canonical))
         return True
 
     def take(self, step: Progress, by: str) -> None:
@@ -133,7 +133,7 @@ class Knowledge:
                 self._tell(Progress(seconds, dual_bound=bound))
 
     def _tell(self, step: Progress) -> None:
-        self.trace.append(step)
+        self.trace.append(Progress(step.seconds, step.objective, step.dual_bound))
         if self._progress is not None:
             self._progress(step)
 

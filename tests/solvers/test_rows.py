@@ -18,8 +18,8 @@ from placewise.models.lazy import load
 from placewise.models.registry import PROBLEMS
 from placewise.solvers.backends.cbc import proven_bound
 from placewise.solvers.backends.lowering import lower
+from placewise.solvers.backends.table import BACKENDS
 from placewise.solvers.evidence.result import Reason
-from placewise.solvers.registry import BACKENDS
 from placewise.solvers.solve import solve
 
 INSTALLED = [name for name, backend in BACKENDS.items() if backend.installed]
