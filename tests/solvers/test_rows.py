@@ -14,7 +14,6 @@ from placewise.instances.generators import generate
 from placewise.models.edgeshard import latency_milp, throughput_milp
 from placewise.models.errors import NotApplicableError
 from placewise.models.knapsack import SMALL_BITS, largest_carry, small_rows
-from placewise.models.lazy import load
 from placewise.models.registry import PROBLEMS
 from placewise.solvers.backends.cbc import proven_bound
 from placewise.solvers.backends.lowering import lower
@@ -100,8 +99,8 @@ def test_forbidding_dearer_choices_keeps_the_optimum(problem):
         truth = solve(instance, "brute-force", isolate=False)
         if truth.placement is None:
             continue
-        model = load(formulation.build)(instance)
-        load(formulation.start)(model, truth.placement)
+        model = formulation.build(instance)
+        formulation.start(model, truth.placement)
         matrix = lower(model)
         taken = matrix.start() > 0.5
         integer_taken = taken & matrix.integer
