@@ -151,6 +151,7 @@ def test_constraints_of_the_run_length_model_are_needed(kind):
         for constraint in built.cp_model.proto.constraints:
             if constraint.HasField(kind):
                 constraint.ClearField(kind)
+                constraint.ClearField("enforcement_literal")  # which an empty constraint must not have
 
     for instance, placement in run_length_answers(drop):
         truth = solve(instance, "brute-force", isolate=False)
