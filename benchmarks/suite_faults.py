@@ -153,6 +153,8 @@ def free_port() -> int:
 def disturbed(suite: Path, folder: Path, kills: int, chance: random.Random, *, local: bool) -> list[str]:
     """Run a suite to its end while workers are killed, and the scheduler once; return what each try said.
 
+    Kills are spread over the rows, so that some of them come before and some after the scheduler's end.
+
     Raises
     ------
     RuntimeError
@@ -160,6 +162,8 @@ def disturbed(suite: Path, folder: Path, kills: int, chance: random.Random, *, l
     """
     cluster = Cluster(free_port())
     said, killed, scheduler_dies = [], 0, chance.randrange(kills // 2, kills)
+    spread = len(expand(read_suite(str(suite)))) // (kills + 1)
+    next_at = 1
     if not local:
         cluster.start()
     try:
@@ -171,11 +175,11 @@ def disturbed(suite: Path, folder: Path, kills: int, chance: random.Random, *, l
             ]
             began, running = time.monotonic(), bench(suite, folder, *options)
             roots = [running.pid, *(process.pid for process in cluster.processes)]
-            before = record_count(folder)
             while running.poll() is None and killed < kills and time.monotonic() - began < LONGEST_TRY_S:
-                time.sleep(chance.uniform(0.1, 0.8))
-                if record_count(folder) == before or not (targets := workers(roots)):
+                time.sleep(chance.uniform(0.05, 0.3))
+                if record_count(folder) < next_at or not (targets := workers(roots)):
                     continue
+                next_at = record_count(folder) + chance.randint(0, spread)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(chance.choice(targets), signal.SIGKILL)
                     killed += 1
