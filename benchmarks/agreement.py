@@ -35,6 +35,7 @@ def judge(
     truth: VerifiedResult | None = None,
     threads: int | None = 1,
     time_limit: float | None = None,
+    tolerance: float = 0.0,
 ) -> list[str]:
     """Solve one instance by the oracle and by each method; return what does not agree.
 
@@ -52,6 +53,9 @@ def judge(
         As in `solve`.
     time_limit : float, optional
         Seconds after which an exact method may end without a proof; by default it has to have one.
+    tolerance : float
+        By how much an exact method's objective may exceed the optimum where placements nearly tie: at most the gap
+        that is asked for.
     """
     truth = truth or solve(instance, ORACLE, isolate=False, time_limit=600)
     results, faults = [truth], []
@@ -73,11 +77,17 @@ def judge(
         results.append(result)
         stopped = time_limit is not None and result.status in (Status.FEASIBLE, Status.NO_SOLUTION)
         exact = result.guarantee is Guarantee.EXACT and not stopped
-        if (exact and (result.status, result.objective) != (truth.status, truth.objective)) or (
+        if (exact and not _agrees(result, truth, tolerance)) or (
             result.objective is not None and (truth.objective is None or result.objective < truth.objective)
         ):
             faults.append(_fault(instance, result, truth))
     return faults + [f"{instance.name}: {c.kind}: {c.message}" for c in find_conflicts(results)]
+
+
+def _agrees(result: VerifiedResult, truth: VerifiedResult, tolerance: float) -> bool:
+    if result.status is not truth.status or result.objective is None or truth.objective is None:
+        return (result.status, result.objective) == (truth.status, truth.objective)
+    return result.objective <= truth.objective + tolerance * abs(truth.objective)
 
 
 def _fault(instance: Any, result: VerifiedResult, truth: VerifiedResult) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from placewise.benchmarks.agreement import ORACLE, default_methods, judge
+from placewise.benchmarks.agreement import BOUND_TOLERANCE, ORACLE, default_methods, judge
 from placewise.benchmarks.traps import KINDS
 from placewise.instances import write
 from placewise.models.errors import InstanceError
@@ -68,7 +68,7 @@ def hunt(
             counts["", "instance refused"] += 1
             continue
         chosen = methods or default_methods(trap.instance.problem)
-        found = judge(trap.instance, chosen, counts, truth, threads, time_limit)
+        found = judge(trap.instance, chosen, counts, truth, threads, time_limit, BOUND_TOLERANCE)
         if found:
             faults[seed] = found
     return faults

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Around these, one byte more or less is far below a solver's tolerance.
 UNITS = (1, 813_727_744, 1_000_000_000, 12_345_678_901, 10**11)
-#: Few values, so that placements tie, and none so near another that they pass for ties.
+#: Few values, so that placements tie.
 TIMES_S = (
     (0.5, 1.0, 2.0, 3.7),
     (0.1, 0.37, 1.0, 1.3),

@@ -31,6 +31,9 @@ STATUS = {
     "Stopped on node limit": Reason.LIMIT,
 }
 
+#: By itself CBC 2.10.3 passes over solutions that are better by less than 1e-5, and its preprocessing calls feasible
+#: knapsacks infeasible. Without it instances take 0.5 to 1.8 times as long, most of them as long.
+OPTIONS = ("allowableGap 0", "increment 1e-9", "preprocess off")
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 #: Half a unit of the last decimal of "Lower bound:".
 LAST_DECIMAL = 0.0005
@@ -99,8 +102,7 @@ def run_cbc(
             threads=parameters.thread_count,
             warmStart=start,
             logPath=str(log),
-            # By itself CBC passes over solutions that are better by less than 1e-5.
-            options=[f"randomCbcSeed {parameters.seed + 1}", "allowableGap 0", "increment 1e-9"],
+            options=[f"randomCbcSeed {parameters.seed + 1}", *OPTIONS],
         )
         solver.tmpDir = folder
         died = _run(problem, solver)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from placewise.benchmarks import traps
-from placewise.benchmarks.agreement import ORACLE, judge
+from placewise.benchmarks.agreement import BOUND_TOLERANCE, ORACLE, judge
 from placewise.benchmarks.hunt import hunt, truth_of
 from placewise.instances import read
 from placewise.models.errors import InstanceError, NotApplicableError
@@ -29,6 +29,7 @@ OPTIMA_S = {
     "highs-nearly-whole": 4.05,
     "highs-solve-error": None,
     "cbc-false-infeasible": 5.0,
+    "cbc-preprocessing": 16.1,
 }
 #: They count sets of devices: 2**22 of them with 23 devices take minutes.
 SLOW = {
@@ -106,7 +107,7 @@ def test_every_method_on_drawn_traps(kind, method):
     """Memory to the byte, budgets to the least step, ties, useless devices: the optimum exactly, never less."""
     counts = Counter()
     for instance, truth in drawn(kind):
-        assert judge(instance, [method], counts, truth, threads=None) == []
+        assert judge(instance, [method], counts, truth, threads=None, tolerance=BOUND_TOLERANCE) == []
     assert counts.total() == DRAWN
 
 
