@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -34,6 +36,9 @@ STATUS = {
 #: By itself CBC 2.10.3 passes over solutions that are better by less than 1e-5, and its preprocessing calls feasible
 #: knapsacks infeasible. Without it instances take 0.5 to 1.8 times as long, most of them as long.
 OPTIONS = ("allowableGap 0", "increment 1e-9", "preprocess off")
+#: How it then ends where it finds no solution before its search: in writing that down, with its log lost. Told to quit
+#: before that, it says why.
+CRASHED = f"died{exit_words(-signal.SIGSEGV)}"
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 #: Half a unit of the last decimal of "Lower bound:".
 LAST_DECIMAL = 0.0005
@@ -95,17 +100,26 @@ def run_cbc(
 
     with tempfile.TemporaryDirectory(prefix="placewise-cbc-") as folder:
         log = Path(folder) / "cbc.log"
-        solver = pulp.PULP_CBC_CMD(
-            msg=False,
-            timeLimit=max(time_limit, 0.01),
-            gapRel=GAP_SHARE * parameters.relative_gap,
-            threads=parameters.thread_count,
-            warmStart=start,
-            logPath=str(log),
-            options=[f"randomCbcSeed {parameters.seed + 1}", *OPTIONS],
-        )
-        solver.tmpDir = folder
-        died = _run(problem, solver)
+
+        def solved(*more: str) -> str:
+            solver = pulp.PULP_CBC_CMD(
+                msg=False,
+                timeLimit=max(time_limit, 0.01),
+                gapRel=GAP_SHARE * parameters.relative_gap,
+                threads=parameters.thread_count,
+                warmStart=start,
+                logPath=str(log),
+                options=[f"randomCbcSeed {parameters.seed + 1}", *OPTIONS, *more],
+            )
+            solver.tmpDir = folder
+            return _run(problem, solver)
+
+        died = solved()
+        if died == CRASHED:
+            with contextlib.suppress(pulp.PulpSolverError):  # which misses the solution
+                solved("solve", "quit")
+            answer = log.read_text(encoding="utf-8", errors="replace")
+            died = "" if _status(answer)[0] is Reason.INFEASIBLE else died
         text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     if parameters.log is not None:
         print(text)

@@ -30,6 +30,7 @@ OPTIMA_S = {
     "highs-solve-error": None,
     "cbc-false-infeasible": 5.0,
     "cbc-preprocessing": 16.1,
+    "cbc-crash": None,
 }
 #: They count sets of devices: 2**22 of them with 23 devices take minutes.
 SLOW = {
