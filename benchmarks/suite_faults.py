@@ -234,7 +234,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the times and victims (default 1)")
     parser.add_argument("--local", action="store_true", help="--dask local:2 instead of an own scheduler")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        os.environ["TMPDIR"] = place  # what is killed cleans nothing up
         count, said, different = compare_runs(
             Path(place), seeds=options.seeds, kills=options.kills, seed=options.seed, local=options.local
         )

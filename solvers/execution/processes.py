@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,7 +96,7 @@ def end_children() -> None:
     _kill_relatives(os.environ.get(MARK), os.getpid())
 
 
-def end_own_family() -> None:
+def end_own_family() -> NoReturn:
     """End a worker from within it, as its parent would: the parent is gone."""
     folder = os.environ.get(MARK)
     _kill_relatives(folder, os.getpid())

@@ -221,13 +221,21 @@ def _tail(errors: IO[bytes]) -> str:
     return f": {lines[-1]}" if lines else ""
 
 
+def _given() -> Any:
+    """Return what the parent hands over next; if it was killed while this started, leave nothing behind."""
+    try:
+        return pickle.load(sys.stdin.buffer)
+    except EOFError:
+        end_own_family()
+
+
 def main() -> None:
     """Serve one task: standard input gives it, standard output takes progress and the claim."""
     adopt_orphans()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a solver prints must not mix with the answers
     # The caller's own modules, last: they take no installed module's place.
-    paths, script = pickle.load(sys.stdin.buffer)
+    paths, script = _given()
     sys.path += [path for path in paths if path not in sys.path]
     if script is not None:
         try:
@@ -236,7 +244,7 @@ def main() -> None:
             answers.write(pickle.dumps(error))
             answers.flush()
             return
-    task: Work = pickle.load(sys.stdin.buffer)
+    task: Work = _given()
     parent = os.dup(0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # or a method that asks for input waits for the parent's end
     parameters = task.parameters

@@ -90,6 +90,19 @@ def test_a_forsaken_worker_ends_its_daemons_and_removes_its_folder(temporary):
     wait(lambda: not list(temporary.iterdir()))
 
 
+def test_a_worker_forsaken_while_it_starts_removes_its_folder(temporary):
+    """When the parent is killed before it handed over a task, nothing is left either."""
+    script = (
+        "import os, subprocess, sys\n"
+        "from placewise.solvers.execution import processes\n"
+        "worker = [sys.executable, '-P', '-c', 'from placewise.solvers.execution.worker import main; main()']\n"
+        "processes.start_family(worker, stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n"
+        "os._exit(0)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    wait(lambda: not list(temporary.iterdir()))
+
+
 @pytest.mark.parametrize(
     ("command", "method", "number"),
     [
