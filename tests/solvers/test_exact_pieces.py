@@ -189,11 +189,18 @@ def test_an_optimum_below_the_slowest_link_is_handed_over(equal, monkeypatch):
     assert below > 0
 
 
-def test_what_thresholds_take(monkeypatch):
-    """20 devices, any number where layers are equal, 13 where some others are not linked."""
+def roomy(size, *, equal=False):
+    """Return an instance whose devices all hold a layer: an empty one is of no use, and does not count."""
+    instance = drawn(1, size, 4, equal=equal)
+    memory = np.maximum(instance.cluster.memory_bytes, 4)
+    return dataclasses.replace(instance, cluster=dataclasses.replace(instance.cluster, memory_bytes=memory))
+
+
+def test_what_thresholds_take():
+    """20 devices of use, any number where layers are equal, 13 where some others are not linked."""
     sizes = {}
     for size, equal in ((20, False), (21, False), (21, True)):
-        instance = drawn(1, size, 4, equal=equal)
+        instance = roomy(size, equal=equal)
         try:
             sizes[size, equal] = thresholds.guarantee(instance)
         except NotApplicableError as refusal:
@@ -204,7 +211,7 @@ def test_what_thresholds_take(monkeypatch):
         (21, True): Guarantee.EXACT,
     }
     for size in (13, 14):
-        full = drawn(1, size, 4)
+        full = roomy(size)
         rate = full.cluster.bandwidth_bytes_per_s.copy()
         rate[(full.source + 1) % size, (full.source + 2) % size] = 0.0
         cut = dataclasses.replace(full, cluster=dataclasses.replace(full.cluster, bandwidth_bytes_per_s=rate))
