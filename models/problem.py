@@ -143,6 +143,8 @@ class Formulation(Generic[InstanceT, PlacementT]):
     tighten : callable
         ``(model, placement) -> bool``: adds a cut that forbids a placement that overloads a device within a
         solver's tolerance; False where there is nothing to cut.
+    honours : frozenset of str
+        Which of the problem's `options` it states.
     """
 
     summary: str
@@ -150,6 +152,19 @@ class Formulation(Generic[InstanceT, PlacementT]):
     extract: Callable[[Any], PlacementT]
     start: Callable[[Any, PlacementT], None]
     tighten: Callable[[Any, PlacementT], bool]
+    honours: frozenset[str] = frozenset()
+
+
+def no_options(instance: Instance) -> frozenset[str]:
+    """Return the options of an instance of a problem that has none.
+
+    Parameters
+    ----------
+    instance : Instance
+        Any.
+    """
+    del instance
+    return frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,6 +202,9 @@ class Problem(Generic[InstanceT, PlacementT]):
     stages : callable or None
         ``(instance, placement) -> rows`` by names for tables and pictures, see `placewise.models.stages`; None where a
         problem has none.
+    options : callable
+        ``instance -> names`` of what it asks for beyond the problem's plain statement. A method that does not honour
+        one of them does not apply; `evaluate`, `placements`, `floor` and `diagnose` honour all.
     """
 
     name: str
@@ -207,6 +225,7 @@ class Problem(Generic[InstanceT, PlacementT]):
     first_methods: tuple[str, ...] = ()
     probing_methods: tuple[str, ...] = ()
     stages: Callable[[InstanceT, PlacementT], Sequence[Any]] | None = None
+    options: Callable[[InstanceT], frozenset[str]] = no_options
 
     def gate(self, instance: InstanceT, anything: object) -> tuple[PlacementT | None, tuple[Violation, ...]]:
         """Return the placement that an object is, in plain tuples and integers, or None and why it is none.

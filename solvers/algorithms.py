@@ -19,6 +19,7 @@ BRUTE_FORCE: Algorithm[Any] = Algorithm(
     brute_force.run,
     brute_force.guarantee,
     "every placement, evaluated; the oracle for tiny instances",
+    honours=None,
 )
 
 ALGORITHMS: dict[str, tuple[Algorithm[Any], ...]] = {

@@ -13,7 +13,7 @@ from placewise.models.registry import problem_of
 from placewise.solvers.evidence.result import Claim, Reason
 
 if TYPE_CHECKING:
-    from placewise.solvers.execution.run import Run
+    from placewise.solvers.execution.context import Context
 
 #: More placements than this are not tiny: a minute or so.
 LARGEST_COUNT = 2_000_000
@@ -29,14 +29,14 @@ def guarantee(instance: Any) -> Guarantee:
     return Guarantee.EXACT
 
 
-def run(instance: Any, run: Run) -> Claim:
+def run(instance: Any, context: Context) -> Claim:
     """Return the best of all placements, or a proof that there is none.
 
     Parameters
     ----------
     instance : Instance
         Of any problem.
-    run : Run
+    context : Context
         Options, clock and reports.
     """
     problem = problem_of(instance)
@@ -45,12 +45,14 @@ def run(instance: Any, run: Run) -> Claim:
         evaluation = problem.evaluate(instance, placement)
         if evaluation.feasible and evaluation.objective is not None and evaluation.objective < best_objective:
             best, best_objective = placement, evaluation.objective
-            run.report(objective=best_objective, placement=best)
-        if not run.remaining:
+            context.report(objective=best_objective, placement=best)
+        if not context.remaining:
             objective = None if best is None else best_objective
             return Claim(
-                Reason.LIMIT, best, objective, message="stopped by the time limit", solve_s=run.elapsed
+                Reason.LIMIT, best, objective, message="stopped by the time limit", solve_s=context.elapsed
             )
     if best is None:
-        return Claim(Reason.INFEASIBLE, message="every placement breaks a constraint", solve_s=run.elapsed)
-    return Claim(Reason.OPTIMAL, best, best_objective, best_objective, solve_s=run.elapsed)
+        return Claim(
+            Reason.INFEASIBLE, message="every placement breaks a constraint", solve_s=context.elapsed
+        )
+    return Claim(Reason.OPTIMAL, best, best_objective, best_objective, solve_s=context.elapsed)

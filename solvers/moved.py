@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 _ROOM = "placewise.solvers"
 _BY_ROOM = {
     "evidence": ("result", "verify"),
-    "execution": ("worker", "run", "parameters", "statement", "method"),
+    "execution": ("worker", "parameters", "statement", "method"),
     "explanation": ("infeasibility", "inquiry"),  # `explain` is a function there
     "backends": ("matrix", "lowering"),
 }
 MOVED = {f"{_ROOM}.{name}": f"{_ROOM}.{room}.{name}" for room, names in _BY_ROOM.items() for name in names}
+MOVED[f"{_ROOM}.run"] = f"{_ROOM}.execution.context"  # and its class is called Context
 
 
 class _Moved(MetaPathFinder, Loader):

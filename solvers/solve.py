@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from placewise.models.errors import InstanceError, PlacewiseError
+from placewise.models.errors import InstanceError, NotApplicableError, PlacewiseError
 from placewise.models.registry import problem_of
 from placewise.solvers.evidence.knowledge import Knowledge
 from placewise.solvers.evidence.result import Progress, Reason, Termination, VerifiedResult
@@ -220,6 +220,10 @@ def _probe(knowledge: Knowledge, parameters: Parameters, began: float) -> None:
 def _heuristics(names: tuple[str, ...], knowledge: Knowledge, parameters: Parameters, began: float) -> None:
     for name in names:
         method = find_method(knowledge.instance.problem, name)
+        try:
+            method.guarantee(knowledge.instance)
+        except NotApplicableError:
+            continue
         claim = Task(knowledge.instance, method, parameters).perform()
         if claim.placement is not None:
             knowledge.offer(claim.placement, name, perf_counter() - began)

@@ -12,7 +12,7 @@ def best(instance):
     return solve(instance, "brute-force", isolate=False)
 
 
-def worse(instance, run):
+def worse(instance, context):
     """Call a feasible placement optimal that is not the best one."""
     problem, truth = problem_of(instance), best(instance)
     for placement in problem.placements(instance):
@@ -22,17 +22,17 @@ def worse(instance, run):
     raise AssertionError("choose another instance")
 
 
-def bound_above(instance, run):
+def bound_above(instance, context):
     """Return the best placement with a bound that nothing can have."""
     truth = best(instance)
     return Claim(Reason.LIMIT, truth.placement, truth.objective, truth.objective * 1.5)
 
 
-def false_infeasible(instance, run):
+def false_infeasible(instance, context):
     return Claim(Reason.INFEASIBLE, message="planted")
 
 
-def overloads(instance, run):
+def overloads(instance, context):
     """Call a placement optimal that breaks a constraint."""
     problem = problem_of(instance)
     for placement in problem.placements(instance):

@@ -71,11 +71,11 @@ def test_a_liar_among_methods_is_named(lie, point):
     assert instance.name in message
 
 
-def late(instance, run):
+def late(instance, context):
     """Call the best placement so far optimal when the time is over."""
     best = None
     for placement in LATENCY.placements(instance):
-        if not run.remaining:
+        if not context.remaining:
             break
         evaluation = LATENCY.evaluate(instance, placement)
         if evaluation.feasible and (best is None or evaluation.objective < best[1]):

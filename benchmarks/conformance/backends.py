@@ -13,7 +13,7 @@ from placewise.benchmarks.conformance.methods import judge
 from placewise.benchmarks.conformance.problems import satisfied
 from placewise.models.errors import NotApplicableError, PlacewiseError
 from placewise.models.registry import problems
-from placewise.solvers.backends.matrix import MatrixResult, MatrixRun
+from placewise.solvers.backends.matrix import MatrixContext, MatrixResult
 from placewise.solvers.evidence.result import Reason
 from placewise.solvers.execution.method import BOUND, Method
 from placewise.solvers.execution.parameters import Parameters
@@ -90,12 +90,12 @@ def _solved(
 ) -> bool:
     """Solve a model and hold the answer, and all that was reported, against the truth; return whether it applies."""
     solutions, bounds = list[Any](), list[float]()
-    run = MatrixRun(
+    context = MatrixContext(
         Parameters(relative_gap=TOLERANCE, threads=1), limit_s, start, solutions.append, bounds.append
     )
     began = perf_counter()
     try:
-        result = backend.minimise(case.matrix, run)
+        result = backend.minimise(case.matrix, context)
     except NotApplicableError:
         return False
     except Exception as error:  # noqa: BLE001 - others' code

@@ -13,9 +13,9 @@ from placewise.models.problem import Guarantee
 from placewise.models.registry import problem_named
 from placewise.solvers.evidence.result import Claim, Progress, Reason, Status
 from placewise.solvers.evidence.verify import differs, verify
+from placewise.solvers.execution.context import Context
 from placewise.solvers.execution.method import Algorithm, Method
 from placewise.solvers.execution.parameters import Parameters
-from placewise.solvers.execution.run import Run
 from placewise.solvers.execution.task import Task
 from placewise.solvers.registry import find_method
 
@@ -31,7 +31,7 @@ LOOKS = (0, 1, 2, 4, 8, 16)
 TOLERANCE = 1e-6
 
 
-class CountedRun(Run):
+class CountedRun(Context):
     """A run whose time is over after so many looks at the clock: an algorithm is stopped anywhere, every time there.
 
     Parameters

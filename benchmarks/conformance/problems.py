@@ -21,8 +21,8 @@ from placewise.solvers.backends.lowering import lower
 from placewise.solvers.backends.table import HIGHS
 from placewise.solvers.evidence.result import Reason
 from placewise.solvers.evidence.verify import differs
+from placewise.solvers.execution.context import Context
 from placewise.solvers.execution.parameters import Parameters
-from placewise.solvers.execution.run import Run
 from placewise.solvers.execution.statement import run_formulation
 from placewise.solvers.registry import methods_of
 
@@ -216,8 +216,8 @@ def _model(
             faults.add(
                 "a started model gives its placement back, or one that costs as much", where, placement
             )
-    run = Run(Parameters(threads=1, time_limit=60.0))
-    claim = run_formulation(problem, formulation, HIGHS, instance, run)
+    context = Context(Parameters(threads=1, time_limit=60.0))
+    claim = run_formulation(problem, formulation, HIGHS, instance, context)
     cost = None if claim.placement is None else problem.evaluate(instance, claim.placement).objective
     if truth.objective is None:
         right = claim.reason is Reason.INFEASIBLE

@@ -165,15 +165,15 @@ class _Cluster:
             return None
         if future.status in ("cancelled", "lost"):
             raise _LostClusterError("the connection to its scheduler was lost")
-        run = self.running.pop(future)
+        context = self.running.pop(future)
         try:
-            record: dict[str, Any] = future.result(timeout=run.time_limit + ANSWER_S)
+            record: dict[str, Any] = future.result(timeout=context.time_limit + ANSWER_S)
         except KilledWorker as error:
-            return self.lost(run, error_line(error))
+            return self.lost(context, error_line(error))
         except OSError as error:  # also of a timeout, and of a connection: the answer went with its worker
-            return self.lost(run, f"the answer was lost: {error_line(error)}")
+            return self.lost(context, f"the answer was lost: {error_line(error)}")
         except Exception as error:  # noqa: BLE001 - whatever the run raised there
-            return failed_record(run, self.suite, run.load(), error_line(error))
+            return failed_record(context, self.suite, context.load(), error_line(error))
         finally:
             future.release()  # or a worker that dies takes it along, and it is run again
         return record

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from placewise.solvers.backends.matrix import MatrixResult, MatrixRun
+from placewise.solvers.backends.matrix import MatrixContext, MatrixResult
 from placewise.solvers.evidence.result import Reason
 from placewise.solvers.execution.processes import exit_words
 
@@ -50,28 +50,30 @@ GAP_SHARE = 0.999
 NO_BOUND = 1e40
 
 
-def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
+def minimise(model: MatrixModel, context: MatrixContext) -> MatrixResult:
     """Solve a lowered model with CBC.
 
     Parameters
     ----------
-    model, run : MatrixModel, MatrixRun
+    model, context : MatrixModel, MatrixContext
         What is minimised; options, time limit in seconds, warm start and reports.
     """
     import pulp
 
     problem, columns = _pulp_problem(pulp, model)
-    if run.start is not None:
-        for column, value in zip(columns, run.start.tolist(), strict=True):
+    if context.start is not None:
+        for column, value in zip(columns, context.start.tolist(), strict=True):
             column.setInitialValue(value)
-    reason, message, text = run_cbc(problem, run.parameters, run.time_limit, start=run.start is not None)
+    reason, message, text = run_cbc(
+        problem, context.parameters, context.time_limit, start=context.start is not None
+    )
     found = problem.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible)
     values = np.array([column.varValue or 0.0 for column in columns]) if found else None
     if reason is Reason.OPTIMAL and values is None:
         reason, message = Reason.ERROR, f"{message}, but no solution was written"
     cost = None if values is None else float(model.cost @ values)
     return MatrixResult(
-        reason, values, proven_bound(text, reason, cost, run.parameters.relative_gap), message
+        reason, values, proven_bound(text, reason, cost, context.parameters.relative_gap), message
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from placewise.models.errors import NotApplicableError
-from placewise.solvers.backends.matrix import MatrixResult, MatrixRun
+from placewise.solvers.backends.matrix import MatrixContext, MatrixResult
 from placewise.solvers.evidence.result import Reason
 
 if TYPE_CHECKING:
@@ -119,12 +119,12 @@ def solve_cp(
     )
 
 
-def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
+def minimise(model: MatrixModel, context: MatrixContext) -> MatrixResult:
     """Solve a lowered model with CP-SAT.
 
     Parameters
     ----------
-    model, run : MatrixModel, MatrixRun
+    model, context : MatrixModel, MatrixContext
         What is minimised; options, time limit in seconds, warm start and reports.
 
     Raises
@@ -145,8 +145,8 @@ def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
         integers.add_linear_constraint(body, low, high)
     scale, cost, slack = _integer_cost(model)
     integers.minimize(cp_model.LinearExpr.weighted_sum(columns, cost))
-    if run.start is not None:
-        for column, value in zip(columns, run.start.tolist(), strict=True):
+    if context.start is not None:
+        for column, value in zip(columns, context.start.tolist(), strict=True):
             integers.add_hint(column, round(value))
 
     def values(value: Callable[[Any], int]) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -154,10 +154,10 @@ def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
 
     result = solve_cp(
         integers,
-        run.parameters,
-        run.time_limit,
-        on_solution=lambda value: run.on_solution(values(value)),
-        on_bound=lambda bound: run.on_bound((bound - slack) / scale),
+        context.parameters,
+        context.time_limit,
+        on_solution=lambda value: context.on_solution(values(value)),
+        on_bound=lambda bound: context.on_bound((bound - slack) / scale),
     )
     return MatrixResult(
         reason=result.reason,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from placewise.solvers.backends.matrix import MatrixResult, MatrixRun
+from placewise.solvers.backends.matrix import MatrixContext, MatrixResult
 from placewise.solvers.evidence.result import Reason
 
 if TYPE_CHECKING:
@@ -22,17 +22,17 @@ STATUS = {
 }
 
 
-def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
+def minimise(model: MatrixModel, context: MatrixContext) -> MatrixResult:
     """Solve a lowered model with Gurobi.
 
     Parameters
     ----------
-    model, run : MatrixModel, MatrixRun
+    model, context : MatrixModel, MatrixContext
         What is minimised; options, time limit in seconds, warm start and reports.
     """
     import gurobipy
 
-    parameters = run.parameters
+    parameters = context.parameters
     with (
         gurobipy.Env(params={"OutputFlag": int(parameters.log is not None)}) as env,
         gurobipy.Model(env=env) as grb,
@@ -43,20 +43,20 @@ def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
         grb.addConstr(model.matrix[low] @ x >= model.row_lower[low])
         grb.addConstr(model.matrix[high] @ x <= model.row_upper[high])
         grb.Params.TimeLimit, grb.Params.MIPGap, grb.Params.MIPGapAbs = (
-            run.time_limit,
+            context.time_limit,
             parameters.relative_gap,
             0,
         )
         grb.Params.FeasibilityTol = grb.Params.IntFeasTol = 1e-9
         grb.Params.Threads, grb.Params.Seed = parameters.thread_count, parameters.seed
-        if run.start is not None:
-            x.Start = run.start
+        if context.start is not None:
+            x.Start = context.start
 
         def watch(grb_model: Any, where: int) -> None:
             if where == gurobipy.GRB.Callback.MIPSOL:
-                run.on_solution(np.array(grb_model.cbGetSolution(x)))
+                context.on_solution(np.array(grb_model.cbGetSolution(x)))
             elif where == gurobipy.GRB.Callback.MIP:
-                run.on_bound(grb_model.cbGet(gurobipy.GRB.Callback.MIP_OBJBND))
+                context.on_bound(grb_model.cbGet(gurobipy.GRB.Callback.MIP_OBJBND))
 
         grb.optimize(watch)
         bound = grb.ObjBound if grb.Status != gurobipy.GRB.INFEASIBLE else None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from placewise.solvers.backends.matrix import MatrixResult, MatrixRun
+from placewise.solvers.backends.matrix import MatrixContext, MatrixResult
 from placewise.solvers.evidence.result import Reason
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ STATUS = {
 }
 
 
-def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
+def minimise(model: MatrixModel, context: MatrixContext) -> MatrixResult:
     """Solve a lowered model with HiGHS.
 
     Parameters
     ----------
-    model, run : MatrixModel, MatrixRun
+    model, context : MatrixModel, MatrixContext
         What is minimised; options, time limit in seconds, warm start and reports.
     """
     import highspy
@@ -36,25 +36,25 @@ def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
     # Threads belong to the process in HiGHS: without this a second run with another number is an error.
     highspy.Highs.resetGlobalScheduler(True)
     highs = highspy.Highs()
-    parameters = run.parameters
+    parameters = context.parameters
     highs.setOptionValue("output_flag", parameters.log is not None)
-    highs.setOptionValue("time_limit", run.time_limit)
+    highs.setOptionValue("time_limit", context.time_limit)
     highs.setOptionValue("mip_rel_gap", parameters.relative_gap)
     highs.setOptionValue("mip_abs_gap", 0.0)
     highs.setOptionValue("random_seed", parameters.seed)
     highs.setOptionValue("threads", parameters.thread_count)
     highs.passModel(_highs_lp(highspy, model))
-    if run.start is not None:
+    if context.start is not None:
         solution = highspy.HighsSolution()
-        solution.col_value = run.start.tolist()
+        solution.col_value = context.start.tolist()
         highs.setSolution(solution)
     highs.cbMipImprovingSolution.subscribe(
-        lambda event: run.on_solution(np.array(event.data_out.mip_solution))
+        lambda event: context.on_solution(np.array(event.data_out.mip_solution))
     )
 
     def on_interrupt(event: Any) -> None:
-        run.on_bound(event.data_out.mip_dual_bound)
-        if run.stopped():
+        context.on_bound(event.data_out.mip_dual_bound)
+        if context.stopped():
             event.interrupt()
 
     highs.cbMipInterrupt.subscribe(on_interrupt)

@@ -1,6 +1,6 @@
 """What a back-end is given and gives back: the whole contract of a solver in this package.
 
-A back-end is one module with ``minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult`` and one entry in
+A back-end is one module with ``minimise(model: MatrixModel, context: MatrixContext) -> MatrixResult`` and one entry in
 `registry.BACKENDS`. It translates its solver's statuses by a table of its own and believes none of them.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class MatrixRun:
+class MatrixContext:
     """Options of a back-end's run.
 
     Parameters
@@ -67,3 +67,7 @@ class MatrixResult:
     values: NDArray[np.float64] | None = None
     dual_bound: float | None = None
     message: str = ""
+
+
+#: The name in version 0.1.
+MatrixRun = MatrixContext

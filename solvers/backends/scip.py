@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from placewise.solvers.backends.matrix import MatrixResult, MatrixRun
+from placewise.solvers.backends.matrix import MatrixContext, MatrixResult
 from placewise.solvers.evidence.result import Reason
 
 if TYPE_CHECKING:
@@ -22,27 +22,27 @@ STATUS = {
 }
 
 
-def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
+def minimise(model: MatrixModel, context: MatrixContext) -> MatrixResult:
     """Solve a lowered model with SCIP.
 
     Parameters
     ----------
-    model, run : MatrixModel, MatrixRun
+    model, context : MatrixModel, MatrixContext
         What is minimised; options, time limit in seconds, warm start and reports.
     """
     from ortools.math_opt.python import mathopt
 
     scip, columns = _mathopt_model(mathopt, model)
     options = mathopt.SolveParameters(
-        time_limit=dt.timedelta(seconds=max(run.time_limit, 1e-3)),
-        relative_gap_tolerance=run.parameters.relative_gap,
+        time_limit=dt.timedelta(seconds=max(context.time_limit, 1e-3)),
+        relative_gap_tolerance=context.parameters.relative_gap,
         absolute_gap_tolerance=0.0,
-        random_seed=run.parameters.seed,
-        enable_output=run.parameters.log is not None,
+        random_seed=context.parameters.seed,
+        enable_output=context.parameters.log is not None,
     )
     hints = mathopt.ModelSolveParameters()
-    if run.start is not None:
-        values = dict(zip(columns, run.start.tolist(), strict=True))
+    if context.start is not None:
+        values = dict(zip(columns, context.start.tolist(), strict=True))
         hints.solution_hints.append(mathopt.SolutionHint(variable_values=values))
     result = mathopt.solve(scip, mathopt.SolverType.GSCIP, params=options, model_params=hints)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from placewise.solvers.backends.matrix import MatrixResult, MatrixRun
+from placewise.solvers.backends.matrix import MatrixContext, MatrixResult
 from placewise.solvers.evidence.result import Reason
 
 if TYPE_CHECKING:
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 STATUS = {0: Reason.OPTIMAL, 1: Reason.LIMIT, 2: Reason.INFEASIBLE, 3: Reason.ERROR, 4: Reason.ERROR}
 
 
-def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
+def minimise(model: MatrixModel, context: MatrixContext) -> MatrixResult:
     """Solve a lowered model with scipy.optimize.milp.
 
     Parameters
     ----------
-    model, run : MatrixModel, MatrixRun
+    model, context : MatrixModel, MatrixContext
         What is minimised; options, time limit in seconds, warm start and reports.
     """
     from scipy.optimize import Bounds, LinearConstraint, milp
@@ -29,9 +29,9 @@ def minimise(model: MatrixModel, run: MatrixRun) -> MatrixResult:
         bounds=Bounds(model.lower, model.upper),
         constraints=LinearConstraint(model.matrix, model.row_lower, model.row_upper),
         options={
-            "time_limit": run.time_limit,
-            "mip_rel_gap": run.parameters.relative_gap,
-            "disp": run.parameters.log is not None,
+            "time_limit": context.time_limit,
+            "mip_rel_gap": context.parameters.relative_gap,
+            "disp": context.parameters.log is not None,
         },
     )
     return MatrixResult(

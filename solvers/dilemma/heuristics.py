@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from placewise.models.dilemma import DilemmaInstance
     from placewise.models.dilemma.placement import Placement
-    from placewise.solvers.execution.run import Run
+    from placewise.solvers.execution.context import Context
 
     Widths = NDArray[np.intp]
 
@@ -43,57 +43,59 @@ def guarantee(instance: DilemmaInstance) -> Guarantee:
     return Guarantee.HEURISTIC
 
 
-def uniform_width(instance: DilemmaInstance, run: Run) -> Claim:
+def uniform_width(instance: DilemmaInstance, context: Context) -> Claim:
     """One width for all layers, the best of those that keep the bounds.
 
     Parameters
     ----------
-    instance, run : DilemmaInstance, Run
+    instance, context : DilemmaInstance, Context
         What is solved; options, clock and reports.
     """
     count, choices = len(instance.layers), range(len(instance.bit_widths))
     plans = [np.full(count, b) for b in choices]
-    return _best(instance, run, (_place(instance, run, plan) for plan in plans if _keeps(instance, plan)))
+    return _best(
+        instance, context, (_place(instance, context, plan) for plan in plans if _keeps(instance, plan))
+    )
 
 
-def greedy_bits(instance: DilemmaInstance, run: Run) -> Claim:
+def greedy_bits(instance: DilemmaInstance, context: Context) -> Claim:
     """Lower the width that saves most computation per error, as long as the budget lasts; then place.
 
     Parameters
     ----------
-    instance, run : DilemmaInstance, Run
+    instance, context : DilemmaInstance, Context
         What is solved; options, clock and reports.
     """
     costs = delay_costs(instance)
     widths = _lowered(instance, costs.compute_s.mean(axis=1))
-    return _best(instance, run, [None if widths is None else _place(instance, run, widths)])
+    return _best(instance, context, [None if widths is None else _place(instance, context, widths)])
 
 
-def quantize_then_place(instance: DilemmaInstance, run: Run) -> Claim:
+def quantize_then_place(instance: DilemmaInstance, context: Context) -> Claim:
     """Make the model as small as the bounds allow, then place it.
 
     Parameters
     ----------
-    instance, run : DilemmaInstance, Run
+    instance, context : DilemmaInstance, Context
         What is solved; options, clock and reports.
     """
     widths = _lowered(instance, delay_costs(instance).storage.astype(np.float64))
-    return _best(instance, run, [None if widths is None else _place(instance, run, widths)])
+    return _best(instance, context, [None if widths is None else _place(instance, context, widths)])
 
 
-def place_then_quantize(instance: DilemmaInstance, run: Run) -> Claim:
+def place_then_quantize(instance: DilemmaInstance, context: Context) -> Claim:
     """Place for small widths, lower the widths for that placement, place anew, and so on.
 
     Parameters
     ----------
-    instance, run : DilemmaInstance, Run
+    instance, context : DilemmaInstance, Context
         What is solved; options, clock and reports.
     """
     costs = delay_costs(instance)
     widths = _lowered(instance, costs.storage.astype(np.float64))
     found: list[Placement | None] = []
     for _ in range(ROUNDS):
-        placement = None if widths is None else _place(instance, run, widths)
+        placement = None if widths is None else _place(instance, context, widths)
         found.append(placement)
         if placement is None:
             break
@@ -103,7 +105,7 @@ def place_then_quantize(instance: DilemmaInstance, run: Run) -> Claim:
         for layer, (sender, receiver) in enumerate(pairwise(servers)):
             saved_s[layer] += costs.transfer_s(layer)[:, sender, receiver]
         widths = _lowered(instance, saved_s)
-    return _best(instance, run, found)
+    return _best(instance, context, found)
 
 
 def _keeps(instance: DilemmaInstance, widths: Widths) -> bool:
@@ -140,17 +142,17 @@ def _lowered(instance: DilemmaInstance, weight: NDArray[np.float64]) -> Widths |
         widths[layer] = width
 
 
-def _place(instance: DilemmaInstance, run: Run, widths: Widths) -> Placement | None:
+def _place(instance: DilemmaInstance, context: Context, widths: Widths) -> Placement | None:
     """Return servers for given widths by one narrow pass."""
     allowed = np.zeros((len(widths), len(instance.bit_widths)), dtype=bool)
     allowed[np.arange(len(widths)), widths] = True
     model = Decomposition(instance, allowed)
     tables = model.solve(model.no_prices())[0]
-    found = Beam(model, tables).run(WIDTH, np.inf, lambda: not run.remaining)
+    found = Beam(model, tables).run(WIDTH, np.inf, lambda: not context.remaining)
     return None if found is None else found[1]
 
 
-def _best(instance: DilemmaInstance, run: Run, placements: Iterable[Placement | None]) -> Claim:
+def _best(instance: DilemmaInstance, context: Context, placements: Iterable[Placement | None]) -> Claim:
     best: tuple[float, Placement] | None = None
     for placement in placements:
         if placement is None:
@@ -159,5 +161,5 @@ def _best(instance: DilemmaInstance, run: Run, placements: Iterable[Placement | 
         if objective is not None and (best is None or objective < best[0]):
             best = (objective, placement)
     if best is None:
-        return Claim(Reason.FINISHED, message="no such placement found", solve_s=run.elapsed)
-    return Claim(Reason.FINISHED, best[1], best[0], solve_s=run.elapsed)
+        return Claim(Reason.FINISHED, message="no such placement found", solve_s=context.elapsed)
+    return Claim(Reason.FINISHED, best[1], best[0], solve_s=context.elapsed)

@@ -20,7 +20,7 @@ from placewise.solvers.dilemma.ascent import climb, climb_storage
 from placewise.solvers.dilemma.beam import LEAST_GAIN, Beam
 from placewise.solvers.dilemma.decomposition import Decomposition
 from placewise.solvers.evidence.result import Claim, Progress, Reason
-from placewise.solvers.execution.run import Run
+from placewise.solvers.execution.context import Context
 from placewise.solvers.execution.statement import run_formulation
 
 if TYPE_CHECKING:
@@ -47,12 +47,12 @@ class Search:
     ----------
     instance : DilemmaInstance
         What is solved.
-    run : Run
+    context : Context
         Clock, warm start, and where better values are reported.
     """
 
-    def __init__(self, instance: DilemmaInstance, run: Run) -> None:
-        self.instance, self.run = instance, run
+    def __init__(self, instance: DilemmaInstance, context: Context) -> None:
+        self.instance, self.context = instance, context
         self.model = Decomposition(instance)
         self.upper_s, self.lower_s = np.inf, -np.inf
         self.best: Placement | None = None
@@ -61,8 +61,8 @@ class Search:
         self.width = FIRST_WIDTH
         self.done = False
         self._lock = RLock()
-        if run.warm_start is not None:
-            self._start(run.warm_start)
+        if context.warm_start is not None:
+            self._start(context.warm_start)
 
     def _start(self, placement: Placement) -> None:
         from placewise.models.dilemma import evaluate
@@ -84,14 +84,14 @@ class Search:
         with self._lock:
             if delay_s < self.upper_s:
                 self.upper_s, self.best = delay_s, placement
-                self.run.report(objective=delay_s, placement=placement)
+                self.context.report(objective=delay_s, placement=placement)
 
     def raise_bound(self, bound_s: float) -> None:
         """Take a dual bound if it is better."""
         with self._lock:
             if bound_s > self.lower_s:
                 self.lower_s = bound_s
-                self.run.report(dual_bound=min(bound_s, self.upper_s))
+                self.context.report(dual_bound=min(bound_s, self.upper_s))
 
     @property
     def closed(self) -> bool:
@@ -100,10 +100,10 @@ class Search:
 
     def by_labels(self, deadline_s: float) -> None:
         """Alternate climbs and passes until the time in seconds since the start."""
-        limit_s = min(deadline_s, self.run.parameters.time_limit)
+        limit_s = min(deadline_s, self.context.parameters.time_limit)
 
         def stop() -> bool:
-            return self.run.elapsed >= limit_s or self.closed
+            return self.context.elapsed >= limit_s or self.closed
 
         for steps in (100, 600) if self.prices is None else ():
             prices = climb_storage(self.model, self.upper_s, stop, steps)
@@ -143,8 +143,8 @@ class Search:
             if step.dual_bound is not None:
                 self.raise_bound(step.dual_bound)
 
-        parameters = replace(self.run.parameters, time_limit=seconds)
-        part = Run(parameters, self.best, pass_on)
+        parameters = replace(self.context.parameters, time_limit=seconds)
+        part = Context(parameters, self.best, pass_on)
         part.stopped = lambda: self.done or self.closed
         claim = run_formulation(DILEMMA, DILEMMA.formulations["flow"], HIGHS, self.instance, part)
         if claim.placement is not None:
@@ -155,34 +155,36 @@ class Search:
             self.raise_bound(np.inf)
 
 
-def run(instance: DilemmaInstance, run: Run) -> Claim:
+def run(instance: DilemmaInstance, context: Context) -> Claim:
     """Search; optimal once the bound meets the best placement.
 
     Parameters
     ----------
-    instance, run : DilemmaInstance, Run
+    instance, context : DilemmaInstance, Context
         What is solved; options, clock and reports.
     """
-    search = Search(instance, run)
-    limit_s = run.parameters.time_limit
+    search = Search(instance, context)
+    limit_s = context.parameters.time_limit
     search.by_labels(max(LABELS_SHARE * limit_s, LEAST_ALONE_S))
-    if not search.closed and run.parameters.threads == 1:
-        search.by_highs(min(HIGHS_SHARE * limit_s, run.remaining))
+    if not search.closed and context.parameters.threads == 1:
+        search.by_highs(min(HIGHS_SHARE * limit_s, context.remaining))
         search.by_labels(limit_s)
     elif not search.closed:
-        beside = Thread(target=search.by_highs, args=(run.remaining,), daemon=True)
+        beside = Thread(target=search.by_highs, args=(context.remaining,), daemon=True)
         beside.start()
         search.by_labels(limit_s)
-        beside.join(run.remaining)  # where the passes have reached their largest width
+        beside.join(context.remaining)  # where the passes have reached their largest width
         search.done = True
         beside.join()
     if search.best is None and search.lower_s == np.inf:
-        return Claim(Reason.INFEASIBLE, message="no partial placement can be completed", solve_s=run.elapsed)
+        return Claim(
+            Reason.INFEASIBLE, message="no partial placement can be completed", solve_s=context.elapsed
+        )
     bound = min(search.lower_s, search.upper_s)
     return Claim(
         Reason.OPTIMAL if search.closed else Reason.LIMIT,
         search.best,
         None if search.best is None else search.upper_s,
         float(bound) if np.isfinite(bound) else None,
-        solve_s=run.elapsed,
+        solve_s=context.elapsed,
     )

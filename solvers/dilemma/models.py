@@ -14,28 +14,28 @@ from placewise.solvers.execution.whole_model import run_whole_model
 
 if TYPE_CHECKING:
     from placewise.models.dilemma import DilemmaInstance
-    from placewise.solvers.execution.run import Run
+    from placewise.solvers.execution.context import Context
 
 
-def tables(instance: DilemmaInstance, run: Run) -> Claim:
+def tables(instance: DilemmaInstance, context: Context) -> Claim:
     """Solve the CP-SAT model.
 
     Parameters
     ----------
     instance : DilemmaInstance
         What is solved.
-    run : Run
+    context : Context
         Options, clock, warm start, and where progress goes.
     """
-    return run_whole_model(instance, delay_tables, run)
+    return run_whole_model(instance, delay_tables, context)
 
 
-def textbook(instance: DilemmaInstance, run: Run) -> Claim:
+def textbook(instance: DilemmaInstance, context: Context) -> Claim:
     """Solve the paper's ILP with the CBC of PuLP, again where its tolerance let an overload through.
 
     Parameters
     ----------
-    instance, run : DilemmaInstance, Run
+    instance, context : DilemmaInstance, Context
         What is solved; options, clock and reports.
     """
     import pulp
@@ -44,14 +44,14 @@ def textbook(instance: DilemmaInstance, run: Run) -> Claim:
     problem, x = textbook_ilp(instance)
     build_s = perf_counter() - began
     while True:
-        reason, message, text = run_cbc(problem, run.parameters, run.remaining)
+        reason, message, text = run_cbc(problem, context.parameters, context.remaining)
         found = problem.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible)
         cost = float(pulp.value(problem.objective) or 0.0) if found else None
-        bound = proven_bound(text, reason, cost, run.parameters.relative_gap)
+        bound = proven_bound(text, reason, cost, context.parameters.relative_gap)
         placement = extract(x) if found else None
         if placement is None or not tighten(problem, x, instance, placement):
             break
-        if not run.remaining:
+        if not context.remaining:
             placement, cost, reason = None, None, Reason.LIMIT
             message = f"{message}; its solution overloads a server or the budget"
             break

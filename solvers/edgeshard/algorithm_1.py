@@ -20,32 +20,32 @@ from placewise.solvers.evidence.result import Claim, Reason
 
 if TYPE_CHECKING:
     from placewise.models.edgeshard import EdgeShardInstance
-    from placewise.solvers.execution.run import Run
+    from placewise.solvers.execution.context import Context
 
 
-def run(instance: EdgeShardInstance, run: Run) -> Claim:
+def run(instance: EdgeShardInstance, context: Context) -> Claim:
     """Run Algorithm 1 as printed.
 
     Parameters
     ----------
-    instance, run : EdgeShardInstance, Run
+    instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
     """
-    return _algorithm_1(instance, run, once=False)
+    return _algorithm_1(instance, context, once=False)
 
 
-def run_once(instance: EdgeShardInstance, run: Run) -> Claim:
+def run_once(instance: EdgeShardInstance, context: Context) -> Claim:
     """Run the kinder reading: each table entry takes memory once, if it was reached, and layer 0 takes its own.
 
     Parameters
     ----------
-    instance, run : EdgeShardInstance, Run
+    instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
     """
-    return _algorithm_1(instance, run, once=True)
+    return _algorithm_1(instance, context, once=True)
 
 
-def _algorithm_1(instance: EdgeShardInstance, run: Run, *, once: bool) -> Claim:
+def _algorithm_1(instance: EdgeShardInstance, context: Context, *, once: bool) -> Claim:
     costs = time_tables(instance)
     last, devices, source = len(instance.layers) - 1, range(instance.cluster.size), instance.source
     need = [int(size) for size in instance.memory_bytes]
@@ -76,10 +76,12 @@ def _algorithm_1(instance: EdgeShardInstance, run: Run, *, once: bool) -> Claim:
     device = min(devices, key=table[last].__getitem__)
     if not isfinite(table[last][device]):
         return Claim(
-            Reason.FINISHED, message="the table has no finite entry for the last layer", solve_s=run.elapsed
+            Reason.FINISHED,
+            message="the table has no finite entry for the last layer",
+            solve_s=context.elapsed,
         )
     placement = [device]
     for i in range(last, 0, -1):
         placement.append(choice[i][placement[-1]])
     placement.reverse()
-    return Claim(Reason.FINISHED, tuple(placement), table[last][device], solve_s=run.elapsed)
+    return Claim(Reason.FINISHED, tuple(placement), table[last][device], solve_s=context.elapsed)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from placewise.models.edgeshard import EdgeShardInstance
-    from placewise.solvers.execution.run import Run
+    from placewise.solvers.execution.context import Context
 
     Times = NDArray[np.float64]
 
@@ -62,12 +62,12 @@ def _require_table(instance: EdgeShardInstance) -> None:
         )
 
 
-def run(instance: EdgeShardInstance, run: Run) -> Claim:
+def run(instance: EdgeShardInstance, context: Context) -> Claim:
     """Run Algorithm 2 as printed: `m` and `i` count layers, the source is node 0.
 
     Parameters
     ----------
-    instance, run : EdgeShardInstance, Run
+    instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
     """
     costs, source, total = time_tables(instance), instance.source, len(instance.layers)
@@ -82,8 +82,8 @@ def run(instance: EdgeShardInstance, run: Run) -> Claim:
         table[row[1 << source], source, 1] = costs.compute_s[0, source]
     for i in range(1, total):
         for k in devices:
-            if not run.remaining:
-                return Claim(Reason.LIMIT, message="stopped at the time limit", solve_s=run.elapsed)
+            if not context.remaining:
+                return Claim(Reason.LIMIT, message="stopped at the time limit", solve_s=context.elapsed)
             held = masks[(masks >> k & 1) == 1]
             for j in devices:
                 sets = held[(held >> j & 1) == 0]
@@ -98,7 +98,9 @@ def run(instance: EdgeShardInstance, run: Run) -> Claim:
                     choice[accepted, j, m] = i, k
     final = table[:, :, total - 1]
     if not np.isfinite(final).any():
-        return Claim(Reason.FINISHED, message="the table has no finite entry at the end", solve_s=run.elapsed)
+        return Claim(
+            Reason.FINISHED, message="the table has no finite entry at the end", solve_s=context.elapsed
+        )
     position, device = np.unravel_index(int(final.argmin()), final.shape)
     mask, stop, layer, layers = int(masks[position]), total, total - 1, [source] * total
     while layer > 1:
@@ -107,27 +109,27 @@ def run(instance: EdgeShardInstance, run: Run) -> Claim:
         mask, device, stop, layer = mask ^ (1 << int(device)), np.intp(sender), start, start
     # Its table counts a layer between two stages twice and the last one never: its value is no claim to check.
     message = f"the table says {float(final.min()):.6g} s"
-    return Claim(Reason.FINISHED, tuple(layers), message=message, solve_s=run.elapsed)
+    return Claim(Reason.FINISHED, tuple(layers), message=message, solve_s=context.elapsed)
 
 
-def run_repaired(instance: EdgeShardInstance, run: Run) -> Claim:
+def run_repaired(instance: EdgeShardInstance, context: Context) -> Claim:
     """Run the repaired reading: the optimum, or a proof that there is no pipeline.
 
     Parameters
     ----------
-    instance, run : EdgeShardInstance, Run
+    instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
     """
     states = States(instance)
     for level in range(1, len(states.others) + 1):
         for bit in range(len(states.others)):
-            if not run.remaining:
-                return Claim(Reason.LIMIT, message="stopped at the time limit", solve_s=run.elapsed)
+            if not context.remaining:
+                return Claim(Reason.LIMIT, message="stopped at the time limit", solve_s=context.elapsed)
             states.fill(level, bit)
     best_s, placement = states.best()
     if placement is None:
-        return Claim(Reason.INFEASIBLE, message="no state holds all layers", solve_s=run.elapsed)
-    return Claim(Reason.OPTIMAL, placement, best_s, best_s, solve_s=run.elapsed)
+        return Claim(Reason.INFEASIBLE, message="no state holds all layers", solve_s=context.elapsed)
+    return Claim(Reason.OPTIMAL, placement, best_s, best_s, solve_s=context.elapsed)
 
 
 class States:

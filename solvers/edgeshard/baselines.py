@@ -17,90 +17,90 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from placewise.models.edgeshard import EdgeShardInstance
-    from placewise.solvers.execution.run import Run
+    from placewise.solvers.execution.context import Context
 
 
-def edge_solo(instance: EdgeShardInstance, run: Run) -> Claim:
+def edge_solo(instance: EdgeShardInstance, context: Context) -> Claim:
     """Edge-Solo: all layers on the source.
 
     Parameters
     ----------
-    instance, run : EdgeShardInstance, Run
+    instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
     """
-    return _best(instance, run, [(instance.source,) * len(instance.layers)])
+    return _best(instance, context, [(instance.source,) * len(instance.layers)])
 
 
-def cloud_edge_even(instance: EdgeShardInstance, run: Run) -> Claim:
+def cloud_edge_even(instance: EdgeShardInstance, context: Context) -> Claim:
     """Cloud-Edge-Even: the first half of the layers on the source, the others on the cloud.
 
     Parameters
     ----------
-    instance, run : EdgeShardInstance, Run
+    instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
     """
-    return _best(instance, run, [_split(instance, (len(instance.layers) + 1) // 2)])
+    return _best(instance, context, [_split(instance, (len(instance.layers) + 1) // 2)])
 
 
-def cloud_edge_nearest(instance: EdgeShardInstance, run: Run) -> Claim:
+def cloud_edge_nearest(instance: EdgeShardInstance, context: Context) -> Claim:
     """Cloud-Edge-Even where halves do not fit: the cut nearest to even that does.
 
     Parameters
     ----------
-    instance, run : EdgeShardInstance, Run
+    instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
     """
     half = (len(instance.layers) + 1) // 2
-    claim = cloud_edge_even(instance, run)
+    claim = cloud_edge_even(instance, context)
     for cut in sorted(range(1, len(instance.layers)), key=lambda cut: abs(cut - half)):
         if claim.placement is not None:
             break
-        claim = _best(instance, run, [_split(instance, cut)])
+        claim = _best(instance, context, [_split(instance, cut)])
     return claim
 
 
-def edgeshard_even(instance: EdgeShardInstance, run: Run) -> Claim:
+def edgeshard_even(instance: EdgeShardInstance, context: Context) -> Claim:
     """EdgeShard-Even: the source, the largest others and the cloud last, as few as hold equal shares of the layers.
 
     Parameters
     ----------
-    instance, run : EdgeShardInstance, Run
+    instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
     """
     cloud, budget = cloud_of(instance), instance.cluster.memory_bytes
     others = [j for j in range(instance.cluster.size) if j not in (instance.source, cloud)]
     others.sort(key=lambda j: -int(budget[j]))
-    claim = Claim(Reason.FINISHED, message="no equal shares fit", solve_s=run.elapsed)
+    claim = Claim(Reason.FINISHED, message="no equal shares fit", solve_s=context.elapsed)
     for size in range(min(len(others), len(instance.layers) - 2) + 1):
         chain = [instance.source, *others[:size], cloud]
         shares = np.array_split(np.arange(len(instance.layers)), len(chain))
         placement = tuple(
             device for device, share in zip(chain, shares, strict=True) for _ in range(len(share))
         )
-        claim = _best(instance, run, [placement])
+        claim = _best(instance, context, [placement])
         if claim.placement is not None:
             break
     return claim
 
 
-def cloud_edge_opt(instance: EdgeShardInstance, run: Run) -> Claim:
+def cloud_edge_opt(instance: EdgeShardInstance, context: Context) -> Claim:
     """Cloud-Edge-Opt: the best way to cut the layers in two, for the source and the cloud.
 
     Parameters
     ----------
-    instance, run : EdgeShardInstance, Run
+    instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
     """
     cuts = range(1, len(instance.layers) + 1)
-    return _best(instance, run, [_split(instance, cut) for cut in cuts])
+    return _best(instance, context, [_split(instance, cut) for cut in cuts])
 
 
-def greedy(instance: EdgeShardInstance, run: Run) -> Claim:
+def greedy(instance: EdgeShardInstance, context: Context) -> Claim:
     """Fill the current device, then go on to the one with the least time per layer that it will take, hop included.
 
     Parameters
     ----------
-    instance, run : EdgeShardInstance, Run
+    instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
     """
     costs = time_tables(instance)
@@ -124,9 +124,9 @@ def greedy(instance: EdgeShardInstance, run: Run) -> Claim:
                 candidates.append(((hop_s + costs.compute_s[first : first + length, j].sum()) / length, j))
         if not candidates:
             message = f"out of memory: layer {first} fits on no device"
-            return Claim(Reason.FINISHED, message=message, solve_s=run.elapsed)
+            return Claim(Reason.FINISHED, message=message, solve_s=context.elapsed)
         device = min(candidates)[1]
-    return _best(instance, run, [tuple(placement)])
+    return _best(instance, context, [tuple(placement)])
 
 
 def cloud_of(instance: EdgeShardInstance) -> int:
@@ -149,7 +149,7 @@ def _run_length(need: list[int], free: int) -> int:
     return len(need)
 
 
-def _best(instance: EdgeShardInstance, run: Run, placements: Iterable[tuple[int, ...]]) -> Claim:
+def _best(instance: EdgeShardInstance, context: Context, placements: Iterable[tuple[int, ...]]) -> Claim:
     problem = problem_of(instance)
     evaluated = [(problem.evaluate(instance, placement), placement) for placement in placements]
     feasible = [
@@ -160,6 +160,6 @@ def _best(instance: EdgeShardInstance, run: Run, placements: Iterable[tuple[int,
     if not feasible:
         violation = evaluated[-1][0].violations[0]
         word = "out of memory" if violation.constraint == "memory" else violation.constraint
-        return Claim(Reason.FINISHED, message=f"{word}: {violation.message}", solve_s=run.elapsed)
+        return Claim(Reason.FINISHED, message=f"{word}: {violation.message}", solve_s=context.elapsed)
     objective, placement = min(feasible)
-    return Claim(Reason.FINISHED, placement, objective, solve_s=run.elapsed)
+    return Claim(Reason.FINISHED, placement, objective, solve_s=context.elapsed)

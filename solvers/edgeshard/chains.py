@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from placewise.models.edgeshard import EdgeShardInstance
-    from placewise.solvers.execution.run import Run
+    from placewise.solvers.execution.context import Context
 
     Chain = tuple[int, ...]
     Array = NDArray[np.float64]
@@ -38,13 +38,13 @@ class ChainSearch:
     ----------
     instance : EdgeShardInstance
         N layers, M devices.
-    run : Run
+    context : Context
         Clock, and where better placements are reported.
     """
 
-    def __init__(self, instance: EdgeShardInstance, run: Run) -> None:
+    def __init__(self, instance: EdgeShardInstance, context: Context) -> None:
         paths = RunPaths(instance)
-        self.run, self.paths = run, paths
+        self.context, self.paths = context, paths
         self.source, self.count, self.devices = paths.source, paths.count, np.arange(paths.size)
         steps = np.arange(self.count + 1)
         time = paths.time_before.T
@@ -68,18 +68,18 @@ class ChainSearch:
         start : tuple of int
             Different devices, the source first.
         until : float
-            Seconds, as `Run.elapsed` counts them.
+            Seconds, as `Context.elapsed` counts them.
         seed : int
             Of the random changes.
         """
         draw = random.Random(seed)  # noqa: S311 - not for secrets
         chain, patience = self._completed(start), PATIENCE
-        while patience and self.run.elapsed < until:
+        while patience and self.context.elapsed < until:
             found, cost = self._descend(chain, until)
             patience -= 1
             if cost < self.best_s:
                 self.best, self.best_s, patience = found, cost, PATIENCE
-                self.run.report(objective=cost, placement=self.placement(found))
+                self.context.report(objective=cost, placement=self.placement(found))
             chain = self._shake(self.best or start, draw)
 
     def cost(self, chain: Chain) -> float:
@@ -104,7 +104,7 @@ class ChainSearch:
 
     def _descend(self, chain: Chain, until: float) -> tuple[Chain, float]:
         cost = self.cost(chain)
-        while self.run.elapsed < until:
+        while self.context.elapsed < until:
             better, value = min(
                 self._neighbours(chain), key=lambda neighbour: neighbour[1], default=(chain, np.inf)
             )
@@ -195,18 +195,18 @@ class ChainSearch:
         return after
 
 
-def run(instance: EdgeShardInstance, run: Run) -> Claim:
+def run(instance: EdgeShardInstance, context: Context) -> Claim:
     """Search chains from the greedy one until patience or time end.
 
     Parameters
     ----------
-    instance, run : EdgeShardInstance, Run
+    instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
     """
-    search = ChainSearch(instance, run)
-    first = greedy(instance, run).placement
+    search = ChainSearch(instance, context)
+    first = greedy(instance, context).placement
     start = tuple(dict.fromkeys(first)) if first is not None else (search.source,)
-    search.search(start, run.parameters.time_limit, run.parameters.seed)
+    search.search(start, context.parameters.time_limit, context.parameters.seed)
     if not search.best:
-        return Claim(Reason.FINISHED, message="no chain of devices holds the layers", solve_s=run.elapsed)
-    return Claim(Reason.FINISHED, search.placement(search.best), search.best_s, solve_s=run.elapsed)
+        return Claim(Reason.FINISHED, message="no chain of devices holds the layers", solve_s=context.elapsed)
+    return Claim(Reason.FINISHED, search.placement(search.best), search.best_s, solve_s=context.elapsed)

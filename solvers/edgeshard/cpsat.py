@@ -11,43 +11,43 @@ from placewise.solvers.execution.whole_model import run_whole_model
 if TYPE_CHECKING:
     from placewise.models.edgeshard import EdgeShardInstance
     from placewise.solvers.evidence.result import Claim
-    from placewise.solvers.execution.run import Run
+    from placewise.solvers.execution.context import Context
 
 
-def latency(instance: EdgeShardInstance, run: Run) -> Claim:
+def latency(instance: EdgeShardInstance, context: Context) -> Claim:
     """Solve the latency problem on run lengths.
 
     Parameters
     ----------
     instance : EdgeShardInstance
         What is solved.
-    run : Run
+    context : Context
         Options, clock, warm start, and where progress goes.
     """
-    return run_whole_model(instance, latency_run_length, run)
+    return run_whole_model(instance, latency_run_length, context)
 
 
-def throughput(instance: EdgeShardInstance, run: Run) -> Claim:
+def throughput(instance: EdgeShardInstance, context: Context) -> Claim:
     """Solve the throughput problem on run lengths.
 
     Parameters
     ----------
     instance : EdgeShardInstance
         What is solved.
-    run : Run
+    context : Context
         Options, clock, warm start, and where progress goes.
     """
-    return run_whole_model(instance, throughput_run_length, run)
+    return run_whole_model(instance, throughput_run_length, context)
 
 
-def stages(instance: EdgeShardInstance, run: Run) -> Claim:
+def stages(instance: EdgeShardInstance, context: Context) -> Claim:
     """Solve the throughput problem on first layers and ends.
 
     Parameters
     ----------
     instance : EdgeShardInstance
         What is solved.
-    run : Run
+    context : Context
         Options, clock, warm start, and where progress goes.
     """
-    return run_whole_model(instance, throughput_stages, run)
+    return run_whole_model(instance, throughput_stages, context)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from placewise.models.edgeshard import EdgeShardInstance
-    from placewise.solvers.execution.run import Run
+    from placewise.solvers.execution.context import Context
 
 #: Labels kept at most, about 2 GB.
 LARGEST_COUNT = 3_000_000
@@ -68,12 +68,12 @@ class LabelSearch:
     ----------
     instance : EdgeShardInstance
         N layers, M devices.
-    run : Run
+    context : Context
         Clock, warm start, and where bounds and placements are reported.
     """
 
-    def __init__(self, instance: EdgeShardInstance, run: Run) -> None:
-        self.run = run
+    def __init__(self, instance: EdgeShardInstance, context: Context) -> None:
+        self.context = context
         self.instance = instance
         self.incumbent: tuple[int, ...] | None = None
         self.upper = math.inf
@@ -99,14 +99,14 @@ class LabelSearch:
         heap = list(self._roots())
         heapq.heapify(heap)
         while heap and self._open(heap[0].bound):
-            if self.expanded % 64 == 0 and (not self.run.remaining or len(self.tree) > LARGEST_COUNT):
-                if not self.run.remaining:
+            if self.expanded % 64 == 0 and (not self.context.remaining or len(self.tree) > LARGEST_COUNT):
+                if not self.context.remaining:
                     return self._claim(Reason.LIMIT, heap[0].bound, "stopped at the time limit")
                 claim = self._claim(Reason.LIMIT, heap[0].bound, f"stopped at {LARGEST_COUNT:,} labels")
                 return replace(claim, limit="labels")
             label = heapq.heappop(heap)
             self.expanded += 1
-            self.run.report(dual_bound=label.bound)
+            self.context.report(dual_bound=label.bound)
             for child in self._children(label):
                 heapq.heappush(heap, child)
         if self.incumbent is None:
@@ -118,7 +118,7 @@ class LabelSearch:
 
     def _open(self, bound: float) -> bool:
         """Whether a bound leaves more than the gap that counts as none, or than half a tick."""
-        gap = self.run.parameters.relative_gap * self.upper if self.incumbent else 0.0
+        gap = self.context.parameters.relative_gap * self.upper if self.incumbent else 0.0
         return bound < self.upper - max(self.margin, gap)
 
     def _roots(self) -> Iterator[Label]:
@@ -179,42 +179,42 @@ class LabelSearch:
 
     def _root(self, paths: RunPaths) -> PricedBound:
         """Return the best root bound found, after heuristics and bound have helped each other."""
-        if self.run.warm_start is not None:
-            known = evaluate_latency(self.instance, self.run.warm_start)
+        if self.context.warm_start is not None:
+            known = evaluate_latency(self.instance, self.context.warm_start)
             if known.feasible and known.objective is not None:
-                self._offer(tuple(self.run.warm_start), known.objective)
+                self._offer(tuple(self.context.warm_start), known.objective)
         for heuristic in (greedy, cloud_edge_opt):
-            claim = heuristic(self.instance, self.run)
+            claim = heuristic(self.instance, self.context)
             if claim.placement is not None and claim.objective is not None:
                 self._offer(claim.placement, claim.objective)
-        root = paths.best_bound(self.run, self.upper)
+        root = paths.best_bound(self.context, self.upper)
         if not self._open(root.dual_bound):
             return root
-        search = ChainSearch(self.instance, self.run)
+        search = ChainSearch(self.instance, self.context)
         path = paths.bound(root.price_s)[1] or (self.instance.source,)
         for start in (path, self.incumbent or path):
-            until = self.run.elapsed + CHAIN_SHARE / 2 * self.run.remaining
-            search.search(tuple(dict.fromkeys(start)), until, self.run.parameters.seed)
+            until = self.context.elapsed + CHAIN_SHARE / 2 * self.context.remaining
+            search.search(tuple(dict.fromkeys(start)), until, self.context.parameters.seed)
         if search.best:
             self._offer(search.placement(search.best), search.best_s)
-        return max(root, paths.best_bound(self.run, self.upper), key=lambda bound: bound.dual_bound)
+        return max(root, paths.best_bound(self.context, self.upper), key=lambda bound: bound.dual_bound)
 
     def _offer(self, placement: tuple[int, ...], cost: float) -> None:
         if cost < self.upper:
             self.incumbent, self.upper = placement, cost
-            self.run.report(objective=cost, placement=placement)
+            self.context.report(objective=cost, placement=placement)
 
     def _claim(self, reason: Reason, bound: float | None, message: str) -> Claim:
         objective = None if self.incumbent is None else self.upper
-        return Claim(reason, self.incumbent, objective, bound, message, solve_s=self.run.elapsed)
+        return Claim(reason, self.incumbent, objective, bound, message, solve_s=self.context.elapsed)
 
 
-def run(instance: EdgeShardInstance, run: Run) -> Claim:
+def run(instance: EdgeShardInstance, context: Context) -> Claim:
     """Search the labels of an instance.
 
     Parameters
     ----------
-    instance, run : EdgeShardInstance, Run
+    instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
     """
-    return LabelSearch(instance, run).search()
+    return LabelSearch(instance, context).search()

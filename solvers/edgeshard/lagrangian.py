@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from placewise.models.edgeshard import EdgeShardInstance
-    from placewise.solvers.execution.run import Run
+    from placewise.solvers.execution.context import Context
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,12 +106,12 @@ class RunPaths:
                 return tuple(path)
             device = int(following[end, device])
 
-    def best_bound(self, run: Run, upper_s: float, steps: int = 600) -> PricedBound:
+    def best_bound(self, context: Context, upper_s: float, steps: int = 600) -> PricedBound:
         """Climb the Lagrangian dual by subgradient steps of Polyak's length towards an upper bound.
 
         Parameters
         ----------
-        run : Run
+        context : Context
             Its clock stops the climb; it is told of each better bound.
         upper_s : float
             Cost of a known placement, or infinity.
@@ -122,7 +122,7 @@ class RunPaths:
         best, path = self.bound(np.zeros(self.size))
         price, weight, stalled = best.price_s, 1.0, 0
         for _ in range(steps):
-            if path is None or not run.remaining:
+            if path is None or not context.remaining:
                 break
             used = np.bincount(path, weights=self.need, minlength=self.size)
             excess = (used - self.budget) / budget
@@ -136,7 +136,7 @@ class RunPaths:
             tried, path = self.bound(price)
             if tried.dual_bound > best.dual_bound:
                 best, stalled = tried, 0
-                run.report(dual_bound=best.dual_bound)
+                context.report(dual_bound=best.dual_bound)
             else:
                 stalled += 1
             if stalled >= 20:

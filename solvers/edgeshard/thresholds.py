@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from placewise.models.edgeshard import EdgeShardInstance
-    from placewise.solvers.execution.run import Run
+    from placewise.solvers.execution.context import Context
 
 #: Sets of the other devices are counted in an array: 2**19 numbers per sweep.
 LARGEST_SIZE = 20
@@ -258,43 +258,43 @@ def _cost_s(instance: EdgeShardInstance, placement: tuple[int, ...]) -> float:
     return bottleneck_s
 
 
-def run(instance: EdgeShardInstance, run: Run) -> Claim:
+def run(instance: EdgeShardInstance, context: Context) -> Claim:
     """Bisect over the candidates; every threshold that fails is a dual bound.
 
     Parameters
     ----------
-    instance, run : EdgeShardInstance, Run
+    instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
     """
     decide = Thresholds(instance)
     values = bottleneck_values_s(instance)
     best = decide.placement(float(values[-1])) if len(values) else None
     if best is None:
-        return Claim(Reason.INFEASIBLE, message="no pipeline at any bottleneck", solve_s=run.elapsed)
+        return Claim(Reason.INFEASIBLE, message="no pipeline at any bottleneck", solve_s=context.elapsed)
     # Best attains values[high]; the optimum is among values[low..high], or below them where nothing is decided.
     lowest = int(np.searchsorted(values, decide.linked_from_s)) * (len(decide.others) > LARGEST_SPARSE_SIZE)
     cost_s = _cost_s(instance, best)
     low, high = lowest, _position(values, cost_s)
-    if run.warm_start is not None and _cost_s(instance, run.warm_start) < cost_s:
-        best, cost_s = tuple(run.warm_start), _cost_s(instance, run.warm_start)
+    if context.warm_start is not None and _cost_s(instance, context.warm_start) < cost_s:
+        best, cost_s = tuple(context.warm_start), _cost_s(instance, context.warm_start)
         high = _position(values, cost_s)
-    run.report(objective=cost_s, placement=best)
-    while low < high and values[high] - values[low] > run.parameters.relative_gap * values[high]:
-        if not run.remaining:
+    context.report(objective=cost_s, placement=best)
+    while low < high and values[high] - values[low] > context.parameters.relative_gap * values[high]:
+        if not context.remaining:
             bound = float(values[low]) if low > lowest else None
-            return Claim(Reason.LIMIT, best, cost_s, bound, "time limit", solve_s=run.elapsed)
+            return Claim(Reason.LIMIT, best, cost_s, bound, "time limit", solve_s=context.elapsed)
         middle = (low + high) // 2
         found = decide.placement(float(values[middle]))
         if found is None:
             low = middle + 1
-            run.report(dual_bound=float(values[low]))
+            context.report(dual_bound=float(values[low]))
         else:
             best, cost_s = found, _cost_s(instance, found)
             high = _position(values, cost_s)
-            run.report(objective=cost_s, placement=best)
+            context.report(objective=cost_s, placement=best)
     if 0 < lowest == low:  # nothing was refuted: the optimum may lie below the slowest link
         try:
-            return (cpsat.throughput if decide.equal else cpsat.stages)(instance, run)
+            return (cpsat.throughput if decide.equal else cpsat.stages)(instance, context)
         except NotApplicableError as refusal:
             return Claim(Reason.LIMIT, best, cost_s, None, str(refusal), limit="range of times")
-    return Claim(Reason.OPTIMAL, best, cost_s, min(float(values[low]), cost_s), solve_s=run.elapsed)
+    return Claim(Reason.OPTIMAL, best, cost_s, min(float(values[low]), cost_s), solve_s=context.elapsed)

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Generic
 
+from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee, InstanceT, PlacementT, Problem
 
 if TYPE_CHECKING:
     from placewise.models.problem import Formulation
     from placewise.solvers.backends.lowering import MatrixModel
-    from placewise.solvers.backends.matrix import MatrixResult, MatrixRun
+    from placewise.solvers.backends.matrix import MatrixContext, MatrixResult
 
     #: What a back-end does.
-    Minimise = Callable[[MatrixModel, MatrixRun], MatrixResult]
+    Minimise = Callable[[MatrixModel, MatrixContext], MatrixResult]
     from placewise.solvers.evidence.result import Claim
-    from placewise.solvers.execution.run import Run
+    from placewise.solvers.execution.context import Context
 
 #: What a method can do beside answering, as `placewise methods` shows it.
 WARM_START, PROGRESS, BOUND, THREADS, SEED = "warm start", "progress", "bound", "threads", "seed"
@@ -32,7 +33,7 @@ class Backend:
     name : str
         Of the method that it is on a problem's first formulation.
     minimise : callable
-        ``(MatrixModel, MatrixRun) -> MatrixResult``.
+        ``(MatrixModel, MatrixContext) -> MatrixResult``.
     requires : str
         Module that must be installed.
     pip : str
@@ -74,7 +75,7 @@ class Algorithm(Generic[InstanceT]):
     name : str
         Of the method.
     run : callable
-        ``(instance, Run) -> Claim``.
+        ``(instance, Context) -> Claim``.
     guarantee : Guarantee or callable
         What it proves; ``instance -> Guarantee`` where that depends on the instance, which may raise
         `NotApplicableError`.
@@ -84,14 +85,17 @@ class Algorithm(Generic[InstanceT]):
         Whose versions a result states.
     abilities : frozenset of str
         Which of warm start, progress, bound, threads and seed it has.
+    honours : frozenset of str or None
+        Which of the problem's `options` it knows; None: all, since it asks `evaluate` only.
     """
 
     name: str
-    run: Callable[[InstanceT, Run], Claim]
+    run: Callable[[InstanceT, Context], Claim]
     guarantee: Guarantee | Callable[[InstanceT], Guarantee]
     summary: str
     distributions: tuple[str, ...] = ("numpy",)
     abilities: frozenset[str] = frozenset()
+    honours: frozenset[str] | None = frozenset()
 
 
 #: A user's ``(instance, parameters) -> placement``.
@@ -148,6 +152,11 @@ class Method(Generic[InstanceT, PlacementT]):
         """Return what the method proves on an instance; raise `NotApplicableError` where it says nothing."""
         if self.function is not None:
             return Guarantee.HEURISTIC
+        part = self.algorithm or self.statement
+        if part is not None and part.honours is not None:
+            ignored = self.problem.options(instance) - part.honours
+            if ignored:
+                raise NotApplicableError(f"{self.name} does not know {' or '.join(sorted(ignored))}")
         if self.algorithm is None:
             return Guarantee.EXACT
         stated = self.algorithm.guarantee

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_of
 from placewise.models.statement import Statement
-from placewise.solvers.backends.matrix import MatrixResult, MatrixRun
-from placewise.solvers.execution.run import Run
+from placewise.solvers.backends.matrix import MatrixContext, MatrixResult
+from placewise.solvers.execution.context import Context
 from placewise.solvers.execution.statement import StatementSolve
 from placewise.solvers.execution.task import MatrixTask, Named, guarded
 from placewise.solvers.execution.worker import perform_isolated
@@ -73,10 +73,10 @@ class OwnModel:
 
         given = self.statement
         copy = replace(given, model=given.model.clone())
-        run = Run(task.parameters, task.warm_start, report, task.started)
+        context = Context(task.parameters, task.warm_start, report, task.started)
         minimise = self._isolated() if isolate else self.backend.minimise
-        solve = StatementSolve(problem_of(given.instance), copy, minimise, run)
-        claim = guarded(solve.claim, run)
+        solve = StatementSolve(problem_of(given.instance), copy, minimise, context)
+        claim = guarded(solve.claim, context)
         if claim.placement is not None:
             pairs = zip(
                 given.model.component_data_objects(pyo.Var),
@@ -88,7 +88,7 @@ class OwnModel:
         return claim
 
     def _isolated(self) -> Minimise:
-        def minimise(matrix: MatrixModel, options: MatrixRun) -> MatrixResult:
+        def minimise(matrix: MatrixModel, options: MatrixContext) -> MatrixResult:
             def pass_on(step: Progress) -> None:
                 if step.placement is not None:
                     options.on_solution(step.placement)

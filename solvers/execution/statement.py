@@ -12,14 +12,14 @@ from placewise.models.registry import problem_of
 from placewise.models.statement import Statement
 from placewise.models.units import MILLISECONDS
 from placewise.solvers.backends.lowering import LEAST_OBJECTIVE, lower
-from placewise.solvers.backends.matrix import MatrixResult, MatrixRun
+from placewise.solvers.backends.matrix import MatrixContext, MatrixResult
 from placewise.solvers.evidence.result import Claim, Reason
 
 if TYPE_CHECKING:
     from placewise.models.problem import Formulation, InstanceT, Problem
     from placewise.solvers.backends.lowering import MatrixModel
+    from placewise.solvers.execution.context import Context
     from placewise.solvers.execution.method import Backend, Minimise
-    from placewise.solvers.execution.run import Run
 
 #: Of the time limit, kept for the end of a solver, which looks at its clock now and then: a share, and seconds at most.
 HAND_OVER_SHARE, HAND_OVER_S = 0.05, 1.0
@@ -30,7 +30,7 @@ def run_formulation(
     formulation: Formulation[InstanceT, Any],
     backend: Backend,
     instance: InstanceT,
-    run: Run,
+    context: Context,
 ) -> Claim:
     """Solve an instance by a back-end on one of its problem's formulations.
 
@@ -44,13 +44,13 @@ def run_formulation(
         Solves the lowered model.
     instance : Instance
         What is solved.
-    run : Run
+    context : Context
         Options, clock, warm start, and where progress goes.
     """
     began = perf_counter()
     statement = Statement.of(instance, formulation)
     build_s = perf_counter() - began
-    return StatementSolve(problem, statement, backend.minimise, run, build_s).claim()
+    return StatementSolve(problem, statement, backend.minimise, context, build_s).claim()
 
 
 def write_model(instance: Any, formulation: str, kind: str, target: str | Path) -> None:
@@ -92,8 +92,8 @@ class StatementSolve:
     statement : Statement
         The model; where rows were added to it, only placements that keep them count, and its bound is its own.
     minimise : callable
-        Of a back-end: ``(MatrixModel, MatrixRun) -> MatrixResult``.
-    run : Run
+        Of a back-end: ``(MatrixModel, MatrixContext) -> MatrixResult``.
+    context : Context
         Options, clock, warm start.
     build_s : float
         Seconds that building took.
@@ -104,12 +104,12 @@ class StatementSolve:
         problem: Problem[Any, Any],
         statement: Statement[Any, Any],
         minimise: Minimise,
-        run: Run,
+        context: Context,
         build_s: float = 0.0,
     ) -> None:
-        self.problem, self.statement, self.minimise, self.run = problem, statement, minimise, run
+        self.problem, self.statement, self.minimise, self.context = problem, statement, minimise, context
         self.build_s, self.solve_s = build_s, 0.0
-        self.known = None if statement.extended else run.warm_start
+        self.known = None if statement.extended else context.warm_start
         self.known_s = self._cost_s(self.known)
         if self.known_s is None:
             self.known = None
@@ -129,7 +129,7 @@ class StatementSolve:
                 break
             if self.statement.tighten(placement):
                 digits = True
-                if self.run.remaining:
+                if self.context.remaining:
                     continue
                 placement = None
                 result = MatrixResult(Reason.LIMIT, message=f"{result.message}; it overloads a device")
@@ -142,11 +142,12 @@ class StatementSolve:
             if self.statement.extended:  # costs may be the user's
                 break
             self.known, self.known_s = placement, self._cost_s(placement)
-            if self.known_s is None or not self.run.remaining:
+            if self.known_s is None or not self.context.remaining:
                 break
             if not matrix.drop_dearer(MILLISECONDS * self.known_s):
                 break
-            self.run.warm_start, self.proven = placement, -math.inf  # a bound of before may be drowned, too
+            # a bound of before may be drowned, too
+            self.context.warm_start, self.proven = placement, -math.inf
         if placement is None and self.known is not None:
             placement, objective = self.known, self.known_s
             if result.reason is Reason.INFEASIBLE:
@@ -180,15 +181,15 @@ class StatementSolve:
 
     def _seconds(self) -> float:
         """Return the seconds that a solver is given: what is left, less what it needs to end and hand over."""
-        share_s = HAND_OVER_SHARE * self.run.parameters.time_limit
-        return max(self.run.remaining - min(share_s, HAND_OVER_S), 0.0)
+        share_s = HAND_OVER_SHARE * self.context.parameters.time_limit
+        return max(self.context.remaining - min(share_s, HAND_OVER_S), 0.0)
 
     def _once(
         self, *, digits: bool
     ) -> tuple[MatrixModel, MatrixResult, tuple[Any, float | None, float | None]]:
-        run, statement = self.run, self.statement
-        if run.warm_start is not None:
-            statement.start(run.warm_start)
+        context, statement = self.context, self.statement
+        if context.warm_start is not None:
+            statement.start(context.warm_start)
         matrix = lower(statement.model, digits=digits)
         if self.known_s is not None and matrix.drop_dearer(MILLISECONDS * self.known_s):
             matrix = lower(statement.model, digits=digits)
@@ -200,14 +201,14 @@ class StatementSolve:
         def on_solution(values: Any) -> None:
             placement = placement_of(values)
             if statement.broken_row() is None:
-                run.report(objective=self._cost_s(placement), placement=placement)
+                context.report(objective=self._cost_s(placement), placement=placement)
 
         def seconds(objective: float) -> float:
             return matrix.unscaled(objective) / MILLISECONDS
 
         def on_bound(bound: float) -> None:
             if bound >= LEAST_OBJECTIVE:  # less drowns in the tolerances, and may yet turn out to be wrong
-                run.report(dual_bound=seconds(bound))
+                context.report(dual_bound=seconds(bound))
 
         seconds_left = self._seconds()
         if not seconds_left:
@@ -215,13 +216,13 @@ class StatementSolve:
             return matrix, late, (None, None, None)
         result = self.minimise(
             matrix,
-            MatrixRun(
-                parameters=run.parameters,
+            MatrixContext(
+                parameters=context.parameters,
                 time_limit=seconds_left,
-                start=matrix.start() if run.warm_start is not None else None,
+                start=matrix.start() if context.warm_start is not None else None,
                 on_solution=on_solution,
                 on_bound=on_bound,
-                stopped=run.stopped,
+                stopped=context.stopped,
             ),
         )
         bound = None if result.dual_bound is None else seconds(result.dual_bound)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from placewise.models.errors import PlacewiseError
 from placewise.models.lazy import load
 from placewise.models.problem import Refused
-from placewise.solvers.backends.matrix import MatrixRun
+from placewise.solvers.backends.matrix import MatrixContext
 from placewise.solvers.evidence.result import Claim, Progress, Reason
-from placewise.solvers.execution.run import Run
+from placewise.solvers.execution.context import Context
 from placewise.solvers.execution.statement import run_formulation
 
 if TYPE_CHECKING:
@@ -44,17 +44,17 @@ class Task:
 
     def perform(self, report: Callable[[Progress], None] | None = None) -> Claim:
         """Run the method in this process; its errors become a claim, misuse is raised."""
-        run = Run(self.parameters, self.warm_start, report, self.started)
-        return guarded(lambda: self._answer(run), run)
+        context = Context(self.parameters, self.warm_start, report, self.started)
+        return guarded(lambda: self._answer(context), context)
 
-    def _answer(self, run: Run) -> Claim:
+    def _answer(self, context: Context) -> Claim:
         method = self.method
         if method.function is not None:
-            return _run_function(method.function, self, run)
+            return _run_function(method.function, self, context)
         if method.backend is not None and method.statement is not None:
-            return run_formulation(method.problem, method.statement, method.backend, self.instance, run)
+            return run_formulation(method.problem, method.statement, method.backend, self.instance, context)
         assert method.algorithm is not None
-        return method.algorithm.run(self.instance, run)
+        return method.algorithm.run(self.instance, context)
 
 
 @dataclass(frozen=True)
@@ -90,18 +90,18 @@ class MatrixTask:
 
     def perform(self, report: Callable[[Progress], None] | None = None) -> Claim:
         """Solve it; placements are vectors of values here, objectives and bounds those of the scaled model."""
-        run = Run(self.parameters, None, None, self.started)
+        context = Context(self.parameters, None, None, self.started)
 
         def tell(values: Any = None, bound: float | None = None) -> None:
             if report is not None:
-                report(Progress(run.elapsed, dual_bound=bound, placement=values))
+                report(Progress(context.elapsed, dual_bound=bound, placement=values))
 
         def answer() -> Claim:
             result = self.backend.minimise(
                 self.matrix,
-                MatrixRun(
+                MatrixContext(
                     parameters=self.parameters,
-                    time_limit=max(run.remaining, 1e-3),
+                    time_limit=max(context.remaining, 1e-3),
                     start=self.start,
                     on_solution=tell,
                     on_bound=lambda bound: tell(bound=bound),
@@ -109,17 +109,17 @@ class MatrixTask:
             )
             return Claim(result.reason, result.values, dual_bound=result.dual_bound, message=result.message)
 
-        return guarded(answer, run)
+        return guarded(answer, context)
 
 
-def guarded(answer: Callable[[], Claim], run: Run) -> Claim:
+def guarded(answer: Callable[[], Claim], context: Context) -> Claim:
     """Return an answer, or what went wrong as one; misuse is raised.
 
     Parameters
     ----------
     answer : callable
         Takes nothing, returns a `Claim`; a `PlacewiseError` of it is passed on.
-    run : Run
+    context : Context
         Its clock gives the seconds of a claim that is an error.
     """
     try:
@@ -127,9 +127,9 @@ def guarded(answer: Callable[[], Claim], run: Run) -> Claim:
     except PlacewiseError:
         raise
     except MemoryError:
-        return Claim(Reason.ERROR, message="out of memory", solve_s=run.elapsed, limit="memory")
+        return Claim(Reason.ERROR, message="out of memory", solve_s=context.elapsed, limit="memory")
     except Exception as error:  # noqa: BLE001 - whatever a solver raises is its result
-        return Claim(Reason.ERROR, message=described(error), solve_s=run.elapsed)
+        return Claim(Reason.ERROR, message=described(error), solve_s=context.elapsed)
 
 
 def described(error: BaseException) -> str:
@@ -141,7 +141,7 @@ def described(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _run_function(given: UserFunction | str, task: Task, run: Run) -> Claim:
+def _run_function(given: UserFunction | str, task: Task, context: Context) -> Claim:
     """Run a user's ``(instance, parameters) -> placement``; None means that it found nothing."""
     try:
         function = load(given) if isinstance(given, str) else given
@@ -152,10 +152,10 @@ def _run_function(given: UserFunction | str, task: Task, run: Run) -> Claim:
     try:
         found = function(task.instance, task.parameters)
     except (SystemExit, GeneratorExit) as error:
-        return Claim(Reason.ERROR, message=described(error), solve_s=run.elapsed)
+        return Claim(Reason.ERROR, message=described(error), solve_s=context.elapsed)
     if found is None:
-        return Claim(Reason.FINISHED, solve_s=run.elapsed)
+        return Claim(Reason.FINISHED, solve_s=context.elapsed)
     # Here, where its classes are known: what is no placement need not be handed over.
     placement, violations = task.method.problem.gate(task.instance, found)
     answer = Refused(violations) if violations else placement
-    return Claim(Reason.FINISHED, answer, solve_s=run.elapsed)
+    return Claim(Reason.FINISHED, answer, solve_s=context.elapsed)

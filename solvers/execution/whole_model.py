@@ -14,10 +14,10 @@ from placewise.solvers.evidence.result import Claim, Reason
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from placewise.solvers.execution.run import Run
+    from placewise.solvers.execution.context import Context
 
 
-def run_whole_model(instance: Any, build: Callable[[Any, float], Any], run: Run) -> Claim:
+def run_whole_model(instance: Any, build: Callable[[Any, float], Any], context: Context) -> Claim:
     """Solve a model whose objective is the instance's, in the units that it states.
 
     A model in coarse units proves a bound that is off by their rounding. Then it is built again without what alone
@@ -30,28 +30,28 @@ def run_whole_model(instance: Any, build: Callable[[Any, float], Any], run: Run)
     build : callable
         ``(instance, cap_s) -> model`` with ``cp_model``, ``objective``, ``times``, ``extract`` and ``hint``; it need
         not have placements that cost more than the cap.
-    run : Run
+    context : Context
         Options, warm start and where progress goes.
     """
-    build_s, cap_s, best = 0.0, inf, Claim(Reason.LIMIT, run.warm_start)
+    build_s, cap_s, best = 0.0, inf, Claim(Reason.LIMIT, context.warm_start)
     while True:
         began = perf_counter()
         model = build(instance, cap_s)
         if best.placement is not None:
             model.hint(best.placement)
         build_s += perf_counter() - began
-        claim = _solve_once(instance, model, run)
+        claim = _solve_once(instance, model, context)
         bound = max(claim.dual_bound or 0.0, best.dual_bound or 0.0)
         if claim.placement is None and isfinite(cap_s):
             claim = replace(best, message=f"{claim.message} in finer units")  # the cap allows what is known
         best, cost_s = replace(claim, dual_bound=bound), claim.objective
-        done = model.times.exact or claim.reason is not Reason.OPTIMAL or not run.remaining
+        done = model.times.exact or claim.reason is not Reason.OPTIMAL or not context.remaining
         if done or cost_s is None or not bound < cost_s <= cap_s / 2:
-            return replace(best, build_s=build_s, solve_s=run.elapsed - build_s)
+            return replace(best, build_s=build_s, solve_s=context.elapsed - build_s)
         cap_s = cost_s
 
 
-def _solve_once(instance: Any, model: Any, run: Run) -> Claim:
+def _solve_once(instance: Any, model: Any, context: Context) -> Claim:
     unit_s = model.times.unit_s
 
     def placed(value: Callable[[Any], int]) -> tuple[Any, float | None]:
@@ -62,14 +62,14 @@ def _solve_once(instance: Any, model: Any, run: Run) -> Claim:
 
     def on_solution(value: Callable[[Any], int]) -> None:
         placement, objective = placed(value)
-        run.report(objective=objective, placement=placement)
+        context.report(objective=objective, placement=placement)
 
     result = solve_cp(
         model.cp_model,
-        run.parameters,
-        run.remaining,
+        context.parameters,
+        context.remaining,
         on_solution=on_solution,
-        on_bound=lambda bound: run.report(dual_bound=bound * unit_s),
+        on_bound=lambda bound: context.report(dual_bound=bound * unit_s),
     )
     placement, objective = placed(result.value) if result.found else (None, None)
     return Claim(result.reason, placement, objective, result.dual_bound * unit_s, result.message)

@@ -16,26 +16,26 @@ from placewise.models.head_migration import head_costs
 from placewise.models.head_migration.data import Interval
 from placewise.solvers.head_migration.board import Board
 from placewise.solvers.head_migration.resource_aware import ResourceAware, literal_score
+from placewise.solvers.head_migration.rollout import rollout
 from placewise.solvers.head_migration.step import best_step
-from placewise.solvers.head_migration.walk import walk
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from placewise.models.head_migration import HeadMigrationInstance
     from placewise.solvers.evidence.result import Claim
-    from placewise.solvers.execution.run import Run
+    from placewise.solvers.execution.context import Context
 
 #: Intervals over which a move is spread; the best of them is kept.
 WINDOWS = (1, 2, 4, 8, 16, 32)
 
 
-def greedy(instance: HeadMigrationInstance, run: Run) -> Claim:
+def greedy(instance: HeadMigrationInstance, context: Context) -> Claim:
     """Put blocks in descending demand on the first device that fits, in every interval.
 
     Parameters
     ----------
-    instance, run : HeadMigrationInstance, Run
+    instance, context : HeadMigrationInstance, Context
         What is solved; options, clock and reports.
     """
 
@@ -48,41 +48,43 @@ def greedy(instance: HeadMigrationInstance, run: Run) -> Claim:
             board.put(block, int(first[0]))
         return board.interval()
 
-    return walk(instance, run, step)
+    return rollout(instance, context, step)
 
 
-def round_robin(instance: HeadMigrationInstance, run: Run) -> Claim:
+def round_robin(instance: HeadMigrationInstance, context: Context) -> Claim:
     """Deal the blocks out to the devices in turn.
 
     Parameters
     ----------
-    instance, run : HeadMigrationInstance, Run
+    instance, context : HeadMigrationInstance, Context
         What is solved; options, clock and reports.
     """
     size, heads = instance.cluster.size, instance.transformer.units
     places = tuple(block % size for block in range(heads + 2))
-    return walk(instance, run, lambda *_: Interval(places[:-2], places[-2], places[-1]))
+    return rollout(instance, context, lambda *_: Interval(places[:-2], places[-2], places[-1]))
 
 
-def static(instance: HeadMigrationInstance, run: Run) -> Claim:
+def static(instance: HeadMigrationInstance, context: Context) -> Claim:
     """Keep the first placement of the Resource-Aware algorithm, or the one before.
 
     Parameters
     ----------
-    instance, run : HeadMigrationInstance, Run
+    instance, context : HeadMigrationInstance, Context
         What is solved; options, clock and reports.
     """
-    return walk(
-        instance, run, lambda case, t, before: before or ResourceAware(case, t, None, literal_score).place()
+    return rollout(
+        instance,
+        context,
+        lambda case, t, before: before or ResourceAware(case, t, None, literal_score).place(),
     )
 
 
-def dynamic(instance: HeadMigrationInstance, run: Run) -> Claim:
+def dynamic(instance: HeadMigrationInstance, context: Context) -> Claim:
     """Put the layer as one block on the best-scored device that holds it, in every interval.
 
     Parameters
     ----------
-    instance, run : HeadMigrationInstance, Run
+    instance, context : HeadMigrationInstance, Context
         What is solved; options, clock and reports.
     """
 
@@ -93,15 +95,15 @@ def dynamic(instance: HeadMigrationInstance, run: Run) -> Claim:
             best = before.ffn
         return _whole_layer(instance, best) if np.isfinite(scores[best]) else None
 
-    return walk(instance, run, step)
+    return rollout(instance, context, step)
 
 
-def edgeshard_like(instance: HeadMigrationInstance, run: Run) -> Claim:
+def edgeshard_like(instance: HeadMigrationInstance, context: Context) -> Claim:
     """Put the layer on the fastest device that holds it at first, and leave it there.
 
     Parameters
     ----------
-    instance, run : HeadMigrationInstance, Run
+    instance, context : HeadMigrationInstance, Context
         What is solved; options, clock and reports.
     """
 
@@ -112,17 +114,17 @@ def edgeshard_like(instance: HeadMigrationInstance, run: Run) -> Claim:
         fastest = int(time_s.argmin())
         return _whole_layer(instance, fastest) if np.isfinite(time_s[fastest]) else None
 
-    return walk(instance, run, step)
+    return rollout(instance, context, step)
 
 
-def galaxy_like(instance: HeadMigrationInstance, run: Run) -> Claim:
+def galaxy_like(instance: HeadMigrationInstance, context: Context) -> Claim:
     """Split the heads by speed over two devices, projection and network over two others; leave them there.
 
     Two stages of two devices: the four fastest, in their best order at first.
 
     Parameters
     ----------
-    instance, run : HeadMigrationInstance, Run
+    instance, context : HeadMigrationInstance, Context
         What is solved; options, clock and reports.
     """
 
@@ -143,15 +145,15 @@ def galaxy_like(instance: HeadMigrationInstance, run: Run) -> Claim:
                 best = delay_s, now
         return None if best is None else best[1]
 
-    return walk(instance, run, step)
+    return rollout(instance, context, step)
 
 
-def greedy_delay(instance: HeadMigrationInstance, run: Run) -> Claim:
+def greedy_delay(instance: HeadMigrationInstance, context: Context) -> Claim:
     """Put network, projection, then each head where delay so far plus its move grow least.
 
     Parameters
     ----------
-    instance, run : HeadMigrationInstance, Run
+    instance, context : HeadMigrationInstance, Context
         What is solved; options, clock and reports.
     """
 
@@ -175,15 +177,15 @@ def greedy_delay(instance: HeadMigrationInstance, run: Run) -> Claim:
             board.put(block, device)
         return board.interval()
 
-    return walk(instance, run, step)
+    return rollout(instance, context, step)
 
 
-def receding(instance: HeadMigrationInstance, run: Run) -> Claim:
+def receding(instance: HeadMigrationInstance, context: Context) -> Claim:
     """Take exact steps whose moves are spread over a window; keep the best window's trajectory.
 
     Parameters
     ----------
-    instance, run : HeadMigrationInstance, Run
+    instance, context : HeadMigrationInstance, Context
         What is solved; options, clock and reports.
     """
     claims: list[Claim] = []
@@ -194,8 +196,8 @@ def receding(instance: HeadMigrationInstance, run: Run) -> Claim:
         ) -> Interval | None:
             return best_step(case, t, before, window)
 
-        claims.append(walk(instance, run, step))
-        if not run.remaining:
+        claims.append(rollout(instance, context, step))
+        if not context.remaining:
             break
     return min(claims, key=lambda claim: float("inf") if claim.objective is None else claim.objective)
 

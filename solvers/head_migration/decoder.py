@@ -13,29 +13,31 @@ from placewise.solvers.head_migration.step import best_step
 
 if TYPE_CHECKING:
     from placewise.models.head_migration import DecoderInstance, Interval
-    from placewise.solvers.execution.run import Run
+    from placewise.solvers.execution.context import Context
 
 
-def run(instance: DecoderInstance, run: Run) -> Claim:
+def run(instance: DecoderInstance, context: Context) -> Claim:
     """Walk over intervals and layers.
 
     Parameters
     ----------
-    instance, run : DecoderInstance, Run
+    instance, context : DecoderInstance, Context
         What is solved; options, clock and reports.
     """
     trajectory: list[tuple[Interval, ...]] = []
     for t in range(instance.intervals):
-        if not run.remaining:
-            return Claim(Reason.LIMIT, message="stopped at the time limit", solve_s=run.elapsed)
+        if not context.remaining:
+            return Claim(Reason.LIMIT, message="stopped at the time limit", solve_s=context.elapsed)
         before = trajectory[-1] if trajectory else instance.initial
         now = _interval(instance, t, before)
         if now is None:
-            return Claim(Reason.FINISHED, message=f"interval {t}: no placement found", solve_s=run.elapsed)
+            return Claim(
+                Reason.FINISHED, message=f"interval {t}: no placement found", solve_s=context.elapsed
+            )
         trajectory.append(now)
     placement = tuple(trajectory)
     return Claim(
-        Reason.FINISHED, placement, evaluate_decoder(instance, placement).objective, solve_s=run.elapsed
+        Reason.FINISHED, placement, evaluate_decoder(instance, placement).objective, solve_s=context.elapsed
     )
 
 

@@ -17,7 +17,7 @@ from placewise.models.head_migration import evaluate
 from placewise.models.head_migration.problems import HEAD_MIGRATION
 from placewise.solvers.backends.table import HIGHS
 from placewise.solvers.evidence.result import Claim, Progress, Reason
-from placewise.solvers.execution.run import Run
+from placewise.solvers.execution.context import Context
 from placewise.solvers.execution.statement import run_formulation
 from placewise.solvers.head_migration import baselines, lookahead
 from placewise.solvers.head_migration import step as one_step
@@ -63,40 +63,40 @@ class Search:
     ----------
     instance : HeadMigrationInstance
         What is solved.
-    run : Run
+    context : Context
         Clock, warm start, and where better values are reported.
     """
 
-    def __init__(self, instance: HeadMigrationInstance, run: Run) -> None:
-        self.instance, self.run = instance, run
+    def __init__(self, instance: HeadMigrationInstance, context: Context) -> None:
+        self.instance, self.context = instance, context
         self.upper_s, self.lower_s = float("inf"), 0.0
         self.best: Trajectory | None = None
         #: Bounds of single intervals, for what there is no time to solve in chunks.
         self.single_s = [0.0] * instance.intervals
-        if run.warm_start is not None:
-            self.improve(run.warm_start)
+        if context.warm_start is not None:
+            self.improve(context.warm_start)
 
     def improve(self, trajectory: Trajectory) -> None:
         """Take a trajectory if it is feasible and better."""
         evaluation = evaluate(self.instance, trajectory)
         if evaluation.feasible and evaluation.objective is not None and evaluation.objective < self.upper_s:
             self.upper_s, self.best = evaluation.objective, trajectory
-            self.run.report(objective=self.upper_s, placement=trajectory)
+            self.context.report(objective=self.upper_s, placement=trajectory)
 
     def raise_bound(self, bound_s: float) -> None:
         """Take a dual bound if it is better."""
         if bound_s > self.lower_s:
             self.lower_s = bound_s
-            self.run.report(dual_bound=min(bound_s, self.upper_s))
+            self.context.report(dual_bound=min(bound_s, self.upper_s))
 
     @property
     def closed(self) -> bool:
         """Whether the gap is closed, or there is no trajectory."""
-        return self.lower_s >= self.upper_s * (1 - max(CLOSED, self.run.parameters.relative_gap))
+        return self.lower_s >= self.upper_s * (1 - max(CLOSED, self.context.parameters.relative_gap))
 
     def whole(self) -> None:
         """Give the horizon to HiGHS, from the best trajectory."""
-        found = self._solve(self.instance, self.best, self.run.remaining, self.run)
+        found = self._solve(self.instance, self.best, self.context.remaining, self.context)
         if found.placement is not None:
             self.improve(found.placement)
         if found.reason is Reason.INFEASIBLE and self.best is None:
@@ -111,7 +111,7 @@ class Search:
         trajectory: list[Interval] = []
         for first in range(0, count, length):
             end = min(first + length, count)
-            share_s = self.run.remaining * (end - first) / (count - first) / 2
+            share_s = self.context.remaining * (end - first) / (count - first) / 2
             if share_s <= 0:
                 bound_s += sum(self.single_s[first:])
                 break
@@ -138,7 +138,11 @@ class Search:
             self.improve(tuple(trajectory))
 
     def _solve(
-        self, part: HeadMigrationInstance, known: Trajectory | None, seconds: float, outer: Run | None = None
+        self,
+        part: HeadMigrationInstance,
+        known: Trajectory | None,
+        seconds: float,
+        outer: Context | None = None,
     ) -> Claim:
         """Solve a chunk exactly, by dynamic programming where it can."""
 
@@ -148,7 +152,9 @@ class Search:
             if step.dual_bound is not None:
                 self.raise_bound(step.dual_bound)
 
-        inner = Run(replace(self.run.parameters, time_limit=seconds), known, pass_on if outer else None)
+        inner = Context(
+            replace(self.context.parameters, time_limit=seconds), known, pass_on if outer else None
+        )
         inner.stopped = lambda: self.closed
         if part.intervals == 1:
             return one_step.run(part, inner)
@@ -164,30 +170,32 @@ class Search:
             return Claim(Reason.LIMIT, message=str(refusal))
 
 
-def run(instance: HeadMigrationInstance, run: Run) -> Claim:
+def run(instance: HeadMigrationInstance, context: Context) -> Claim:
     """Take steps, then the whole horizon or chunks of growing length.
 
     Parameters
     ----------
-    instance, run : HeadMigrationInstance, Run
+    instance, context : HeadMigrationInstance, Context
         What is solved; options, clock and reports.
     """
-    search = Search(instance, run)
-    found: Any = baselines.receding(instance, run)
+    search = Search(instance, context)
+    found: Any = baselines.receding(instance, context)
     if found.placement is not None:
         search.improve(found.placement)
     size = 3 * instance.cluster.size**2
     search.chunks(1)
     if size * instance.intervals <= LARGEST_MODEL:
-        if not search.closed and run.remaining:
+        if not search.closed and context.remaining:
             search.whole()
     else:
         length = 2
-        while not search.closed and run.remaining and size * length <= LARGEST_MODEL:
+        while not search.closed and context.remaining and size * length <= LARGEST_MODEL:
             search.chunks(length)
             length *= 2
     if search.lower_s == float("inf") and search.best is None:
-        return Claim(Reason.INFEASIBLE, message="a part of the horizon has no placement", solve_s=run.elapsed)
+        return Claim(
+            Reason.INFEASIBLE, message="a part of the horizon has no placement", solve_s=context.elapsed
+        )
     closed = search.best is not None and search.closed
     objective = None if search.best is None else search.upper_s
     bound_s = search.lower_s if objective is None else min(search.lower_s, objective)
@@ -197,5 +205,5 @@ def run(instance: HeadMigrationInstance, run: Run) -> Claim:
         objective,
         bound_s,
         "" if closed else "stopped with a gap",
-        solve_s=run.elapsed,
+        solve_s=context.elapsed,
     )

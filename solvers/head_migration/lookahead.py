@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from placewise.models.head_migration import HeadMigrationInstance, Interval
-    from placewise.solvers.execution.run import Run
+    from placewise.solvers.execution.context import Context
 
     Floats = NDArray[np.float64]
 
@@ -201,20 +201,20 @@ class Horizon:
         return values
 
 
-def run(instance: HeadMigrationInstance, run: Run) -> Claim:
+def run(instance: HeadMigrationInstance, context: Context) -> Claim:
     """Fill the values forwards, follow the best ones backwards, and evaluate.
 
     Parameters
     ----------
-    instance, run : HeadMigrationInstance, Run
+    instance, context : HeadMigrationInstance, Context
         What is solved; options, clock and reports.
     """
     horizon = Horizon(instance)
     values = horizon.initial()
     history: list[Floats] = []
     for t in range(instance.intervals):
-        if not run.remaining:
-            return Claim(Reason.LIMIT, message="stopped at the time limit", solve_s=run.elapsed)
+        if not context.remaining:
+            return Claim(Reason.LIMIT, message="stopped at the time limit", solve_s=context.elapsed)
         delay_s = horizon.delay_s(t)
         values = (
             delay_s if values is None else horizon.heads_moved(horizon.others_moved(values, t), t) + delay_s
@@ -223,11 +223,11 @@ def run(instance: HeadMigrationInstance, run: Run) -> Claim:
     bound_s = float(history[-1].min())
     if not np.isfinite(bound_s):
         return Claim(
-            Reason.INFEASIBLE, message="no state is reached in the last interval", solve_s=run.elapsed
+            Reason.INFEASIBLE, message="no state is reached in the last interval", solve_s=context.elapsed
         )
     placement = _trajectory(horizon, history)
     if placement is None:
-        return Claim(Reason.LIMIT, None, None, bound_s, "a head has no direct link", solve_s=run.elapsed)
+        return Claim(Reason.LIMIT, None, None, bound_s, "a head has no direct link", solve_s=context.elapsed)
     objective = problem_of(instance).evaluate(instance, placement).objective
     closed = objective is not None and objective <= bound_s * (1 + 1e-12)
     return Claim(
@@ -236,7 +236,7 @@ def run(instance: HeadMigrationInstance, run: Run) -> Claim:
         objective,
         min(bound_s, objective) if objective is not None else bound_s,
         "" if closed else "heads would pass through other devices",
-        solve_s=run.elapsed,
+        solve_s=context.elapsed,
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.solvers.head_migration.board import Board
-from placewise.solvers.head_migration.walk import walk
+from placewise.solvers.head_migration.rollout import rollout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from placewise.models.head_migration import HeadMigrationInstance, Interval
     from placewise.solvers.evidence.result import Claim
-    from placewise.solvers.execution.run import Run
+    from placewise.solvers.execution.context import Context
 
     Floats = NDArray[np.float64]
 
@@ -35,26 +35,30 @@ LONGEST_S = 1.0
 INTERVAL_S = 5.0
 
 
-def literal(instance: HeadMigrationInstance, run: Run) -> Claim:
+def literal(instance: HeadMigrationInstance, context: Context) -> Claim:
     """Walk with the score as printed.
 
     Parameters
     ----------
-    instance, run : HeadMigrationInstance, Run
+    instance, context : HeadMigrationInstance, Context
         What is solved; options, clock and reports.
     """
-    return walk(instance, run, lambda case, t, before: ResourceAware(case, t, before, literal_score).place())
+    return rollout(
+        instance, context, lambda case, t, before: ResourceAware(case, t, before, literal_score).place()
+    )
 
 
-def residual(instance: HeadMigrationInstance, run: Run) -> Claim:
+def residual(instance: HeadMigrationInstance, context: Context) -> Claim:
     """Walk with a score that counts what is on a device already, and the move.
 
     Parameters
     ----------
-    instance, run : HeadMigrationInstance, Run
+    instance, context : HeadMigrationInstance, Context
         What is solved; options, clock and reports.
     """
-    return walk(instance, run, lambda case, t, before: ResourceAware(case, t, before, residual_score).place())
+    return rollout(
+        instance, context, lambda case, t, before: ResourceAware(case, t, before, residual_score).place()
+    )
 
 
 def literal_score(board: Board, block: int) -> Floats:

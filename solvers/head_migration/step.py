@@ -19,14 +19,14 @@ from placewise.models.head_migration.cost import HEAD, capacities, head_costs
 from placewise.models.head_migration.milp_values import follow
 from placewise.models.problem import Guarantee
 from placewise.solvers.evidence.result import Claim, Reason
+from placewise.solvers.head_migration.rollout import rollout
 from placewise.solvers.head_migration.transport import Transport
-from placewise.solvers.head_migration.walk import walk
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from placewise.models.head_migration import HeadMigrationInstance, Interval
-    from placewise.solvers.execution.run import Run
+    from placewise.solvers.execution.context import Context
 
 
 def guarantee(instance: HeadMigrationInstance) -> Guarantee:
@@ -163,15 +163,15 @@ def _through(times_s: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
     return float(times_s[used, counts[used] - 1].max(initial=0.0))
 
 
-def run(instance: HeadMigrationInstance, run: Run) -> Claim:
+def run(instance: HeadMigrationInstance, context: Context) -> Claim:
     """Take the best step in each interval: the paper's myopic policy, exact for one interval.
 
     Parameters
     ----------
-    instance, run : HeadMigrationInstance, Run
+    instance, context : HeadMigrationInstance, Context
         What is solved; options, clock and reports.
     """
-    claim = walk(instance, run, best_step)
+    claim = rollout(instance, context, best_step)
     if instance.intervals > 1 or claim.reason is Reason.LIMIT:
         return claim
     if claim.placement is None:

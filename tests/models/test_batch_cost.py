@@ -16,8 +16,8 @@ from placewise.models.workload import Layer
 from placewise.solvers import solve
 from placewise.solvers.edgeshard import batches
 from placewise.solvers.evidence.result import Claim, Reason
+from placewise.solvers.execution.context import Context
 from placewise.solvers.execution.parameters import Parameters
-from placewise.solvers.execution.run import Run
 
 
 def case(sizes=(1, 3), memory=(40, 40), times=None, caches=(2, 5)):
@@ -93,7 +93,7 @@ def test_batches_are_exact_and_report_on_the_way():
         instance = generate("edgeshard-batch", "tiny", seed=seed)
         optimum = solve(instance, "brute-force", isolate=False).objective
         steps = []
-        claim = batches.run(instance, Run(Parameters(threads=1), report=steps.append))
+        claim = batches.run(instance, Context(Parameters(threads=1), report=steps.append))
         if optimum is None:
             assert (claim.reason, claim.placement) == (Reason.INFEASIBLE, None)
             continue
@@ -103,7 +103,7 @@ def test_batches_are_exact_and_report_on_the_way():
             if step.placement is not None:
                 assert evaluate(instance, step.placement).objective == pytest.approx(step.objective)
             assert step.dual_bound is None or step.dual_bound <= optimum * (1 + 1e-12)
-        largest = batches.largest_batch(instance, Run(Parameters(threads=1)))
+        largest = batches.largest_batch(instance, Context(Parameters(threads=1)))
         fits = [
             size
             for size in instance.batch_sizes
@@ -112,7 +112,7 @@ def test_batches_are_exact_and_report_on_the_way():
         assert largest.placement[0] == max(fits)
         assert largest.objective == evaluate(instance, largest.placement).objective >= optimum
         for baseline in (batches.edge_solo, batches.edgeshard_even, batches.cloud_edge_opt):
-            found = baseline(instance, Run(Parameters()))
+            found = baseline(instance, Context(Parameters()))
             assert found.placement is None or found.objective == evaluate(instance, found.placement).objective
 
 
@@ -127,7 +127,7 @@ def test_a_batch_without_an_answer_leaves_its_bound(bound, monkeypatch):
         return Claim(Reason.OPTIMAL, (0, 1), 4.0, 4.0) if size == 1 else Claim(Reason.LIMIT, dual_bound=bound)
 
     monkeypatch.setattr(batches, "_pipeline", answer)
-    claim = batches.run(instance, Run(Parameters()))
+    claim = batches.run(instance, Context(Parameters()))
     # Of three sequences no pipeline is faster than the slowest layer's 3 s; 6 s for three are 2 s each.
     least = 2.0 if bound == 6.0 else 1.0
     assert (claim.reason, claim.placement, claim.objective, claim.dual_bound) == (
@@ -136,7 +136,7 @@ def test_a_batch_without_an_answer_leaves_its_bound(bound, monkeypatch):
         4.0,
         least,
     )
-    nothing = batches.run(case(sizes=(3,), times=times[1:]), Run(Parameters()))
+    nothing = batches.run(case(sizes=(3,), times=times[1:]), Context(Parameters()))
     assert (nothing.reason, nothing.placement, nothing.objective) == (Reason.LIMIT, None, None)
     assert nothing.dual_bound == least
 

@@ -11,7 +11,7 @@ from placewise.models.registry import PROBLEMS
 from placewise.solvers.backends.cpsat import solve_cp
 from placewise.solvers.backends.highs import minimise
 from placewise.solvers.backends.lowering import lower
-from placewise.solvers.backends.matrix import MatrixRun
+from placewise.solvers.backends.matrix import MatrixContext
 from placewise.solvers.execution.parameters import Parameters
 from placewise.solvers.solve import solve
 
@@ -25,8 +25,10 @@ def model_optimum(formulation, instance, mutate):
     model = formulation.build(instance)
     mutate(model)
     matrix = lower(model)
-    run = MatrixRun(Parameters(relative_gap=0.0, threads=1), 60.0, None, lambda _: None, lambda _: None)
-    result = minimise(matrix, run)
+    context = MatrixContext(
+        Parameters(relative_gap=0.0, threads=1), 60.0, None, lambda _: None, lambda _: None
+    )
+    result = minimise(matrix, context)
     if result.values is None:
         return None
     matrix.load(result.values)

@@ -13,7 +13,7 @@ from placewise.models.errors import NotApplicableError
 from placewise.solvers import solve
 from placewise.solvers.backends import cpsat
 from placewise.solvers.backends.lowering import lower
-from placewise.solvers.backends.matrix import MatrixRun
+from placewise.solvers.backends.matrix import MatrixContext
 from placewise.solvers.backends.table import BACKENDS
 from placewise.solvers.evidence.result import Reason, Status
 from placewise.solvers.execution.parameters import Parameters
@@ -91,14 +91,14 @@ def test_cp_sat_refuses_fractions():
     model.x = pyo.Var(domain=pyo.Binary)
     model.row = pyo.Constraint(expr=0.5 * model.x <= 0.25)
     model.objective = pyo.Objective(expr=model.x)
-    run = MatrixRun(Parameters(), 1.0, None, lambda _: None, lambda _: None)
+    context = MatrixContext(Parameters(), 1.0, None, lambda _: None, lambda _: None)
     with pytest.raises(NotApplicableError, match="row has a fraction"):
-        cpsat.minimise(lower(model), run)
+        cpsat.minimise(lower(model), context)
     model.row.deactivate()
     model.y = pyo.Var(bounds=(0, 1))
     model.other = pyo.Constraint(expr=model.x + model.y >= 1)
     with pytest.raises(NotApplicableError, match="y is continuous"):
-        cpsat.minimise(lower(model), run)
+        cpsat.minimise(lower(model), context)
 
 
 @pytest.mark.parametrize("name", INSTALLED)

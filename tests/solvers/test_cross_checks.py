@@ -20,8 +20,8 @@ from placewise.solvers.backends.table import BACKENDS
 from placewise.solvers.edgeshard.chains import ChainSearch
 from placewise.solvers.edgeshard.lagrangian import RunPaths
 from placewise.solvers.evidence.result import Status
+from placewise.solvers.execution.context import Context
 from placewise.solvers.execution.parameters import Parameters
-from placewise.solvers.execution.run import Run
 
 EXACT = ["labels", "run-length", *(name for name, backend in BACKENDS.items() if backend.installed)]
 
@@ -89,13 +89,13 @@ def test_every_price_bounds_the_optimum(instance, prices):
     bound, path = paths.bound(np.array(prices[: instance.cluster.size]))
     assert bound.dual_bound <= best * (1 + 1e-12)
     assert path is None or len(path) == len(instance.layers)
-    assert paths.best_bound(Run(Parameters()), best).dual_bound <= best * (1 + 1e-12)
+    assert paths.best_bound(Context(Parameters()), best).dual_bound <= best * (1 + 1e-12)
 
 
 @given(edgeshard_instances())
 def test_chains_cost_what_they_say(instance):
     """The exact cost of a chain is that of the best placement with these runs, found by enumeration."""
-    search = ChainSearch(instance, Run(Parameters()))
+    search = ChainSearch(instance, Context(Parameters()))
     chain = (instance.source, *(j for j in range(instance.cluster.size) if j != instance.source))[:3]
     count = len(instance.layers)
     costs = [

@@ -15,8 +15,8 @@ from placewise.solvers.dilemma.ascent import climb, climb_storage
 from placewise.solvers.dilemma.beam import Beam
 from placewise.solvers.dilemma.decomposition import Decomposition, Prices
 from placewise.solvers.evidence.result import Reason
+from placewise.solvers.execution.context import Context
 from placewise.solvers.execution.parameters import Parameters
-from placewise.solvers.execution.run import Run
 
 
 @cache
@@ -236,7 +236,7 @@ def test_labels_with_passes_of_one_label(threads, monkeypatch):
     monkeypatch.setattr(labels, "LARGEST_WIDTH", 1)
     for seed in range(5):
         instance, optimum = tiny(seed)
-        claim = labels.run(instance, Run(Parameters(threads=threads, relative_gap=0.0)))
+        claim = labels.run(instance, Context(Parameters(threads=threads, relative_gap=0.0)))
         if optimum is None:
             assert claim.reason is Reason.INFEASIBLE
         else:

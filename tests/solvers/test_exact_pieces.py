@@ -20,8 +20,8 @@ from placewise.solvers.edgeshard import algorithm_2, labels, thresholds
 from placewise.solvers.edgeshard.lagrangian import RunPaths
 from placewise.solvers.edgeshard.thresholds import Thresholds
 from placewise.solvers.evidence.result import Reason
+from placewise.solvers.execution.context import Context
 from placewise.solvers.execution.parameters import Parameters
-from placewise.solvers.execution.run import Run
 
 
 def drawn(seed, size, count, *, equal=False, sparse=False, problem="edgeshard-throughput"):
@@ -112,7 +112,7 @@ def test_the_dual_is_climbed():
         paths, reports = RunPaths(instance), []
         free = paths.bound(np.zeros(3))[0].dual_bound
         best = paths.best_bound(
-            Run(Parameters(), report=lambda step, to=reports: to.append(step.dual_bound)), optimum
+            Context(Parameters(), report=lambda step, to=reports: to.append(step.dual_bound)), optimum
         )
         assert free <= best.dual_bound <= optimum * (1 + 1e-12)
         assert paths.bound(best.price_s)[0].dual_bound == best.dual_bound
@@ -180,7 +180,7 @@ def test_an_optimum_below_the_slowest_link_is_handed_over(equal, monkeypatch):
     below = 0
     for seed in range(15):
         instance, optimum = optimum_of(seed, 4, 5, equal, False)
-        claim = thresholds.run(instance, Run(Parameters(threads=1)))
+        claim = thresholds.run(instance, Context(Parameters(threads=1)))
         assert claim.reason is (Reason.INFEASIBLE if optimum is None else Reason.OPTIMAL)
         if optimum is not None:
             assert evaluate_throughput(instance, claim.placement).objective == optimum
@@ -244,7 +244,7 @@ def test_tables_in_pieces(rows, monkeypatch):
     monkeypatch.setattr(algorithm_2, "ROWS", rows)
     for seed in range(10):
         instance, optimum = optimum_of(seed, 4, 5, False, True)
-        claim = algorithm_2.run_repaired(instance, Run(Parameters()))
+        claim = algorithm_2.run_repaired(instance, Context(Parameters()))
         assert claim.objective == optimum
         assert optimum is None or evaluate_throughput(instance, claim.placement).objective == optimum
 
@@ -256,7 +256,7 @@ def test_labels_that_run_out_leave_a_bound(monkeypatch):
         instance = generate("edgeshard-latency", "tiny", seed=seed)
         optimum = solve(instance, "brute-force", isolate=False).objective
         monkeypatch.setattr(labels, "LARGEST_COUNT", -1)
-        claim = labels.run(instance, Run(Parameters()))
+        claim = labels.run(instance, Context(Parameters()))
         monkeypatch.undo()
         if claim.reason is Reason.LIMIT:
             stopped += 1

@@ -13,8 +13,8 @@ from placewise.models.head_migration import Interval, evaluate
 from placewise.models.problem import Guarantee
 from placewise.solvers import solve
 from placewise.solvers.evidence.result import Reason
+from placewise.solvers.execution.context import Context
 from placewise.solvers.execution.parameters import Parameters
-from placewise.solvers.execution.run import Run
 from placewise.solvers.head_migration import horizon, lookahead, step
 from placewise.solvers.head_migration.transport import Transport, transport
 
@@ -72,13 +72,13 @@ def test_what_a_step_proves():
         instance, _ = tiny(seed)
         one = horizon.cut(instance, 0, 1, instance.initial)
         truth = solve(one, "brute-force", isolate=False).objective
-        claim = step.run(one, Run(Parameters()))
+        claim = step.run(one, Context(Parameters()))
         reasons.add(claim.reason)
         assert claim.objective == truth
         assert claim.dual_bound == truth
         assert (claim.reason is Reason.INFEASIBLE) == (truth is None)
         if instance.intervals > 1:
-            several = step.run(instance, Run(Parameters()))
+            several = step.run(instance, Context(Parameters()))
             assert (several.reason, several.dual_bound) == (Reason.FINISHED, None)
     assert reasons == {Reason.OPTIMAL, Reason.INFEASIBLE}
 
@@ -170,7 +170,7 @@ def test_chunks_bound_the_horizon(most, monkeypatch):
     closed = 0
     for seed in range(40):
         instance, optimum = tiny(seed)
-        claim = horizon.run(instance, Run(Parameters(threads=1)))
+        claim = horizon.run(instance, Context(Parameters(threads=1)))
         best = math.inf if optimum is None else optimum
         if claim.reason is Reason.INFEASIBLE:
             assert optimum is None
@@ -201,7 +201,7 @@ def test_a_warm_start_is_the_first_placement():
     """What the search is given stands until something is better; what is infeasible is not taken."""
     instance, optimum = next(tiny(seed) for seed in range(40) if tiny(seed)[1] is not None)
     best = solve(instance, "brute-force", isolate=False).placement
-    search = horizon.Search(instance, Run(Parameters(), warm_start=best))
+    search = horizon.Search(instance, Context(Parameters(), warm_start=best))
     assert (search.best, search.upper_s) == (best, optimum)
     everything = Interval((0,) * instance.transformer.units, 0, 0)
     worse = (everything,) * instance.intervals

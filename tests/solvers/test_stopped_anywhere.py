@@ -9,8 +9,8 @@ from placewise.instances.generators import generate
 from placewise.models.registry import PROBLEMS
 from placewise.solvers import solve
 from placewise.solvers.evidence.result import Reason
+from placewise.solvers.execution.context import Context
 from placewise.solvers.execution.parameters import Parameters
-from placewise.solvers.execution.run import Run
 from placewise.solvers.registry import methods_of
 
 ALGORITHMS = [
@@ -25,7 +25,7 @@ ALGORITHMS = [
 LOOKS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20)
 
 
-class CountedRun(Run):
+class CountedRun(Context):
     """A run whose time is over after so many looks at the clock."""
 
     def __init__(self, looks, report):

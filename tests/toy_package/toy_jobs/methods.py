@@ -12,7 +12,7 @@ from toy_jobs.data import time_s
 
 if TYPE_CHECKING:
     from placewise.solvers import Parameters
-    from placewise.solvers.execution.run import Run
+    from placewise.solvers.execution.context import Context
     from toy_jobs.data import ToyJobs
     from toy_jobs.placement import Placement
 
@@ -31,7 +31,7 @@ def first_fit(instance: ToyJobs, parameters: Parameters) -> Placement | None:
     return tuple(placed[i] for i in range(len(instance.jobs)))
 
 
-def branch(instance: ToyJobs, run: Run) -> Claim:
+def branch(instance: ToyJobs, context: Context) -> Claim:
     """Search depth first, below the best placement only, by the floor of what is not placed yet."""
     seconds = time_s(instance).tolist()
     rest_s = [sum(min(row) for row in seconds[i:]) for i in range(len(seconds) + 1)]
@@ -40,13 +40,13 @@ def branch(instance: ToyJobs, run: Run) -> Claim:
 
     def search(placed: Placement, spent_s: float, free: tuple[int, ...]) -> None:
         nonlocal best, late
-        late = late or not run.remaining
+        late = late or not context.remaining
         i = len(placed)
         if late or spent_s + rest_s[i] >= best[0]:
             return
         if i == len(seconds):
             best = (spent_s, placed)
-            run.report(objective=spent_s, placement=placed)
+            context.report(objective=spent_s, placement=placed)
             return
         need = instance.jobs[i].memory_bytes
         for j in sorted(range(len(free)), key=seconds[i].__getitem__):

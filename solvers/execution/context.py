@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SMALLEST_STEP = 1e-9
 
 
-class Run:
+class Context:
     """What a method is given beside the instance.
 
     Parameters
@@ -90,3 +90,7 @@ class Run:
             return False
         self._best[kind] = value
         return True
+
+
+#: The name in version 0.1.
+Run = Context
