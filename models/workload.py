@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from operator import index
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from placewise.models.errors import InstanceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True, init=False)
@@ -27,6 +30,9 @@ class Layer:
         Work and bytes read per token, for roofline compute times.
     cache_bytes : int
         KV cache per sequence, where the batch size is a decision; 0 where ``memory_bytes`` reserves it.
+    shared : mapping of str to int
+        Tensors that other layers use too, by name, with their bytes, which are part of ``memory_bytes``: a device that
+        hosts several of the layers stores a tensor once. Kept as pairs in the order of the names.
     """
 
     name: str
@@ -35,6 +41,7 @@ class Layer:
     flops: float | None
     weight_bytes: float | None
     cache_bytes: int
+    shared: tuple[tuple[str, int], ...]
 
     def __init__(
         self,
@@ -44,6 +51,7 @@ class Layer:
         flops: float | None = None,
         weight_bytes: float | None = None,
         cache_bytes: float = 0,
+        shared: Mapping[str, float] | Iterable[tuple[str, float]] = (),
     ) -> None:
         whole = {"memory_bytes": memory_bytes, "cache_bytes": cache_bytes}
         others = {"output_bytes": output_bytes, "flops": flops, "weight_bytes": weight_bytes}
@@ -51,6 +59,10 @@ class Layer:
             object.__setattr__(self, key, value)
         plain_numbers(self, *whole, whole=True)
         plain_numbers(self, *others)
+        pairs = sorted(dict(shared).items())
+        object.__setattr__(
+            self, "shared", tuple((key, plain_number(size, whole=True)) for key, size in pairs)
+        )
 
     def __mul__(self, count: int) -> tuple[Layer, ...]:
         return (self,) * count
@@ -73,13 +85,24 @@ def plain_numbers(owner: object, *names: str, whole: bool = False) -> None:
         Whether they are whole numbers.
     """
     for name in names:
-        value = getattr(owner, name)
-        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-            continue
-        if not whole:
-            object.__setattr__(owner, name, float(value) + 0.0)
-        elif value == value // 1:
-            object.__setattr__(owner, name, int(value))
+        object.__setattr__(owner, name, plain_number(getattr(owner, name), whole=whole))
+
+
+def plain_number(value: Any, *, whole: bool = False) -> Any:
+    """Return a number as int if whole ones are meant and it is one, else as float; anything else as it is.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+    whole : bool
+        Whether it is meant to be a whole number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return value
+    if not whole:
+        return float(value) + 0.0
+    return int(value) if value == value // 1 else value
 
 
 def count(value: Any, path: str) -> int:

@@ -10,6 +10,7 @@ from rich.markup import escape
 from placewise.benchmarks.drawings.picture import Picture, chain_graph
 from placewise.benchmarks.pictures import LARGEST_TASK_COUNT, gantt
 from placewise.models.edgeshard import evaluate_throughput, time_tables
+from placewise.models.edgeshard.memory import used_bytes
 from placewise.models.edgeshard.problems import BATCH, LATENCY, THROUGHPUT
 from placewise.models.edgeshard.schedule import simulate
 from placewise.models.errors import PlacewiseError
@@ -31,9 +32,10 @@ MICRO_BATCHES, TOKENS = 4, 4
 def draw_chain(console: Console, instance: EdgeShardInstance, placement: tuple[int, ...]) -> None:
     """Draw the chain of devices: layers, time and memory of each, and the transfers between them."""
     costs, names = time_tables(instance), instance.cluster.device_names
-    budget, need = instance.cluster.memory_bytes, instance.memory_bytes
+    budget = instance.cluster.memory_bytes
     used = {
-        device: sum(int(need[i]) for i, j in enumerate(placement) if j == device) for device in set(placement)
+        device: used_bytes(instance.layers[i] for i, j in enumerate(placement) if j == device)
+        for device in set(placement)
     }
     width = max(len(names[device]) for device in used)
     stages = [list(stage) for _, stage in groupby(range(len(placement)), key=placement.__getitem__)]

@@ -32,6 +32,8 @@ class LayerSpec(Part):
     output_bytes: Amount
     flops: Amount | None = None
     weight_bytes: Amount | None = None
+    #: Of ``memory_bytes``, those of tensors that other layers use too.
+    shared: dict[Name, Bytes] = Field(default_factory=dict)
     repeat: Count = 1
 
 
@@ -58,7 +60,7 @@ def build(spec: EdgeShardSpec) -> EdgeShardInstance:
     """Build an instance from a checked file; raise `InstanceError` with the path of what is wrong."""
     cluster = build_cluster(spec.cluster)
     layers = tuple(
-        Layer(s.name, int(s.memory_bytes), s.output_bytes, s.flops, s.weight_bytes)
+        Layer(s.name, int(s.memory_bytes), s.output_bytes, s.flops, s.weight_bytes, shared=s.shared)
         for s in repeated(spec.model.layers)
     )
     if spec.compute_time_s is not None:
@@ -106,8 +108,14 @@ def layers_document(layers: tuple[Layer, ...]) -> list[dict[str, Any]]:
         if position and layer == layers[position - 1]:
             specs[-1]["repeat"] = specs[-1].get("repeat", 1) + 1
             continue
-        spec = {"name": layer.name, "memory_bytes": layer.memory_bytes, "output_bytes": layer.output_bytes}
+        spec: dict[str, Any] = {
+            "name": layer.name,
+            "memory_bytes": layer.memory_bytes,
+            "output_bytes": layer.output_bytes,
+        }
         if layer.cache_bytes:
             spec["cache_bytes"] = layer.cache_bytes
+        if layer.shared:
+            spec["shared"] = dict(layer.shared)
         specs.append(spec | known(flops=layer.flops, weight_bytes=layer.weight_bytes))
     return specs

@@ -58,6 +58,7 @@ def build(spec: EdgeShardBatchSpec) -> EdgeShardBatch:
             s.flops,
             s.weight_bytes,
             cache_bytes=int(s.cache_bytes),
+            shared=s.shared,
         )
         for s in repeated(spec.model.layers)
     )

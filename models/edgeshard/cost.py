@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from placewise.models.edgeshard.memory import bytes_beside_first, used_bytes
 from placewise.models.time_range import (
     TimeRange,
     fits_whole_numbers,
@@ -130,10 +131,10 @@ def bottleneck_floor_s(instance: EdgeShardInstance) -> float:
 
 def _usable(instance: EdgeShardInstance) -> NDArray[np.bool_]:
     """Return which layers can be on which devices, beside layer 0 on the source; shape (N, M)."""
-    need, source = instance.memory_bytes, instance.source
+    need, source = bytes_beside_first(instance), instance.source
     left = instance.cluster.memory_bytes.copy()
-    left[source] -= need[0]
-    usable: NDArray[np.bool_] = (need[:, None] <= left[None, :]) & (left[source] >= 0)
+    left[source] -= need[0, source]
+    usable: NDArray[np.bool_] = (need <= left[None, :]) & (left[source] >= 0)
     usable[0] = False
     usable[0, source] = left[source] >= 0
     return usable
@@ -162,13 +163,14 @@ def _scale_s(
         Of the generated token.
     """
     need, memory = instance.memory_bytes, instance.cluster.memory_bytes
+    least = used_bytes(instance.layers)
 
     def suffices(time_s: float) -> bool:
         hosts = usable & (instance.compute_time_s <= time_s)
         hosts[-1] &= return_s <= time_s
         hosts &= reachable(link_s <= time_s, instance.source)
         held = np.minimum((need[:, None] * hosts).sum(axis=0), memory)
-        return bool(hosts.any(axis=1).all() and sum(held.tolist()) >= sum(need.tolist()))
+        return bool(hosts.any(axis=1).all() and sum(held.tolist()) >= least)
 
     times = (instance.compute_time_s[usable], link_s.ravel(), return_s)
     return least_sufficient(np.concatenate([[0.0], *times]), suffices)

@@ -10,6 +10,7 @@ import numpy as np
 
 from placewise.models.cluster import Cluster, non_negative, require_tables, whole_bytes
 from placewise.models.devices import flat
+from placewise.models.edgeshard.memory import check_shared
 from placewise.models.edgeshard.times import Stated, Times, table_s, times_of
 from placewise.models.errors import InstanceError
 from placewise.models.instance import BaseInstance
@@ -102,6 +103,7 @@ class EdgeShardInstance(BaseInstance):
         require_tables("model.layers.output_bytes", messages, self.cluster.size, self.cluster.size)
         shape = (len(self.layers),)
         whole_bytes([layer.memory_bytes for layer in self.layers], shape, "model.layers.memory_bytes")
+        check_shared(self.layers)
         for position, layer in enumerate(self.layers):
             if layer.cache_bytes:
                 path = f"model.layers[{position}].cache_bytes"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from placewise.models.edgeshard.memory import used_bytes
 from placewise.models.time_range import reachable
 
 if TYPE_CHECKING:
@@ -29,13 +30,14 @@ def diagnose(instance: EdgeShardInstance) -> str | None:
                 f"layer {i} ({layer.name}) needs {need[i]:,} bytes and fits on no device; "
                 f"the largest, {largest}, has {budget.max():,}"
             )
-    if need.sum() > budget.sum():
-        return f"the layers need {need.sum():,} bytes in all and the devices have {budget.sum():,}"
+    least = used_bytes(instance.layers)
+    if least > budget.sum():
+        return f"the layers need {least:,} bytes in all and the devices have {budget.sum():,}"
     reached = reachable(instance.cluster.bandwidth_bytes_per_s > 0, source)
-    if need.sum() > budget[reached].sum():
+    if least > budget[reached].sum():
         lost = [name for name, inside in zip(names, reached, strict=True) if not inside]
         return (
-            f"no path from the source {names[source]} to {', '.join(lost)}; the layers need {need.sum():,} bytes "
+            f"no path from the source {names[source]} to {', '.join(lost)}; the layers need {least:,} bytes "
             f"and the devices that it reaches have {budget[reached].sum():,}"
         )
     for i, layer in enumerate(instance.layers):

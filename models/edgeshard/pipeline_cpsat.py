@@ -18,6 +18,7 @@ import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
 from placewise.models.edgeshard.cpsat import units_that_fit
+from placewise.models.edgeshard.memory import bytes_beside_first, furthest_ends, require_shared_with_first
 from placewise.models.edgeshard.runs import require_equal_block
 from placewise.models.problem import Guarantee
 from placewise.models.time_range import require_whole_numbers
@@ -79,6 +80,7 @@ class PipelineModel:
 def run_length_guarantee(instance: EdgeShardInstance) -> Guarantee:
     """Return EXACT for equal layers; raise `NotApplicableError` for others, and for times too far apart."""
     require_equal_block(instance)
+    require_shared_with_first(instance)
     require_whole_numbers(time_tables(instance).whole_numbers)
     return Guarantee.EXACT
 
@@ -109,7 +111,7 @@ def throughput_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> Pi
     require_whole_numbers(costs.whole_numbers)
     model, arcs, last, used = _circuit(instance, costs)
     devices, source = range(instance.cluster.size), instance.source
-    memory = [int(need) for need in instance.memory_bytes]
+    memory = bytes_beside_first(instance)
     times, ticks, bottleneck = _bottleneck(instance, costs, model, cap_s)
     count = {j: model.new_int_var(0, total, f"count[{j}]") for j in devices}
     model.add(sum(count.values()) == total)
@@ -121,9 +123,9 @@ def throughput_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> Pi
         model.add(block >= 0).only_enforce_if(used[j])
         model.add(count[j] == 0).only_enforce_if(~used[j])
         model.add(count[j] >= 1).only_enforce_if(used[j])
-        space = int(instance.cluster.memory_bytes[j]) - memory[0] * first
+        space = int(instance.cluster.memory_bytes[j]) - int(memory[0, j]) * first
         alone, with_last = (
-            units_that_fit(room, memory[inner], total) for room in (space, space - memory[-1])
+            units_that_fit(room, int(memory[inner, j]), total) for room in (space, space - int(memory[-1, j]))
         )
         if total > 1 and with_last < 0:
             model.add(last[j] == 0)
@@ -154,6 +156,7 @@ def throughput_stages(instance: EdgeShardInstance, cap_s: float = inf) -> Pipeli
     devices, source = range(instance.cluster.size), instance.source
     times, ticks, bottleneck = _bottleneck(instance, costs, model, cap_s)
     time_before = np.vstack([np.zeros(len(devices), dtype=np.int64), np.cumsum(ticks, axis=0)])
+    furthest = furthest_ends(instance)
     first = {j: model.new_int_var(0, total, f"first[{j}]") for j in devices}
     end = {j: model.new_int_var(0, total, f"end[{j}]") for j in devices}
     model.add(first[source] == 0)
@@ -161,11 +164,11 @@ def throughput_stages(instance: EdgeShardInstance, cap_s: float = inf) -> Pipeli
         model.add(first[j] == end[j]).only_enforce_if(~used[j])
         model.add(first[j] < end[j]).only_enforce_if(used[j])
         model.add(end[j] == total).only_enforce_if(last[j])
-        reach = _furthest_ends(instance, j)
-        furthest = model.new_int_var(0, total, "")
-        model.add_element(first[j], reach, furthest)
-        model.add(end[j] <= furthest)
-        model.add(end[j] - first[j] <= max(till - i for i, till in enumerate(reach)))  # implied, linear
+        reach = furthest[:, j].tolist()
+        till = model.new_int_var(0, total, "")
+        model.add_element(first[j], reach, till)
+        model.add(end[j] <= till)
+        model.add(end[j] - first[j] <= max(most - i for i, most in enumerate(reach)))  # implied, linear
         before = time_before[:, j].tolist()
         at_end, at_first = (model.new_int_var(0, before[-1], "") for _ in range(2))
         model.add_element(end[j], before, at_end)
@@ -186,14 +189,6 @@ def throughput_stages(instance: EdgeShardInstance, cap_s: float = inf) -> Pipeli
             model.add(hop <= bottleneck).only_enforce_if(arc)
     count = {j: end[j] - first[j] for j in devices}
     return _finished(instance, costs, times, model, bottleneck, arcs, count, last, cap_s)
-
-
-def _furthest_ends(instance: EdgeShardInstance, device: int) -> list[int]:
-    """Return how far a stage that starts at each layer may reach in a device's memory (Eq. 12), N + 1 entries."""
-    before = np.concatenate([[0], np.cumsum(instance.memory_bytes)])
-    space = int(instance.cluster.memory_bytes[device])
-    ends: list[int] = (np.searchsorted(before, before + space, side="right") - 1).tolist()
-    return ends
 
 
 def _circuit(

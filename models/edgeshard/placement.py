@@ -7,6 +7,7 @@ from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.memory import used_bytes
 from placewise.models.errors import InstanceError
 from placewise.models.gate import devices, entries, listed, members, named, refused, shown
 from placewise.models.problem import Evaluation, Violation
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from placewise.models.edgeshard.data import EdgeShardInstance
+    from placewise.models.workload import Layer
 
 #: Device index of each layer, N entries.
 Placement = tuple[int, ...]
@@ -189,11 +191,12 @@ def memory_violations(instance: EdgeShardInstance, placement: Sequence[int]) -> 
     placement : sequence of int
         The device of each layer.
     """
-    used = [0] * instance.cluster.size
+    hosted: list[list[Layer]] = [[] for _ in range(instance.cluster.size)]
     for layer, device in zip(instance.layers, placement, strict=True):
-        used[device] += layer.memory_bytes
+        hosted[device].append(layer)
     violations = []
-    for device, need in enumerate(used):
+    for device, layers in enumerate(hosted):
+        need = used_bytes(layers)
         budget = int(instance.cluster.memory_bytes[device])
         if need > budget:
             name = instance.cluster.device_names[device]

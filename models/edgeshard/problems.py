@@ -11,6 +11,7 @@ from placewise.models.edgeshard.batch_milp import start as start_batch
 from placewise.models.edgeshard.batch_milp import tighten as tighten_batch
 from placewise.models.edgeshard.cost import bottleneck_floor_s, latency_floor_s
 from placewise.models.edgeshard.diagnosis import diagnose
+from placewise.models.edgeshard.memory import SHARED, options
 from placewise.models.edgeshard.resources import resources, scaled
 from placewise.models.problem import Formulation, Problem
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from placewise.models.edgeshard.batches import BatchPlacement, EdgeShardBatchInstance
     from placewise.models.edgeshard.data import EdgeShardInstance
     from placewise.models.edgeshard.placement import Placement
+
+#: Options that the statements know.
+_KNOWN = frozenset({SHARED})
 
 LATENCY: Problem[EdgeShardInstance, Placement] = Problem(
     name="edgeshard-latency",
@@ -40,6 +44,7 @@ LATENCY: Problem[EdgeShardInstance, Placement] = Problem(
             milp.extract,
             milp.start,
             milp.tighten,
+            _KNOWN,
         ),
         "textbook": Formulation(
             "the paper's quadratic statement (Eq. 1-5), each product linearised",
@@ -47,12 +52,14 @@ LATENCY: Problem[EdgeShardInstance, Placement] = Problem(
             milp.extract,
             milp.start,
             milp.tighten,
+            _KNOWN,
         ),
     },
-    default_methods=("run-length", "labels"),
+    default_methods=("run-length", "labels", "highs"),
     first_methods=("greedy",),
     probing_methods=("greedy", "cloud-edge-opt", "algorithm-1-once"),
     stages=stages.stages,
+    options=options,
 )
 
 THROUGHPUT: Problem[EdgeShardInstance, Placement] = Problem(
@@ -76,12 +83,14 @@ THROUGHPUT: Problem[EdgeShardInstance, Placement] = Problem(
             milp.extract,
             milp.start,
             milp.tighten,
+            _KNOWN,
         ),
     },
     default_methods=("thresholds", "run-length", "stages"),
     first_methods=("greedy",),
     probing_methods=("greedy", "cloud-edge-opt"),
     stages=stages.stages,
+    options=options,
 )
 
 BATCH: Problem[EdgeShardBatchInstance, BatchPlacement] = Problem(
@@ -105,10 +114,12 @@ BATCH: Problem[EdgeShardBatchInstance, BatchPlacement] = Problem(
             extract_batch,
             start_batch,
             tighten_batch,
+            _KNOWN,
         ),
     },
     default_methods=("batches",),
     first_methods=("greedy",),
     probing_methods=("largest-batch", "cloud-edge-opt"),
     stages=stages.batch_stages,
+    options=options,
 )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.memory import require_shared_with_first
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.models.time_range import require_whole_numbers
@@ -35,6 +36,7 @@ def require_equal_block(instance: EdgeShardInstance) -> None:
         same = (
             layers[i].memory_bytes == layers[1].memory_bytes
             and layers[i].output_bytes == layers[1].output_bytes
+            and layers[i].shared == layers[1].shared
             and np.array_equal(instance.compute_time_s[i], instance.compute_time_s[1])
         )
         if not same:
@@ -129,6 +131,7 @@ def revisits_never_pay(hop_s: NDArray[np.float64], source: int) -> bool:
 def run_length_guarantee(instance: EdgeShardInstance) -> Guarantee:
     """Return EXACT where revisits never pay, else RESTRICTION; raise `NotApplicableError` for other layers."""
     require_equal_block(instance)
+    require_shared_with_first(instance)
     costs = time_tables(instance)
     require_whole_numbers(costs.whole_numbers)
     hop_s = costs.transfer_s(0)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.memory import stage_fits
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.solvers.evidence.result import Claim, Reason
@@ -143,8 +144,7 @@ class States:
         self.source, self.total = instance.source, len(instance.layers)
         self.others = [j for j in range(size) if j != instance.source]
         before_s = np.vstack([np.zeros(size), np.cumsum(costs.compute_s, axis=0)])
-        memory = np.concatenate([[0], np.cumsum(instance.memory_bytes)])
-        fits = memory[None, :, None] - memory[:, None, None] <= instance.cluster.memory_bytes
+        fits = stage_fits(instance)
         forward = np.triu(np.ones((self.total + 1, self.total + 1), dtype=bool), 1)[:, :, None]
         # Shape (M, end, start): a stage's time by device, infinite where it does not fit.
         stage_s = np.where(fits & forward, before_s[None] - before_s[:, None], np.inf)

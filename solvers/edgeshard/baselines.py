@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.memory import added_bytes
 from placewise.models.registry import problem_of
 from placewise.solvers.evidence.result import Claim, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from placewise.models.edgeshard import EdgeShardInstance
+    from placewise.models.workload import Layer
     from placewise.solvers.execution.context import Context
 
 
@@ -104,21 +106,22 @@ def greedy(instance: EdgeShardInstance, context: Context) -> Claim:
         What is solved; options, clock and reports.
     """
     costs = time_tables(instance)
-    need = [int(size) for size in instance.memory_bytes]
+    layers = instance.layers
     free = [int(size) for size in instance.cluster.memory_bytes]
+    held: list[set[str]] = [set() for _ in free]
     placement: list[int] = []
     once = instance.problem == "edgeshard-throughput"  # a pipeline has one stage per device
     device = instance.source
-    while len(placement) < len(need):
-        taken = _run_length(need[len(placement) :], free[device])
+    while len(placement) < len(layers):
+        taken = _run_length(layers[len(placement) :], free[device], held[device])
+        free[device] -= sum(added_bytes(layer, held[device]) for layer in layers[len(placement) :][:taken])
         placement += [device] * taken
-        free[device] -= sum(need[len(placement) - taken : len(placement)])
-        if len(placement) == len(need):
+        if len(placement) == len(layers):
             break
         first = len(placement)
         candidates = []
         for j in range(instance.cluster.size):
-            length = _run_length(need[first:], free[j])
+            length = _run_length(layers[first:], free[j], held[j])
             if length and j != device and placement and not (once and j in placement):
                 hop_s = float(costs.transfer_s(first - 1)[device, j])
                 candidates.append(((hop_s + costs.compute_s[first : first + length, j].sum()) / length, j))
@@ -140,13 +143,14 @@ def _split(instance: EdgeShardInstance, cut: int) -> tuple[int, ...]:
     return (instance.source,) * cut + (cloud_of(instance),) * (len(instance.layers) - cut)
 
 
-def _run_length(need: list[int], free: int) -> int:
-    """Return how many of the next layers fit."""
-    for length, size in enumerate(need):
-        free -= size
+def _run_length(layers: Sequence[Layer], free: int, held: set[str]) -> int:
+    """Return how many of the next layers fit beside the shared tensors that a device holds."""
+    held = set(held)
+    for length, layer in enumerate(layers):
+        free -= added_bytes(layer, held)
         if free < 0:
             return length
-    return len(need)
+    return len(layers)
 
 
 def _best(instance: EdgeShardInstance, context: Context, placements: Iterable[tuple[int, ...]]) -> Claim:

@@ -17,6 +17,8 @@ from operator import mul
 from typing import TYPE_CHECKING, NamedTuple
 
 from placewise.models.edgeshard import evaluate_latency
+from placewise.models.edgeshard.memory import require_shared_with_first
+from placewise.models.problem import Guarantee
 from placewise.solvers.edgeshard.baselines import cloud_edge_opt, greedy
 from placewise.solvers.edgeshard.chains import ChainSearch
 from placewise.solvers.edgeshard.lagrangian import PricedBound, RunPaths
@@ -81,10 +83,10 @@ class LabelSearch:
         self.margin = paths.costs.tick_s / 2  # costs are multiples of the tick
         self.root = self._root(paths)
         self.count, self.size = paths.count, paths.size
-        self.need = [int(size) for size in instance.memory_bytes]
-        # The smallest and the sum of all needs from each layer on.
-        self.least = [min(self.need[i:], default=0) for i in range(self.count + 1)]
-        self.rest = [sum(self.need[i:]) for i in range(self.count + 1)]
+        # By device: what layers need there, and the smallest and the sum of all needs from each layer on.
+        self.need: list[list[int]] = paths.need.T.tolist()
+        self.least = [[min(need[i:], default=0) for need in self.need] for i in range(self.count + 1)]
+        self.rest = [[sum(need[i:]) for need in self.need] for i in range(self.count + 1)]
         self.price: list[float] = self.root.price_s.tolist()
         self.to_go: list[list[float]] = self.root.to_go_s.tolist()
         self.time_before: list[list[float]] = paths.time_before.T.tolist()
@@ -137,10 +139,10 @@ class LabelSearch:
 
     def _runs(self, label: Label, device: int, hop: float) -> Iterator[Label]:
         """Yield the label continued by runs of every length that fits on a device."""
-        time_before, space = self.time_before[device], label.free[device]
+        time_before, space, need = self.time_before[device], label.free[device], self.need[device]
         start_cost = label.cost + hop - time_before[label.placed]
         for end in range(label.placed + 1, self.count + 1):
-            space -= self.need[end - 1]
+            space -= need[end - 1]
             cost = start_cost + time_before[end]
             if space < 0 or not cost < self.upper:
                 return
@@ -160,8 +162,8 @@ class LabelSearch:
 
     def _canonical(self, placed: int, free: tuple[int, ...]) -> tuple[int, ...]:
         """Free memory as later layers see it: too little for any is none, more than all need is all."""
-        least, rest = self.least[placed], self.rest[placed]
-        return tuple(0 if space < least else min(space, rest) for space in free)
+        limits = zip(free, self.least[placed], self.rest[placed], strict=True)
+        return tuple([0 if space < least else min(space, rest) for space, least, rest in limits])
 
     def _complete(self, number: int, device: int, cost: float) -> None:
         if not cost < self.upper:
@@ -207,6 +209,12 @@ class LabelSearch:
     def _claim(self, reason: Reason, bound: float | None, message: str) -> Claim:
         objective = None if self.incumbent is None else self.upper
         return Claim(reason, self.incumbent, objective, bound, message, solve_s=self.context.elapsed)
+
+
+def guarantee(instance: EdgeShardInstance) -> Guarantee:
+    """Return EXACT; raise `NotApplicableError` for shared tensors that are not layer 0's and one other layer's."""
+    require_shared_with_first(instance)
+    return Guarantee.EXACT
 
 
 def run(instance: EdgeShardInstance, context: Context) -> Claim:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from placewise.models.edgeshard import pipeline_cpsat, runs
+from placewise.models.edgeshard.memory import SHARED
 from placewise.models.problem import Guarantee
 from placewise.solvers.edgeshard import (
     algorithm_1,
@@ -20,6 +21,8 @@ from placewise.solvers.execution.method import BOUND, PROGRESS, SEED, THREADS, W
 
 _CP = frozenset({WARM_START, PROGRESS, BOUND, THREADS, SEED})
 _SEARCH = frozenset({WARM_START, PROGRESS, BOUND})
+#: Options that methods know which count memory by runs.
+_KNOWN = frozenset({SHARED})
 
 
 def _baselines(module: object, addition: str = "") -> tuple[Algorithm[Any], ...]:
@@ -33,7 +36,13 @@ def _baselines(module: object, addition: str = "") -> tuple[Algorithm[Any], ...]
         "cloud-edge-opt": "the paper's baseline: the best split between source and fastest device",
     }
     return tuple(
-        Algorithm(name, getattr(module, name.replace("-", "_")), Guarantee.HEURISTIC, summary + addition)
+        Algorithm(
+            name,
+            getattr(module, name.replace("-", "_")),
+            Guarantee.HEURISTIC,
+            summary + addition,
+            honours=_KNOWN,
+        )
         for name, summary in summaries.items()
     )
 
@@ -46,13 +55,15 @@ LATENCY = (
         "CP-SAT circuit through the devices with layer counts; for equal layers",
         ("ortools",),
         _CP,
+        honours=_KNOWN,
     ),
     Algorithm(
         "labels",
         labels.run,
-        Guarantee.EXACT,
+        labels.guarantee,
         "the paper's DP repaired: memory kept per path, Lagrangian bounds, local search, best first",
         abilities=_SEARCH | {SEED},
+        honours=_KNOWN,
     ),
     Algorithm(
         "chains",
@@ -60,6 +71,7 @@ LATENCY = (
         Guarantee.HEURISTIC,
         "local search over the order of devices, run ends by dynamic programming",
         abilities=frozenset({PROGRESS, SEED}),
+        honours=_KNOWN,
     ),
     Algorithm(
         "algorithm-1",
@@ -84,6 +96,7 @@ THROUGHPUT = (
         "CP-SAT circuit through the stages' devices with layer counts; for equal layers",
         ("ortools",),
         _CP,
+        honours=_KNOWN,
     ),
     Algorithm(
         "stages",
@@ -92,6 +105,7 @@ THROUGHPUT = (
         "CP-SAT circuit with the first layer and the end of each stage; any layers",
         ("ortools",),
         _CP,
+        honours=_KNOWN,
     ),
     Algorithm(
         "thresholds",
@@ -100,12 +114,14 @@ THROUGHPUT = (
         "bisection over bottlenecks, each decided by counting equal layers, or by reachability over sets of devices",
         ("numpy", "ortools"),
         _SEARCH,
+        honours=_KNOWN,
     ),
     Algorithm(
         "algorithm-2-repaired",
         algorithm_2.run_repaired,
         algorithm_2.repaired_guarantee,
         "the paper's Algorithm 2 in its sensible reading, vectorised over sets of devices",
+        honours=_KNOWN,
     ),
     Algorithm(
         "algorithm-2",
@@ -124,6 +140,7 @@ BATCH = (
         "the best pipeline of each batch size that can still win",
         ("numpy", "ortools"),
         _SEARCH,
+        honours=_KNOWN,
     ),
     Algorithm(
         "largest-batch",
@@ -131,6 +148,7 @@ BATCH = (
         Guarantee.HEURISTIC,
         "the paper's way: the largest batch that fits, then its best pipeline",
         ("numpy", "ortools"),
+        honours=_KNOWN,
     ),
     *_baselines(batches, "; the largest batch that fits"),
 )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.models.edgeshard.cost import bottleneck_values_s, time_tables
+from placewise.models.edgeshard.memory import furthest_ends
 from placewise.models.edgeshard.placement import evaluate_throughput
 from placewise.models.edgeshard.runs import has_equal_block, useful_devices
 from placewise.models.errors import NotApplicableError
@@ -66,9 +67,7 @@ class Thresholds:
         self.time_before = np.vstack(
             [np.zeros(instance.cluster.size), np.cumsum(self.costs.compute_s, axis=0)]
         )
-        memory_before = np.concatenate([[0], np.cumsum(instance.memory_bytes)])
-        fits = memory_before[:-1, None] + instance.cluster.memory_bytes[None, :]
-        self.memory_end = np.searchsorted(memory_before, fits, side="right") - 1
+        self.memory_end = furthest_ends(instance)[:-1]
         between = [
             self.costs.messages_s[m][np.ix_(self.others, self.others)]
             for m in set(self.costs.message[:-1].tolist())
