@@ -232,10 +232,11 @@ def _tied(seed: int, drawer: Callable[[int], Trap]) -> Trap:
     for name in ("table", "bias")[: draw.choice([1, 1, 2])]:
         ends = draw.random() < 0.6
         users = [0, count - 1] if ends else draw.sample(range(count), draw.randint(2, count))
-        most = min(layers[i].memory_bytes - sum(dict(layers[i].shared).values()) for i in users)
+        most = min(layers[i].memory_bytes for i in users)
         shared = draw.choice([most, most // 2, min(most, 1)])
         for i in users:
-            layers[i] = replace(layers[i], shared=(*layers[i].shared, (name, shared)))
+            own = layers[i].memory_bytes - shared
+            layers[i] = replace(layers[i], memory_bytes=own, shared=(*layers[i].shared, (name, shared)))
     instance = replace(base, name=f"tied-{base.name}", layers=tuple(layers))
     held = instance.at(draw.choice(instance.batch_sizes)).layers if drawer is byte_tight_batch else layers
     rest = sorted(draw.randrange(size) for _ in range(count - 1))
@@ -273,7 +274,7 @@ def _padded(draw: random.Random, core: EdgeShardInstance, size: int) -> EdgeShar
     if linked:
         rates[known:, :], rates[:, known:] = old.bandwidth_bytes_per_s.max(), old.bandwidth_bytes_per_s.max()
         np.fill_diagonal(rates, 0.0)
-    space = 0 if linked or draw.random() < 0.5 else sum(layer.memory_bytes for layer in core.layers)
+    space = 0 if linked or draw.random() < 0.5 else int(core.memory_bytes.sum())
     columns = [core.compute_time_s[:, [draw.randrange(known)]] for _ in range(more)]
     return replace(
         core,

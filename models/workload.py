@@ -31,7 +31,7 @@ class Layer:
     cache_bytes : int
         KV cache per sequence, where the batch size is a decision; 0 where ``memory_bytes`` reserves it.
     shared : mapping of str to int
-        Tensors that other layers use too, by name, with their bytes, which are part of ``memory_bytes``: a device that
+        Tensors that other layers use too, by name, with their bytes, which ``memory_bytes`` leaves out: a device that
         hosts several of the layers stores a tensor once. Kept as pairs in the order of the names.
     """
 
@@ -68,6 +68,11 @@ class Layer:
         return (self,) * count
 
     __rmul__ = __mul__
+
+    @property
+    def alone_bytes(self) -> int:
+        """Memory of the layer alone on a device (``Req_i``): its own and its shared tensors'."""
+        return self.memory_bytes + sum(size for _, size in self.shared)
 
 
 def plain_numbers(owner: object, *names: str, whole: bool = False) -> None:

@@ -32,7 +32,7 @@ class LayerSpec(Part):
     output_bytes: Amount
     flops: Amount | None = None
     weight_bytes: Amount | None = None
-    #: Of ``memory_bytes``, those of tensors that other layers use too.
+    #: Tensors that other layers use too, with bytes that ``memory_bytes`` leaves out.
     shared: dict[Name, Bytes] = Field(default_factory=dict)
     repeat: Count = 1
 

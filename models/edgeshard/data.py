@@ -104,6 +104,7 @@ class EdgeShardInstance(BaseInstance):
         shape = (len(self.layers),)
         whole_bytes([layer.memory_bytes for layer in self.layers], shape, "model.layers.memory_bytes")
         check_shared(self.layers)
+        whole_bytes([layer.alone_bytes for layer in self.layers], shape, "model.layers.shared")
         for position, layer in enumerate(self.layers):
             if layer.cache_bytes:
                 path = f"model.layers[{position}].cache_bytes"
@@ -123,8 +124,8 @@ class EdgeShardInstance(BaseInstance):
 
     @property
     def memory_bytes(self) -> NDArray[np.int64]:
-        """``Req_i`` of each layer, shape (N,)."""
-        return np.array([layer.memory_bytes for layer in self.layers], dtype=np.int64)
+        """``Req_i`` of each layer alone on a device, its shared tensors with it, shape (N,)."""
+        return np.array([layer.alone_bytes for layer in self.layers], dtype=np.int64)
 
     @classmethod
     def of(cls, other: EdgeShardInstance) -> Self:

@@ -1,8 +1,7 @@
 """Memory of layers on one device: a tensor that several of them share is stored once per device.
 
-Tied embeddings are the usual case, one table for the first layer and the head. A layer states its shared tensors as
-part of its own bytes (`Layer.shared`), so what a device holds is the sum of its layers less each further use of a
-tensor that is there already. Where all sharing is with layer 0, which stays on the source (Eq. 4), that is a sum again,
+Tied embeddings are the usual case, one table for the first layer and the head. A layer states its shared tensors
+beside its own bytes (`Layer.shared`), and a device holds its layers' own bytes and each of their tensors once. Where all sharing is with layer 0, which stays on the source (Eq. 4), that is a sum again,
 with the bytes of a layer on a device (`bytes_beside_first`).
 """
 
@@ -52,12 +51,12 @@ def check_shared(layers: Sequence[Layer]) -> None:
     Parameters
     ----------
     layers : sequence of Layer
-        With whole numbers of bytes in all.
+        All of an instance.
 
     Raises
     ------
     InstanceError
-        Where it is no whole number of bytes, more than the layer has, or another than a layer before says.
+        Where it is no whole number of bytes, or another than a layer before says.
     """
     said: dict[str, int] = {}
     for position, layer in enumerate(layers):
@@ -69,9 +68,6 @@ def check_shared(layers: Sequence[Layer]) -> None:
                 raise InstanceError(
                     path, f"expected {said[name]:,} bytes of {name!r}, as before, found {size:,}"
                 )
-        if sum(sizes) > layer.memory_bytes:
-            message = f"expected at most the layer's {layer.memory_bytes:,} bytes, found {sum(sizes):,}"
-            raise InstanceError(path, message)
 
 
 def shared_tensors(layers: Sequence[Layer]) -> tuple[Tensor, ...]:
@@ -109,9 +105,9 @@ def added_bytes(layer: Layer, held: set[str]) -> int:
     """
     if not layer.shared:
         return layer.memory_bytes
-    there = sum(size for name, size in layer.shared if name in held)
+    new = sum(size for name, size in layer.shared if name not in held)
     held.update(name for name, _ in layer.shared)
-    return layer.memory_bytes - there
+    return layer.memory_bytes + new
 
 
 def used_bytes(layers: Iterable[Layer]) -> int:
@@ -127,7 +123,7 @@ def used_bytes(layers: Iterable[Layer]) -> int:
 
 
 def bytes_beside_first(instance: EdgeShardInstance) -> NDArray[np.int64]:
-    """Return the bytes of each layer on each device, less what layer 0 brings to the source; shape (N, M).
+    """Return the bytes of each layer alone on each device, less what layer 0 brings to the source; shape (N, M).
 
     On the source it is what a layer adds beside layer 0, at most; elsewhere all of its own. Sums are what devices hold
     where `require_shared_with_first` lets an instance pass.

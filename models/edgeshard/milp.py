@@ -194,7 +194,7 @@ def _memory(model: Any, instance: EdgeShardInstance) -> None:
     import pyomo.environ as pyo
 
     tensors = tensors_of(instance)
-    own = [int(need) for need in instance.memory_bytes]
+    own = [int(need) for need in instance.memory_bytes]  # of tensors that are not really shared too
     for _, size, users in tensors:
         for i in users:
             own[i] -= size

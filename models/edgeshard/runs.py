@@ -34,7 +34,7 @@ def require_equal_block(instance: EdgeShardInstance) -> None:
     layers = instance.layers
     for i in range(2, len(layers) - 1):
         same = (
-            layers[i].memory_bytes == layers[1].memory_bytes
+            layers[i].alone_bytes == layers[1].alone_bytes
             and layers[i].output_bytes == layers[1].output_bytes
             and layers[i].shared == layers[1].shared
             and np.array_equal(instance.compute_time_s[i], instance.compute_time_s[1])
