@@ -86,8 +86,8 @@ DECODER: Problem[DecoderInstance, DecoderTrajectory] = Problem(
             tighten_decoder,
         ),
     },
-    default_methods=("highs",),
-    first_methods=("layer-by-layer",),
-    probing_methods=("layer-by-layer",),
+    default_methods=("bounded", "highs"),
+    first_methods=("one-device", "layer-by-layer"),
+    probing_methods=("one-device", "layer-by-layer"),
     stages=stages.decoder_stages,
 )
