@@ -214,5 +214,16 @@ def known(**values: float | None) -> dict[str, float]:
     return {key: value for key, value in values.items() if value is not None and not np.isnan(value)}
 
 
+def time_model_document(time_model: str) -> dict[str, str]:
+    """Return what a file says of the time model: nothing where it is the papers'.
+
+    Parameters
+    ----------
+    time_model : str
+        As instances have it.
+    """
+    return {} if time_model == "flops" else {"time_model": time_model}
+
+
 def _rate(values: Any, j: int) -> float | None:
     return None if values is None else float(values[j])

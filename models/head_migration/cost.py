@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.models.head_migration.blocks import block_demands
+from placewise.models.time_model import slower
 from placewise.models.time_range import require_finite
 from placewise.models.units import (
     MAX_BYTES,
@@ -51,7 +52,7 @@ class HeadCosts:
     slope_s, fixed_s : ndarray, shape (T, M, M)
         ``n`` heads on device j with the projection on q take ``slope[j,q] n + fixed[j,q]`` (3, 5, 6).
     compute_s : ndarray, shape (T, 3, M)
-        A head, the projection, the network on a device (5).
+        A head, the projection, the network on a device (5); with the time model ``roofline`` at least their reading.
     message_s : ndarray, shape (T, 2, M, M)
         From a head to the projection (3), from there to the network (4).
     after_s : ndarray, shape (T, M, M)
@@ -128,7 +129,15 @@ def head_costs(instance: HeadMigrationInstance) -> HeadCosts:
     def column(part: int, key: str) -> Floats:
         return np.array([getattr(blocks[part], key) for blocks in now], dtype=np.float64)
 
-    compute_s = [column(part, "flops")[:, None] / instance.flops_per_s for part in range(3)]
+    compute_s = [
+        slower(
+            column(part, "flops")[:, None] / instance.flops_per_s,
+            column(part, "read_bytes"),
+            instance.cluster,
+            instance.time_model,
+        )
+        for part in range(3)
+    ]
     sent_s = transfer_s(column(0, "message_bytes"))
     own_s = np.broadcast_to(compute_s[0][:, :, None], sent_s.shape)
     onward_s = transfer_s(column(1, "message_bytes"))
