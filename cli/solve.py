@@ -96,6 +96,9 @@ def show(result: VerifiedResult) -> None:
         picture_of(result.instance).draw(console, result.instance, result.placement)
         terms = ", ".join(f"{name} {output.duration(value)}" for name, value in result.terms.items() if value)
         console.print(f"\n{terms}", soft_wrap=True)
+        left_out = ", ".join(problem.left_out(result.instance))
+        if left_out:
+            console.print(f"[dim]the times leave out {escape(left_out)}[/dim]", soft_wrap=True)
     versions = " ".join(f"{name} {number}" for name, number in result.versions.items())
     seconds = f"build {result.build_s:.2f} s, solve {result.solve_s:.2f} s"
     console.print(

@@ -205,6 +205,8 @@ class Problem(Generic[InstanceT, PlacementT]):
     options : callable
         ``instance -> names`` of what it asks for beyond the problem's plain statement. A method that does not honour
         one of them does not apply; `evaluate`, `placements`, `floor` and `diagnose` honour all.
+    left_out : callable
+        ``instance -> what its times leave out``, a few words each, as `placewise solve` shows them.
     """
 
     name: str
@@ -226,6 +228,7 @@ class Problem(Generic[InstanceT, PlacementT]):
     probing_methods: tuple[str, ...] = ()
     stages: Callable[[InstanceT, PlacementT], Sequence[Any]] | None = None
     options: Callable[[InstanceT], frozenset[str]] = no_options
+    left_out: Callable[[InstanceT], tuple[str, ...]] = lambda _: ()
 
     def gate(self, instance: InstanceT, anything: object) -> tuple[PlacementT | None, tuple[Violation, ...]]:
         """Return the placement that an object is, in plain tuples and integers, or None and why it is none.

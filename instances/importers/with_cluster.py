@@ -13,11 +13,13 @@ from placewise.models.dilemma.data import Dilemma, QuantizableLayer
 from placewise.models.edgeshard.batches import EdgeShardBatch
 from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.models.head_migration import HeadMigration, HeadMigrationDecoder, HeadTransformer
+from placewise.models.time_model import left_out
 
 if TYPE_CHECKING:
     from placewise.instances.importers.transformer_config import PublishedModel
     from placewise.models.cluster import Cluster
     from placewise.models.edgeshard.data import EdgeShardInstance
+    from placewise.models.time_model import TimeModel
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 BIT_WIDTHS = (4, 6, 8, 16)
@@ -54,6 +56,19 @@ def _require_rates(cluster: Cluster, *, memory: bool) -> None:
     ):
         if (key == "flops_per_s" or memory) and (values is None or np.isnan(values).any()):
             raise InstanceError(f"devices.{key}", "expected it for every device: times follow from it")
+
+
+def _time_model(cluster: Cluster) -> TimeModel:
+    """Return ``roofline`` where all devices say how fast they read: decoding is bound by it."""
+    rates = cluster.memory_bytes_per_s
+    return "flops" if rates is None or np.isnan(rates).any() else "roofline"
+
+
+def _timed(model: PublishedModel, cluster: Cluster, problem: str) -> dict[str, Any]:
+    """Return what is common to problems with a time model, and what their times leave out."""
+    common, time_model = _common(model, cluster, problem), _time_model(cluster)
+    common["description"] += f"; the times leave out {', '.join(left_out(time_model))}"
+    return common | {"time_model": time_model}
 
 
 def chain(
@@ -143,7 +158,7 @@ def widths(model: PublishedModel, cluster: Cluster, length: int) -> Dilemma:
     # Rounding to b bits leaves half a unit in the last place; weights are not read, so all layers are alike.
     error = np.array([[0.5 / 2.0**width for width in widths]] * shape.decoder_layers)
     return Dilemma(
-        **_common(model, cluster, Dilemma.problem),
+        **_timed(model, cluster, Dilemma.problem),
         layers=(layer,) * shape.decoder_layers,
         bit_widths=widths,
         quantization_error=error,
@@ -178,7 +193,7 @@ def heads(model: PublishedModel, cluster: Cluster, length: int) -> HeadMigration
             "head_dim", "expected hidden_size / num_attention_heads: the paper's heads share D"
         )
     return HeadMigration(
-        **_common(model, cluster, HeadMigration.problem),
+        **_timed(model, cluster, HeadMigration.problem),
         transformer=HeadTransformer(
             shape.attention_heads,
             shape.hidden_size,

@@ -13,6 +13,7 @@ from placewise.models.edgeshard.cost import bottleneck_floor_s, latency_floor_s
 from placewise.models.edgeshard.diagnosis import diagnose
 from placewise.models.edgeshard.memory import SHARED, options
 from placewise.models.edgeshard.resources import resources, scaled
+from placewise.models.edgeshard.times import left_out
 from placewise.models.problem import Formulation, Problem
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ LATENCY: Problem[EdgeShardInstance, Placement] = Problem(
     probing_methods=("greedy", "cloud-edge-opt", "algorithm-1-once"),
     stages=stages.stages,
     options=options,
+    left_out=left_out,
 )
 
 THROUGHPUT: Problem[EdgeShardInstance, Placement] = Problem(
@@ -91,6 +93,7 @@ THROUGHPUT: Problem[EdgeShardInstance, Placement] = Problem(
     probing_methods=("greedy", "cloud-edge-opt"),
     stages=stages.stages,
     options=options,
+    left_out=left_out,
 )
 
 BATCH: Problem[EdgeShardBatchInstance, BatchPlacement] = Problem(
@@ -122,4 +125,5 @@ BATCH: Problem[EdgeShardBatchInstance, BatchPlacement] = Problem(
     probing_methods=("largest-batch", "cloud-edge-opt"),
     stages=stages.batch_stages,
     options=options,
+    left_out=left_out,
 )
