@@ -200,8 +200,11 @@ def excess(objective: float, bound: float) -> float:
     Parameters
     ----------
     objective, bound : float
-        In one unit, that of the problem; infinite relative to a bound of 0.
+        In one unit, that of the problem; infinite relative to a bound of 0, and to one that is not finite: it says
+        nothing.
     """
+    if not (math.isfinite(objective) and math.isfinite(bound)):
+        return math.inf
     if objective <= bound:
         return 0.0
     return (objective - bound) / abs(bound) if bound else math.inf
