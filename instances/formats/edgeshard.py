@@ -13,6 +13,7 @@ from placewise.instances.formats.common import (
     Head,
     Name,
     Part,
+    Positive,
     build_cluster,
     cluster_document,
     expand,
@@ -21,7 +22,15 @@ from placewise.instances.formats.common import (
 )
 from placewise.models.edgeshard.data import MAX_LAYERS, EdgeShardInstance, chain_type
 from placewise.models.edgeshard.times import Stated
-from placewise.models.workload import Layer
+from placewise.models.workload import Experts, Layer
+
+
+class ExpertsSpec(Part):
+    """Experts of a layer; ``weight_bytes`` are those of the active ones, and of what every token reads."""
+
+    count: Count
+    active: Positive
+    each_bytes: Amount
 
 
 class LayerSpec(Part):
@@ -34,6 +43,7 @@ class LayerSpec(Part):
     weight_bytes: Amount | None = None
     #: Tensors that other layers use too, with bytes that ``memory_bytes`` leaves out.
     shared: dict[Name, Bytes] = Field(default_factory=dict)
+    experts: ExpertsSpec | None = None
     repeat: Count = 1
 
 
@@ -59,10 +69,7 @@ class EdgeShardSpec(Head):
 def build(spec: EdgeShardSpec) -> EdgeShardInstance:
     """Build an instance from a checked file; raise `InstanceError` with the path of what is wrong."""
     cluster = build_cluster(spec.cluster)
-    layers = tuple(
-        Layer(s.name, int(s.memory_bytes), s.output_bytes, s.flops, s.weight_bytes, shared=s.shared)
-        for s in repeated(spec.model.layers)
-    )
+    layers = tuple(build_layer(s) for s in repeated(spec.model.layers))
     if spec.compute_time_s is not None:
         require_shape(spec.compute_time_s, (len(layers), cluster.size), "compute_time_s")
     return chain_type(spec.problem)(
@@ -74,6 +81,28 @@ def build(spec: EdgeShardSpec) -> EdgeShardInstance:
         name=spec.name,
         description=spec.description,
         reference=spec.reference,
+    )
+
+
+def build_layer(spec: LayerSpec, cache_bytes: float = 0) -> Layer:
+    """Build one layer.
+
+    Parameters
+    ----------
+    spec : LayerSpec
+        As checked.
+    cache_bytes : float
+        KV cache per sequence.
+    """
+    return Layer(
+        spec.name,
+        int(spec.memory_bytes),
+        spec.output_bytes,
+        spec.flops,
+        spec.weight_bytes,
+        cache_bytes=int(cache_bytes),
+        shared=spec.shared,
+        experts=None if spec.experts is None else Experts(**spec.experts.model_dump()),
     )
 
 
@@ -117,5 +146,7 @@ def layers_document(layers: tuple[Layer, ...]) -> list[dict[str, Any]]:
             spec["cache_bytes"] = layer.cache_bytes
         if layer.shared:
             spec["shared"] = dict(layer.shared)
+        if layer.experts is not None:
+            spec["experts"] = dict(vars(layer.experts))
         specs.append(spec | known(flops=layer.flops, weight_bytes=layer.weight_bytes))
     return specs

@@ -16,12 +16,11 @@ from placewise.instances.formats.common import (
     cluster_document,
     require_shape,
 )
-from placewise.instances.formats.edgeshard import LayerSpec, layers_document, repeated
+from placewise.instances.formats.edgeshard import LayerSpec, build_layer, layers_document, repeated
 from placewise.models.cluster import require_tables
 from placewise.models.edgeshard.batches import EdgeShardBatch
 from placewise.models.edgeshard.times import Stated
 from placewise.models.errors import InstanceError
-from placewise.models.workload import Layer
 
 
 class BatchLayerSpec(LayerSpec):
@@ -50,18 +49,7 @@ class EdgeShardBatchSpec(Head):
 def build(spec: EdgeShardBatchSpec) -> EdgeShardBatch:
     """Build an instance from a checked file; raise `InstanceError` with the path of what is wrong."""
     cluster = build_cluster(spec.cluster)
-    layers = tuple(
-        Layer(
-            s.name,
-            int(s.memory_bytes),
-            s.output_bytes,
-            s.flops,
-            s.weight_bytes,
-            cache_bytes=int(s.cache_bytes),
-            shared=s.shared,
-        )
-        for s in repeated(spec.model.layers)
-    )
+    layers = tuple(build_layer(s, s.cache_bytes) for s in repeated(spec.model.layers))
     require_tables("batch_sizes", len(spec.batch_sizes), len(layers), cluster.size)
     times = spec.compute_time_s
     if times is not None and len(times) != len(spec.batch_sizes):

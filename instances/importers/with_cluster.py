@@ -188,6 +188,8 @@ def heads(model: PublishedModel, cluster: Cluster, length: int) -> HeadMigration
     _require_nominal(model)
     _require_rates(cluster, memory=False)
     shape = model.transformer
+    # Table I counts a multiply-add as one, so as many as there are weights.
+    network = (3 if shape.gated else 2) * shape.hidden_size * shape.intermediate_size
     if shape.head_size not in (None, shape.hidden_size // shape.attention_heads):
         raise InstanceError(
             "head_dim", "expected hidden_size / num_attention_heads: the paper's heads share D"
@@ -203,6 +205,8 @@ def heads(model: PublishedModel, cluster: Cluster, length: int) -> HeadMigration
             execution="cached",
             kv_heads=None if shape.key_value_heads == shape.attention_heads else shape.key_value_heads,
             parameters_in_memory=True,
+            ffn_parameters=network,
+            ffn_flops_factor=network / shape.hidden_size**2,
         ),
         intervals=10,
     )

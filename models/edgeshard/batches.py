@@ -7,7 +7,7 @@ per batch size, and the time per token of one sequence is the bottleneck over b.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -129,21 +129,7 @@ class EdgeShardBatch(BaseInstance):
         return EdgeShardThroughput(
             name=f"{self.name}@{batch_size}",
             cluster=self.cluster,
-            layers=tuple(
-                replace(
-                    layer,
-                    memory_bytes=layer.memory_bytes + batch_size * layer.cache_bytes,
-                    output_bytes=layer.output_bytes * batch_size,
-                    flops=None if layer.flops is None else layer.flops * batch_size,
-                    weight_bytes=(
-                        None
-                        if layer.weight_bytes is None
-                        else layer.weight_bytes + batch_size * layer.cache_bytes
-                    ),
-                    cache_bytes=0,
-                )
-                for layer in self.layers
-            ),
+            layers=tuple(layer.together(batch_size) for layer in self.layers),
             compute_time_s=self.compute_time_s[position],
             source=self.source,
             return_bytes=self.return_bytes * batch_size,

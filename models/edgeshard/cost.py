@@ -226,12 +226,8 @@ def roofline_time_s(layers: tuple[Layer, ...], cluster: Cluster, tokens: int = 1
     """
     missing = np.full(cluster.size, np.nan)
     flops = np.array([np.nan if layer.flops is None else layer.flops * tokens for layer in layers])
-    weights = np.array(
-        [
-            np.nan if layer.weight_bytes is None else layer.weight_bytes + layer.cache_bytes * tokens
-            for layer in layers
-        ]
-    )
+    read = [layer.read_bytes(tokens) for layer in layers]
+    weights = np.array([np.nan if size is None else size for size in read])
     rates = [missing if rate is None else rate for rate in (cluster.flops_per_s, cluster.memory_bytes_per_s)]
     with np.errstate(divide="ignore", invalid="ignore"):
         work_s = flops[:, None] / rates[0]

@@ -13,6 +13,7 @@ from placewise.models.devices import flat
 from placewise.models.edgeshard.memory import check_shared
 from placewise.models.edgeshard.times import Stated, Times, table_s, times_of
 from placewise.models.errors import InstanceError
+from placewise.models.experts import check_experts
 from placewise.models.instance import BaseInstance
 from placewise.models.units import MAX_BYTES
 from placewise.models.values import require_kind
@@ -104,6 +105,7 @@ class EdgeShardInstance(BaseInstance):
         shape = (len(self.layers),)
         whole_bytes([layer.memory_bytes for layer in self.layers], shape, "model.layers.memory_bytes")
         check_shared(self.layers)
+        check_experts(self.layers)
         whole_bytes([layer.alone_bytes for layer in self.layers], shape, "model.layers.shared")
         for position, layer in enumerate(self.layers):
             if layer.cache_bytes:

@@ -14,9 +14,9 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.edgeshard.cost import time_tables
-from placewise.models.edgeshard.memory import tensors_of
+from placewise.models.edgeshard.memory_rows import memory_rows, overloaded, start_memory
 from placewise.models.statement import stated
-from placewise.models.units import MILLISECONDS, common_unit
+from placewise.models.units import MILLISECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -186,39 +186,7 @@ def _assignment(model: Any, instance: EdgeShardInstance, chosen: Any = 1) -> Non
         model.layers, rule=lambda m, i: pyo.quicksum(m.assign[i, j] for j in m.devices) == chosen
     )
     model.privacy = pyo.Constraint(expr=model.assign[0, instance.source] == chosen)
-    _memory(model, instance)
-
-
-def _memory(model: Any, instance: EdgeShardInstance) -> None:
-    """Add Eq. 5: a layer's own bytes, and those of a shared tensor wherever one of its layers is."""
-    import pyomo.environ as pyo
-
-    tensors = tensors_of(instance)
-    own = [int(need) for need in instance.memory_bytes]  # of tensors that are not really shared too
-    for _, size, users in tensors:
-        for i in users:
-            own[i] -= size
-    unit = common_unit([*own, *(tensor.size_bytes for tensor in tensors)])
-    model.requirement = pyo.Param(model.layers, initialize=lambda _, i: own[i] // unit)
-    model.tensors = pyo.RangeSet(0, len(tensors) - 1)
-    model.tensor_requirement = pyo.Param(model.tensors, initialize=lambda _, t: tensors[t].size_bytes // unit)
-    model.uses = pyo.Set(initialize=[(t, i) for t, tensor in enumerate(tensors) for i in tensor.users])
-    model.holds = pyo.Var(model.tensors, model.devices, domain=pyo.Binary)
-    model.tensor_held = pyo.Constraint(
-        model.uses, model.devices, rule=lambda m, t, i, j: m.holds[t, j] >= m.assign[i, j]
-    )
-    model.budget = pyo.Param(
-        model.devices, initialize=lambda _, j: int(instance.cluster.memory_bytes[j]) // unit
-    )
-    model.memory = pyo.Constraint(
-        model.devices,
-        rule=lambda m, j: (
-            pyo.quicksum(m.requirement[i] * m.assign[i, j] for i in m.layers)
-            + pyo.quicksum(m.tensor_requirement[t] * m.holds[t, j] for t in m.tensors)
-            <= m.budget[j]
-        ),
-    )
-    model.cover = pyo.ConstraintList()  # filled by `tighten`
+    memory_rows(model, instance)
 
 
 def _minimise_latency(model: Any, costs: TimeTables, transfers: Any) -> None:
@@ -268,9 +236,7 @@ def start(model: Any, placement: Sequence[int] | None) -> None:
     """
     for (i, j), variable in model.assign.items():
         variable.set_value(int(placement is not None and placement[i] == j))
-    held = {} if placement is None else {(t, placement[i]) for t, i in model.uses}
-    for pair, variable in model.holds.items():
-        variable.set_value(int(pair in held))
+    start_memory(model, placement)
     for products in (model.component("flow"), model.component("both")):
         for (i, k, j), variable in () if products is None else products.items():
             variable.set_value(int(placement is not None and placement[i - 1] == k and placement[i] == j))
@@ -298,11 +264,8 @@ def tighten(model: Any, placement: Sequence[int]) -> bool:
     import pyomo.environ as pyo
 
     added = False
-    for j in model.devices:
+    for j in overloaded(model, placement):
         layers = [i for i in model.layers if placement[i] == j]
-        held = {t for t, i in model.uses if placement[i] == j}
-        need = sum(model.requirement[i] for i in layers) + sum(model.tensor_requirement[t] for t in held)
-        if need > model.budget[j]:
-            model.cover.add(pyo.quicksum(model.assign[i, j] for i in layers) <= len(layers) - 1)
-            added = True
+        model.cover.add(pyo.quicksum(model.assign[i, j] for i in layers) <= len(layers) - 1)
+        added = True
     return added
