@@ -47,6 +47,8 @@ class LayerSpec(Part):
     repeat: Count = 1
 
 
+#: Rows of seconds.
+Table = list[list[float]]
 LayerSpecT = TypeVar("LayerSpecT", bound=LayerSpec)
 
 
@@ -63,6 +65,8 @@ class EdgeShardSpec(Head):
     model: ModelSpec
     compute_time_s: list[list[Amount]] | None = None
     source_device: Name
+    #: Sent by a source that computes nothing to wherever the first layer is.
+    input_bytes: Amount | None = None
     return_bytes: Amount = 0.0
 
 
@@ -72,11 +76,12 @@ def build(spec: EdgeShardSpec) -> EdgeShardInstance:
     layers = tuple(build_layer(s) for s in repeated(spec.model.layers))
     if spec.compute_time_s is not None:
         require_shape(spec.compute_time_s, (len(layers), cluster.size), "compute_time_s")
+    layers, times = with_input(spec.input_bytes, layers, spec.compute_time_s, cluster.size)
     return chain_type(spec.problem)(
         cluster,
         layers,
         source=cluster.index(spec.source_device, "source_device"),
-        compute_time_s=spec.compute_time_s,
+        compute_time_s=times,
         return_bytes=spec.return_bytes,
         name=spec.name,
         description=spec.description,
@@ -104,6 +109,28 @@ def build_layer(spec: LayerSpec, cache_bytes: float = 0) -> Layer:
         shared=spec.shared,
         experts=None if spec.experts is None else Experts(**spec.experts.model_dump()),
     )
+
+
+def with_input(
+    input_bytes: float | None, layers: tuple[Layer, ...], times: Table | None, size: int
+) -> tuple[tuple[Layer, ...], Table | None]:
+    """Return layers and times with a first layer of nothing, which stays on the source and sends the input on.
+
+    Parameters
+    ----------
+    input_bytes : float or None
+        Of the input per token; None: the first layer itself stays on the source.
+    layers : tuple of Layer
+        N of them.
+    times : list of list or None
+        Seconds, N rows of M.
+    size : int
+        M.
+    """
+    if input_bytes is None:
+        return layers, times
+    first = Layer("input", 0, input_bytes, flops=0, weight_bytes=0)
+    return (first, *layers), None if times is None else [[0.0] * size, *times]
 
 
 def repeated(specs: list[LayerSpecT]) -> list[LayerSpecT]:

@@ -16,7 +16,13 @@ from placewise.instances.formats.common import (
     cluster_document,
     require_shape,
 )
-from placewise.instances.formats.edgeshard import LayerSpec, build_layer, layers_document, repeated
+from placewise.instances.formats.edgeshard import (
+    LayerSpec,
+    build_layer,
+    layers_document,
+    repeated,
+    with_input,
+)
 from placewise.models.cluster import require_tables
 from placewise.models.edgeshard.batches import EdgeShardBatch
 from placewise.models.edgeshard.times import Stated
@@ -43,6 +49,8 @@ class EdgeShardBatchSpec(Head):
     batch_sizes: Annotated[list[Annotated[int, Field(ge=1, le=65536)]], Field(min_length=1, max_length=64)]
     compute_time_s: list[list[list[Amount]]] | None = None
     source_device: Name
+    #: Sent per sequence by a source that computes nothing to wherever the first layer is.
+    input_bytes: Amount | None = None
     return_bytes: Amount = 0.0
 
 
@@ -59,6 +67,9 @@ def build(spec: EdgeShardBatchSpec) -> EdgeShardBatch:
         )
     for n, table in enumerate(times or []):
         require_shape(table, (len(layers), cluster.size), f"compute_time_s[{n}]")
+    if times is not None:
+        times = [with_input(spec.input_bytes, (), table, cluster.size)[1] or [] for table in times]
+    layers = with_input(spec.input_bytes, layers, None, cluster.size)[0]
     return EdgeShardBatch(
         cluster,
         layers,
