@@ -77,10 +77,10 @@ class RunLengthModel:
     def extract(self, value: Callable[[Any], int]) -> Placement:
         """Return the placement that the variables' values state."""
         if len(self.instance.layers) == 1:
-            return (self.instance.source,)
+            return (self.instance.source_index,)
         successor = {k: j for (k, j), arc in self.arcs.items() if value(arc)}
         closing = next(move for move, literal in self.closings.items() if value(literal))
-        device = self.instance.source
+        device = self.instance.source_index
         layers = [device]
         while True:
             taken = value(self.count[device]) - (device == closing.relay)
@@ -123,7 +123,7 @@ def latency_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> RunLe
     require_equal_block(instance)
     costs = time_tables(instance)
     require_whole_numbers(costs.whole_numbers)
-    devices, source = range(instance.cluster.size), instance.source
+    devices, source = range(instance.cluster.size), instance.source_index
     memory = [int(need) for need in instance.memory_bytes]
     block = max(len(memory) - 2, 0)
     model = cp_model.CpModel()
@@ -200,7 +200,7 @@ def _memory_rows(
     memory = [int(need) for need in instance.memory_bytes]
     block = len(memory) - 2
     for j, variable in count.items():
-        space = int(instance.cluster.memory_bytes[j]) - memory[0] * (j == instance.source)
+        space = int(instance.cluster.memory_bytes[j]) - memory[0] * (j == instance.source_index)
         alone, with_last = (
             units_that_fit(room, memory[1] if block else 0, block) for room in (space, space - memory[-1])
         )
@@ -230,7 +230,7 @@ def units_that_fit(space: int, size: int, most: int) -> int:
 def closing_moves(instance: EdgeShardInstance) -> list[Closing]:
     """Return the ways a chain may end, each a real placement; see `revisits_never_pay` for why these suffice."""
     costs = time_tables(instance)
-    hop_s, source = costs.transfer_s(len(instance.layers) - 2), instance.source
+    hop_s, source = costs.transfer_s(len(instance.layers) - 2), instance.source_index
     devices = range(instance.cluster.size)
     tail_s = costs.compute_s[-1] + costs.return_s
     shortcuts = {j: shortcut_pairs(hop_s, j) for j in devices}

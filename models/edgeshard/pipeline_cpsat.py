@@ -63,7 +63,7 @@ class PipelineModel:
         """Return the placement that the variables' values state."""
         successor = {k: j for (k, j), arc in self.arcs.items() if value(arc)}
         layers: list[int] = []
-        device: int | None = self.instance.source
+        device: int | None = self.instance.source_index
         while device is not None:
             layers += [device] * value(self.count[device])
             device = successor.get(device)
@@ -108,7 +108,7 @@ def throughput_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> Pi
     costs, total = time_tables(instance), len(instance.layers)
     require_whole_numbers(costs.whole_numbers)
     model, arcs, last, used = _circuit(instance, costs)
-    devices, source = range(instance.cluster.size), instance.source
+    devices, source = range(instance.cluster.size), instance.source_index
     memory = [int(need) for need in instance.memory_bytes]
     times, ticks, bottleneck = _bottleneck(instance, costs, model, cap_s)
     count = {j: model.new_int_var(0, total, f"count[{j}]") for j in devices}
@@ -151,7 +151,7 @@ def throughput_stages(instance: EdgeShardInstance, cap_s: float = inf) -> Pipeli
     costs, total = time_tables(instance), len(instance.layers)
     require_whole_numbers(costs.whole_numbers)
     model, arcs, last, used = _circuit(instance, costs)
-    devices, source = range(instance.cluster.size), instance.source
+    devices, source = range(instance.cluster.size), instance.source_index
     times, ticks, bottleneck = _bottleneck(instance, costs, model, cap_s)
     time_before = np.vstack([np.zeros(len(devices), dtype=np.int64), np.cumsum(ticks, axis=0)])
     first = {j: model.new_int_var(0, total, f"first[{j}]") for j in devices}
@@ -203,7 +203,7 @@ def _circuit(
     from ortools.sat.python import cp_model
 
     model = cp_model.CpModel()
-    devices, source, depot = range(instance.cluster.size), instance.source, instance.cluster.size
+    devices, source, depot = range(instance.cluster.size), instance.source_index, instance.cluster.size
     used = {j: model.new_bool_var(f"used[{j}]") for j in devices}
     last = {j: model.new_bool_var(f"last[{j}]") for j in devices}
     linked = np.isfinite(costs.messages_s[0])

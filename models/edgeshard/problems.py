@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from placewise.models.edgeshard import batches, milp, placement, space, stages
+from placewise.models.edgeshard import batches, milp, placement, rules, space, stages
 from placewise.models.edgeshard.batch_milp import batch_milp
 from placewise.models.edgeshard.batch_milp import extract as extract_batch
 from placewise.models.edgeshard.batch_milp import start as start_batch
@@ -40,6 +40,7 @@ LATENCY: Problem[EdgeShardInstance, Placement] = Problem(
             milp.extract,
             milp.start,
             milp.tighten,
+            rules.EVERY,
         ),
         "textbook": Formulation(
             "the paper's quadratic statement (Eq. 1-5), each product linearised",
@@ -47,12 +48,14 @@ LATENCY: Problem[EdgeShardInstance, Placement] = Problem(
             milp.extract,
             milp.start,
             milp.tighten,
+            rules.EVERY,
         ),
     },
     default_methods=("run-length", "labels"),
     first_methods=("greedy",),
     probing_methods=("greedy", "cloud-edge-opt", "algorithm-1-once"),
     stages=stages.stages,
+    options=rules.asked_by,
 )
 
 THROUGHPUT: Problem[EdgeShardInstance, Placement] = Problem(
@@ -76,12 +79,14 @@ THROUGHPUT: Problem[EdgeShardInstance, Placement] = Problem(
             milp.extract,
             milp.start,
             milp.tighten,
+            rules.EVERY,
         ),
     },
     default_methods=("thresholds", "run-length", "stages"),
     first_methods=("greedy",),
     probing_methods=("greedy", "cloud-edge-opt"),
     stages=stages.stages,
+    options=rules.asked_by,
 )
 
 BATCH: Problem[EdgeShardBatchInstance, BatchPlacement] = Problem(
@@ -105,10 +110,12 @@ BATCH: Problem[EdgeShardBatchInstance, BatchPlacement] = Problem(
             extract_batch,
             start_batch,
             tighten_batch,
+            rules.EVERY,
         ),
     },
     default_methods=("batches",),
     first_methods=("greedy",),
     probing_methods=("largest-batch", "cloud-edge-opt"),
     stages=stages.batch_stages,
+    options=rules.asked_by,
 )

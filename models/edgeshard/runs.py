@@ -65,7 +65,7 @@ def useful_devices(instance: EdgeShardInstance) -> list[int]:
     instance : EdgeShardInstance
         M devices; the source is among those returned.
     """
-    costs, source = time_tables(instance), instance.source
+    costs, source = time_tables(instance), instance.source_index
     least = min(instance.memory_bytes[1:], default=0)
     fits = instance.cluster.memory_bytes >= least
     fits[source] = True
@@ -132,4 +132,4 @@ def run_length_guarantee(instance: EdgeShardInstance) -> Guarantee:
     costs = time_tables(instance)
     require_whole_numbers(costs.whole_numbers)
     hop_s = costs.transfer_s(0)
-    return Guarantee.EXACT if revisits_never_pay(hop_s, instance.source) else Guarantee.RESTRICTION
+    return Guarantee.EXACT if revisits_never_pay(hop_s, instance.source_index) else Guarantee.RESTRICTION

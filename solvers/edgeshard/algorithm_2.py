@@ -70,7 +70,7 @@ def run(instance: EdgeShardInstance, context: Context) -> Claim:
     instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
     """
-    costs, source, total = time_tables(instance), instance.source, len(instance.layers)
+    costs, source, total = time_tables(instance), instance.source_index, len(instance.layers)
     devices = range(instance.cluster.size)
     need, budget = instance.memory_bytes, instance.cluster.memory_bytes
     masks = np.array([mask for mask in range(1 << len(devices)) if mask >> source & 1])
@@ -140,8 +140,8 @@ class States:
 
     def __init__(self, instance: EdgeShardInstance) -> None:
         costs, size = time_tables(instance), instance.cluster.size
-        self.source, self.total = instance.source, len(instance.layers)
-        self.others = [j for j in range(size) if j != instance.source]
+        self.source, self.total = instance.source_index, len(instance.layers)
+        self.others = [j for j in range(size) if j != instance.source_index]
         before_s = np.vstack([np.zeros(size), np.cumsum(costs.compute_s, axis=0)])
         memory = np.concatenate([[0], np.cumsum(instance.memory_bytes)])
         fits = memory[None, :, None] - memory[:, None, None] <= instance.cluster.memory_bytes

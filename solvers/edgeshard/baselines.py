@@ -28,7 +28,7 @@ def edge_solo(instance: EdgeShardInstance, context: Context) -> Claim:
     instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
     """
-    return _best(instance, context, [(instance.source,) * len(instance.layers)])
+    return _best(instance, context, [(instance.source_index,) * len(instance.layers)])
 
 
 def cloud_edge_even(instance: EdgeShardInstance, context: Context) -> Claim:
@@ -68,11 +68,11 @@ def edgeshard_even(instance: EdgeShardInstance, context: Context) -> Claim:
         What is solved; options, clock and reports.
     """
     cloud, budget = cloud_of(instance), instance.cluster.memory_bytes
-    others = [j for j in range(instance.cluster.size) if j not in (instance.source, cloud)]
+    others = [j for j in range(instance.cluster.size) if j not in (instance.source_index, cloud)]
     others.sort(key=lambda j: -int(budget[j]))
     claim = Claim(Reason.FINISHED, message="no equal shares fit", solve_s=context.elapsed)
     for size in range(min(len(others), len(instance.layers) - 2) + 1):
-        chain = [instance.source, *others[:size], cloud]
+        chain = [instance.source_index, *others[:size], cloud]
         shares = np.array_split(np.arange(len(instance.layers)), len(chain))
         placement = tuple(
             device for device, share in zip(chain, shares, strict=True) for _ in range(len(share))
@@ -108,7 +108,7 @@ def greedy(instance: EdgeShardInstance, context: Context) -> Claim:
     free = [int(size) for size in instance.cluster.memory_bytes]
     placement: list[int] = []
     once = instance.problem == "edgeshard-throughput"  # a pipeline has one stage per device
-    device = instance.source
+    device = instance.source_index
     while len(placement) < len(need):
         taken = _run_length(need[len(placement) :], free[device])
         placement += [device] * taken
@@ -132,12 +132,12 @@ def greedy(instance: EdgeShardInstance, context: Context) -> Claim:
 def cloud_of(instance: EdgeShardInstance) -> int:
     """Return the device that plays the cloud: the fastest for the whole model, other than the source."""
     total_s = time_tables(instance).compute_s.sum(axis=0)
-    others = [j for j in range(instance.cluster.size) if j != instance.source]
-    return min(others, key=total_s.__getitem__, default=instance.source)
+    others = [j for j in range(instance.cluster.size) if j != instance.source_index]
+    return min(others, key=total_s.__getitem__, default=instance.source_index)
 
 
 def _split(instance: EdgeShardInstance, cut: int) -> tuple[int, ...]:
-    return (instance.source,) * cut + (cloud_of(instance),) * (len(instance.layers) - cut)
+    return (instance.source_index,) * cut + (cloud_of(instance),) * (len(instance.layers) - cut)
 
 
 def _run_length(need: list[int], free: int) -> int:

@@ -124,7 +124,7 @@ class LabelSearch:
     def _roots(self) -> Iterator[Label]:
         """Yield the first runs, which are on the source (Eq. 4)."""
         budget = tuple(int(size) for size in self.instance.cluster.memory_bytes)
-        return self._runs(Label(self.root.dual_bound, -1, 0, -1, 0.0, budget), self.instance.source, 0.0)
+        return self._runs(Label(self.root.dual_bound, -1, 0, -1, 0.0, budget), self.instance.source_index, 0.0)
 
     def _children(self, label: Label) -> Iterator[Label]:
         """Yield the labels with one run more, unless a cheaper label has reached the same state since."""
@@ -191,7 +191,7 @@ class LabelSearch:
         if not self._open(root.dual_bound):
             return root
         search = ChainSearch(self.instance, self.context)
-        path = paths.bound(root.price_s)[1] or (self.instance.source,)
+        path = paths.bound(root.price_s)[1] or (self.instance.source_index,)
         for start in (path, self.incumbent or path):
             until = self.context.elapsed + CHAIN_SHARE / 2 * self.context.remaining
             search.search(tuple(dict.fromkeys(start)), until, self.context.parameters.seed)

@@ -55,7 +55,7 @@ class RunPaths:
 
     def __init__(self, instance: EdgeShardInstance) -> None:
         self.costs = time_tables(instance)
-        self.source = instance.source
+        self.source = instance.source_index
         self.need = instance.memory_bytes
         self.budget = instance.cluster.memory_bytes
         self.count, self.size = self.costs.compute_s.shape

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from placewise.models.edgeshard import pipeline_cpsat, runs
+from placewise.models.edgeshard.rules import EVERY
 from placewise.models.problem import Guarantee
 from placewise.solvers.edgeshard import (
     algorithm_1,
@@ -14,8 +15,10 @@ from placewise.solvers.edgeshard import (
     chains,
     cpsat,
     labels,
+    subsets,
     thresholds,
 )
+from placewise.solvers.edgeshard.sources import for_sources, over_sources
 from placewise.solvers.execution.method import BOUND, PROGRESS, SEED, THREADS, WARM_START, Algorithm
 
 _CP = frozenset({WARM_START, PROGRESS, BOUND, THREADS, SEED})
@@ -53,6 +56,14 @@ LATENCY = (
         Guarantee.EXACT,
         "the paper's DP repaired: memory kept per path, Lagrangian bounds, local search, best first",
         abilities=_SEARCH | {SEED},
+    ),
+    Algorithm(
+        "subsets",
+        over_sources(subsets.run),
+        for_sources(subsets.guarantee),
+        "dynamic programme over sets of devices for contiguous placements; equal devices are counted, the rest priced",
+        abilities=_SEARCH | {SEED},
+        honours=EVERY,
     ),
     Algorithm(
         "chains",

@@ -61,8 +61,8 @@ class Thresholds:
 
     def __init__(self, instance: EdgeShardInstance) -> None:
         self.costs = time_tables(instance)
-        self.source, self.count = instance.source, len(instance.layers)
-        self.others = [j for j in useful_devices(instance) if j != instance.source]
+        self.source, self.count = instance.source_index, len(instance.layers)
+        self.others = [j for j in useful_devices(instance) if j != instance.source_index]
         self.time_before = np.vstack(
             [np.zeros(instance.cluster.size), np.cumsum(self.costs.compute_s, axis=0)]
         )
