@@ -71,7 +71,11 @@ FORMATS: dict[str, Format[Any]] = {
             edgeshard_batch.EdgeShardBatchSpec,
             edgeshard_batch.build,
             edgeshard_batch.document,
-            {"testbed": batch_family.paper_testbed, "tiny": batch_family.tiny, "tiny-rules": rules_family.tiny},
+            {
+                "testbed": batch_family.paper_testbed,
+                "tiny": batch_family.tiny,
+                "tiny-rules": rules_family.tiny,
+            },
             with_cluster.batch,
             DATA / "edgeshard",
         ),

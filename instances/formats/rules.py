@@ -17,10 +17,10 @@ class RulesSpec(Part):
     """Contiguous runs, pinned layers, layers per device; a key that is absent asks nothing."""
 
     contiguous: bool = False
-    pinned: dict[Name, Name] = {}
-    min_layers: dict[Name, Number] = {}
-    max_layers: dict[Name, Number] = {}
-    must_use: list[Name] = []
+    pinned: dict[Name, Name] = Field(default_factory=dict)
+    min_layers: dict[Name, Number] = Field(default_factory=dict)
+    max_layers: dict[Name, Number] = Field(default_factory=dict)
+    must_use: list[Name] = Field(default_factory=list)
 
 
 def build_rules(spec: RulesSpec) -> Rules:
@@ -36,7 +36,7 @@ def build_rules(spec: RulesSpec) -> Rules:
 
 def _layer(key: str) -> int:
     if not (key.isascii() and key.isdigit() and str(int(key)) == key):
-        raise InstanceError(f"pinned.{key}", "expected a layer's index as the key, as in \"0\"")
+        raise InstanceError(f"pinned.{key}", 'expected a layer\'s index as the key, as in "0"')
     return int(key)
 
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from itertools import groupby
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from placewise.instances.generators import edgeshard, edgeshard_batch
 from placewise.models.edgeshard.batches import EdgeShardBatch
 from placewise.models.edgeshard.rules import Rules
 from placewise.models.errors import PlacewiseError
+from placewise.models.registry import problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: What `asking` draws: one kind of rule, or several at once.
 KINDS = ("contiguous", "free-source", "pins", "limits", "must-use", "mixture")
+#: Placements drawn at most, until one is feasible.
+DRAWS = 20
 
 
 def tiny(
@@ -65,7 +68,7 @@ def asking(instance: Any, kind: str, seed: int) -> Any:
     draw = random.Random(seed)  # noqa: S311 - not for secrets
     kinds = [kind] if kind != "mixture" else [each for each in KINDS[:-1] if draw.random() < 0.5]
     size, count = instance.cluster.size, len(instance.layers)
-    known = _chain(draw, size, count, instance.source if draw.random() < 0.9 else None)
+    known = _known(draw, instance)
     hosted = {device: known.count(device) for device in range(size)}
     given: dict[str, Any] = {"contiguous": "contiguous" in kinds}
     if "pins" in kinds:
@@ -88,6 +91,19 @@ def asking(instance: Any, kind: str, seed: int) -> Any:
     return replace(instance, source=source, rules=Rules(**given))
 
 
+def _known(draw: random.Random, instance: Any) -> Sequence[int]:
+    """Return a contiguous placement, a feasible one if a few draws find it."""
+    size, count = instance.cluster.size, len(instance.layers)
+    source = instance.source if draw.random() < 0.9 else None
+    pipeline = instance.at(instance.batch_sizes[0]) if isinstance(instance, EdgeShardBatch) else instance
+    plain, placement = replace(pipeline, source=None, rules=Rules()), [0]
+    for _ in range(DRAWS):
+        placement = _chain(draw, size, count, source)
+        if problem_of(plain).evaluate(plain, placement).feasible:
+            break
+    return placement
+
+
 def _chain(draw: random.Random, size: int, count: int, source: int | None) -> Sequence[int]:
     """Return a contiguous placement, on the source first, if there is one."""
     order = draw.sample(range(size), draw.randint(1, min(size, count)))
@@ -95,8 +111,5 @@ def _chain(draw: random.Random, size: int, count: int, source: int | None) -> Se
         order = [source] + [device for device in order if device != source]
     order = order[:count]
     cuts = sorted(draw.sample(range(1, count), len(order) - 1))
-    bounds = [0, *cuts, count]
-    lengths = [after - before for before, after in zip(bounds, bounds[1:], strict=False)]
-    placement = [device for device, length in zip(order, lengths, strict=True) for _ in range(length)]
-    assert len([0 for _ in groupby(placement)]) == len(order)
-    return placement
+    lengths = [after - before for before, after in pairwise([0, *cuts, count])]
+    return [device for device, length in zip(order, lengths, strict=True) for _ in range(length)]

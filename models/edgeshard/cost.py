@@ -125,7 +125,9 @@ def latency_floor_s(instance: EdgeShardInstance) -> float:
 def bottleneck_floor_s(instance: EdgeShardInstance) -> float:
     """Return a bound on the bottleneck: the slowest layer where it is fastest, and an even share of all layers."""
     free = instance.source is None
-    compute_s = instance.compute_time_s * (1 - ROUNDING_TOLERANCE) if free else time_tables(instance).compute_s
+    compute_s = (
+        instance.compute_time_s * (1 - ROUNDING_TOLERANCE) if free else time_tables(instance).compute_s
+    )
     fastest_s = compute_s.min(axis=1)
     share_s = fastest_s.sum() / min(instance.cluster.size, len(fastest_s))
     first_s = fastest_s[0] if free else compute_s[0, instance.source_index]

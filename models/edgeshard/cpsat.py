@@ -15,6 +15,7 @@ from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.diagnosis import broken_rules
 from placewise.models.edgeshard.runs import require_equal_block, shortcut_pairs
 from placewise.models.time_range import require_whole_numbers
 from placewise.models.whole_times import WholeTimes, finite_sum, wanted, whole_times
@@ -129,6 +130,7 @@ def latency_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> RunLe
     model = cp_model.CpModel()
     if len(memory) == 1:
         model.add(memory[0] <= int(instance.cluster.memory_bytes[source]))
+        model.add(broken_rules(instance) is None)
         times = WholeTimes(costs.tick_s)
         objective: Any = cp_model.LinearExpr.sum(
             [times.of(costs.compute_s[0, source] + costs.return_s[source])]
@@ -173,6 +175,8 @@ def latency_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> RunLe
         )  # the circuit has one last device, so the chain has one closing move
         model.add(count[j] == 0).only_enforce_if(~used[j])
     _memory_rows(model, instance, count, hosts)
+    hosted = {j: count[j] + sum(hosts[j]) + int(j == source) for j in devices}
+    count_rows(model, instance, hosted)
     for j in (j for j in devices if j != source):
         own_end = [literal for move, literal in closings.items() if move.end == move.host == j]
         model.add(count[j] + sum(own_end) >= 1).only_enforce_if(used[j])
@@ -191,6 +195,27 @@ def latency_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> RunLe
     )
     model.minimize(objective)
     return RunLengthModel(instance, model, objective, times, count, arcs, closings)
+
+
+def count_rows(model: Any, instance: EdgeShardInstance, hosted: dict[int, Any]) -> None:
+    """Add least and most layers of a device to a CP-SAT model.
+
+    Parameters
+    ----------
+    model : ortools CpModel
+        It gets the rows.
+    instance : EdgeShardInstance
+        With rules.
+    hosted : dict of int to ortools LinearExpr
+        Layers on each device.
+    """
+    size, layers = instance.cluster.size, len(instance.layers)
+    least, most = instance.rules.least(size), instance.rules.most(size, layers)
+    for j, count in hosted.items():
+        if least[j]:
+            model.add(count >= int(least[j]))
+        if most[j] < layers:
+            model.add(count <= int(most[j]))
 
 
 def _memory_rows(
@@ -242,4 +267,6 @@ def closing_moves(instance: EdgeShardInstance) -> list[Closing]:
             if relay not in (end, source) and shortcuts[relay][end, source]:
                 time_s = hop_s[end, relay] + hop_s[relay, source] + tail_s[source]
                 moves.append(Closing(end, source, relay, float(time_s)))
+    if instance.rules.contiguous:
+        moves = [move for move in moves if move.host == move.end]
     return [move for move in moves if isfinite(move.time_s)]

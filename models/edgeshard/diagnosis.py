@@ -10,6 +10,8 @@ import numpy as np
 from placewise.models.time_range import reachable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from placewise.models.edgeshard.data import EdgeShardInstance
 
 #: Devices that may be the source, up to which each is looked at.
@@ -46,37 +48,37 @@ def _too_large(instance: EdgeShardInstance) -> str | None:
 
 def _from_source(instance: EdgeShardInstance) -> str | None:
     """Return why the source does not reach what the layers need; of a free source, why none does."""
-    if instance.source is None:
-        size = instance.cluster.size
-        candidates = [dict(instance.rules.pinned).get(0, None)]
-        devices = range(size) if candidates == [None] else candidates
-        if len(devices) > MOST_SOURCES:
-            return None
-        reasons = [_from_source(instance.at_source(int(j))) for j in devices if j is not None]
-        first = next((reason for reason in reasons if reason), None)
-        return f"whichever device is the source; first: {first}" if first and all(reasons) else None
+    if instance.source is not None:
+        return next(_unreached(instance, instance.source), None)
+    pinned = dict(instance.rules.pinned).get(0)
+    devices = range(instance.cluster.size) if pinned is None else [int(pinned)]
+    if len(devices) > MOST_SOURCES:
+        return None
+    reasons = [next(_unreached(instance, j), None) for j in devices]
+    return f"whichever device is the source; first: {reasons[0]}" if all(reasons) else None
+
+
+def _unreached(instance: EdgeShardInstance, source: int) -> Iterator[str]:
     names, need = instance.cluster.device_names, instance.memory_bytes
-    budget, source = instance.cluster.memory_bytes, instance.source
+    budget = instance.cluster.memory_bytes
     if need[0] > budget[source]:
-        return f"layer 0 needs {need[0]:,} bytes and {names[source]} has {budget[source]:,}"
+        yield f"layer 0 needs {need[0]:,} bytes and {names[source]} has {budget[source]:,}"
     reached = reachable(instance.cluster.bandwidth_bytes_per_s > 0, source)
     if need.sum() > budget[reached].sum():
         lost = [name for name, inside in zip(names, reached, strict=True) if not inside]
-        return (
+        yield (
             f"no path from the source {names[source]} to {', '.join(lost)}; the layers need {need.sum():,} bytes "
             f"and the devices that it reaches have {budget[reached].sum():,}"
         )
     for i, layer in enumerate(instance.layers):
         if need[i] > budget[reached].max():
-            return (
+            yield (
                 f"layer {i} ({layer.name}) needs {need[i]:,} bytes and no device with a path from the source "
                 f"{names[source]} has them"
             )
     cut_off = (instance.rules.least(len(names)) > 0) & ~reached
     if cut_off.any():
-        name = names[int(cut_off.argmax())]
-        return f"no path from the source {names[source]} to {name}, which must be used"
-    return None
+        yield f"no path from the source {names[source]} to {names[int(cut_off.argmax())]}, which must be used"
 
 
 def broken_rules(instance: EdgeShardInstance) -> str | None:
@@ -87,34 +89,40 @@ def broken_rules(instance: EdgeShardInstance) -> str | None:
     instance : EdgeShardInstance
         N layers on M devices.
     """
+    if not instance.rules.asked:
+        return None
+    return next(_reasons(instance), None)
+
+
+def _reasons(instance: EdgeShardInstance) -> Iterator[str]:
     names, need, budget = instance.cluster.device_names, instance.memory_bytes, instance.cluster.memory_bytes
     rules, size, count = instance.rules, len(names), len(need)
     least, most = rules.least(size), rules.most(size, count)
     if least.sum() > count:
-        return f"the devices that must be used need {least.sum()} layers at least; there are {count}"
+        yield f"the devices that must be used need {least.sum()} layers at least; there are {count}"
     if most.sum() < count:
-        return f"the devices may host {most.sum()} layers at most; there are {count}"
-    pinned = dict(rules.pinned)
-    first = pinned.get(0, instance.source)
-    if instance.source is not None and first != instance.source:
-        return f"layer 0 is pinned to {names[int(first or 0)]} and must stay on the source {names[instance.source]}"
-    if first is not None and most[int(first)] < 1:
-        return f"layer 0 must be on {names[int(first)]}, which may host no layer"
+        yield f"the devices may host {most.sum()} layers at most; there are {count}"
+    pinned = {layer: int(device) for layer, device in rules.pinned}
+    first, source = pinned.get(0, instance.source), instance.source
+    if first is not None and source is not None and first != source:
+        yield f"layer 0 is pinned to {names[first]} and must stay on the source {names[source]}"
+    if first is not None and most[first] < 1:
+        yield f"layer 0 must be on {names[first]}, which may host no layer"
     smallest = np.concatenate([[0], np.cumsum(np.sort(need))])
     for j, name in enumerate(names):
         held = [layer for layer, device in pinned.items() if device == j]
         if len(held) > most[j]:
-            return f"{len(held)} layers are pinned to {name}, which may host {most[j]}"
+            yield f"{len(held)} layers are pinned to {name}, which may host {most[j]}"
         if need[held].sum() > budget[j]:
-            return f"the layers pinned to {name} need {need[held].sum():,} bytes and it has {budget[j]:,}"
+            yield f"the layers pinned to {name} need {need[held].sum():,} bytes and it has {budget[j]:,}"
         if smallest[least[j]] > budget[j]:
-            return (
+            yield (
                 f"the {least[j]} layers that {name} must host at least need {smallest[least[j]]:,} bytes and it has "
                 f"{budget[j]:,}"
             )
+    runs = [device for device, _ in groupby(device for _, device in rules.pinned)]
     if rules.contiguous or instance.problem != "edgeshard-latency":
-        runs = [device for device, _ in groupby(device for _, device in rules.pinned)]
-        for j in set(runs):
-            if runs.count(j) > 1:
-                return f"layers on both sides of another device's are pinned to {names[int(j)]}, which hosts one run"
-    return None
+        for device in set(runs):
+            if runs.count(device) > 1:
+                name = names[int(device)]
+                yield f"layers on both sides of another device's are pinned to {name}, which hosts one run"

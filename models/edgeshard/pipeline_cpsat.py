@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
-from placewise.models.edgeshard.cpsat import units_that_fit
-from placewise.models.edgeshard.runs import require_equal_block
+from placewise.models.edgeshard.cpsat import count_rows, units_that_fit
+from placewise.models.edgeshard.runs import require_equal_block, require_no_pins
 from placewise.models.problem import Guarantee
 from placewise.models.time_range import require_whole_numbers
 from placewise.models.whole_times import finite_largest, wanted, whole_times
@@ -77,8 +77,9 @@ class PipelineModel:
 
 
 def run_length_guarantee(instance: EdgeShardInstance) -> Guarantee:
-    """Return EXACT for equal layers; raise `NotApplicableError` for others, and for times too far apart."""
+    """Return EXACT for equal layers; raise `NotApplicableError` for others, pins, and times too far apart."""
     require_equal_block(instance)
+    require_no_pins(instance)
     require_whole_numbers(time_tables(instance).whole_numbers)
     return Guarantee.EXACT
 
@@ -113,6 +114,7 @@ def throughput_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> Pi
     times, ticks, bottleneck = _bottleneck(instance, costs, model, cap_s)
     count = {j: model.new_int_var(0, total, f"count[{j}]") for j in devices}
     model.add(sum(count.values()) == total)
+    count_rows(model, instance, count)
     inner = min(1, total - 1)
     for j in devices:
         first = int(j == source)
@@ -174,6 +176,10 @@ def throughput_stages(instance: EdgeShardInstance, cap_s: float = inf) -> Pipeli
         # Implied, and what the linear relaxation sees of the elements: each layer takes at least the least.
         model.add(min(after - here for here, after in pairwise(before)) * (end[j] - first[j]) <= bottleneck)
     model.add(sum(end[j] - first[j] for j in devices) == total)
+    count_rows(model, instance, {j: end[j] - first[j] for j in devices})
+    for layer, device in instance.rules.pinned:
+        model.add(first[int(device)] <= layer)
+        model.add(end[int(device)] > layer)
     for (k, j), arc in arcs.items():
         model.add(first[j] == end[k]).only_enforce_if(arc)
         hops_s = [float(costs.transfer_s(i)[k, j]) for i in range(total - 1)]

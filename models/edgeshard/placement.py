@@ -172,7 +172,9 @@ def common_violations(
     """
     names, violations = instance.cluster.device_names, []
     if placement[0] != instance.source_index:
-        message = f"layer 0 is on {names[placement[0]]}, expected the source {names[instance.source_index]} (Eq. 4)"
+        message = (
+            f"layer 0 is on {names[placement[0]]}, expected the source {names[instance.source_index]} (Eq. 4)"
+        )
         violations.append(Violation("privacy", "layer 0", message))
     violations += memory_violations(instance, placement)
     for i, hop_s in enumerate(hops_s(instance, placement)):

@@ -184,7 +184,9 @@ class Rules(ByValue):
             for host, number in limits:
                 if sign * hosted[int(host)] < sign * number:
                     word = "least" if sign > 0 else "most"
-                    message = f"{names[int(host)]} hosts {hosted[int(host)]} layers, expected at {word} {number}"
+                    message = (
+                        f"{names[int(host)]} hosts {hosted[int(host)]} layers, expected at {word} {number}"
+                    )
                     found.append(Violation(key, names[int(host)], message))
         for device in self.must_use:
             if not hosted[int(device)]:

@@ -48,6 +48,18 @@ def require_equal_block(instance: EdgeShardInstance) -> None:
         )
 
 
+def require_no_pins(instance: EdgeShardInstance) -> None:
+    """Refuse pinned layers, which models that only count layers cannot tell from others.
+
+    Raises
+    ------
+    NotApplicableError
+        Where there are some.
+    """
+    if instance.rules.pinned:
+        raise NotApplicableError("the run-length model counts layers, so it takes no pinned ones")
+
+
 def has_equal_block(instance: EdgeShardInstance) -> bool:
     """Whether layers 1..N-2 are equal, as `require_equal_block` means it."""
     try:
@@ -127,9 +139,12 @@ def revisits_never_pay(hop_s: NDArray[np.float64], source: int) -> bool:
 
 
 def run_length_guarantee(instance: EdgeShardInstance) -> Guarantee:
-    """Return EXACT where revisits never pay, else RESTRICTION; raise `NotApplicableError` for other layers."""
+    """Return EXACT where revisits never pay or are not wanted, else RESTRICTION; raise `NotApplicableError` for other layers."""
     require_equal_block(instance)
+    require_no_pins(instance)
     costs = time_tables(instance)
     require_whole_numbers(costs.whole_numbers)
+    if instance.rules.contiguous:
+        return Guarantee.EXACT
     hop_s = costs.transfer_s(0)
     return Guarantee.EXACT if revisits_never_pay(hop_s, instance.source_index) else Guarantee.RESTRICTION

@@ -107,18 +107,26 @@ def greedy(instance: EdgeShardInstance, context: Context) -> Claim:
     need = [int(size) for size in instance.memory_bytes]
     free = [int(size) for size in instance.cluster.memory_bytes]
     placement: list[int] = []
-    once = instance.problem == "edgeshard-throughput"  # a pipeline has one stage per device
+    rules, size = instance.rules, instance.cluster.size
+    # A pipeline has one stage per device.
+    once = instance.problem == "edgeshard-throughput" or rules.contiguous
+    ends, left = rules.ends(size, len(need)), rules.most(size, len(need)).tolist()
+
+    def longest(first: int, j: int) -> int:
+        return min(_run_length(need[first:], free[j]), int(ends[first, j]) - first, left[j])
+
     device = instance.source_index
     while len(placement) < len(need):
-        taken = _run_length(need[len(placement) :], free[device])
+        taken = longest(len(placement), device)
         placement += [device] * taken
+        left[device] -= taken
         free[device] -= sum(need[len(placement) - taken : len(placement)])
         if len(placement) == len(need):
             break
         first = len(placement)
         candidates = []
-        for j in range(instance.cluster.size):
-            length = _run_length(need[first:], free[j])
+        for j in range(size):
+            length = longest(first, j)
             if length and j != device and placement and not (once and j in placement):
                 hop_s = float(costs.transfer_s(first - 1)[device, j])
                 candidates.append(((hop_s + costs.compute_s[first : first + length, j].sum()) / length, j))

@@ -65,6 +65,7 @@ class RunPaths:
         # The last end of a run that starts before layer i on device j.
         reach = self.memory_before[:-1, None] + self.budget[None, :]
         self.last_end = np.searchsorted(self.memory_before, reach, side="right") - 1
+        self.last_end = np.minimum(self.last_end, instance.rules.ends(self.size, self.count))
         self.longest = int((self.last_end - np.arange(self.count)[:, None]).max(initial=1))
         self._devices = np.arange(self.size)
 

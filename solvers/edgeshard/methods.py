@@ -15,6 +15,7 @@ from placewise.solvers.edgeshard import (
     chains,
     cpsat,
     labels,
+    starts,
     subsets,
     thresholds,
 )
@@ -35,8 +36,11 @@ def _baselines(module: object, addition: str = "") -> tuple[Algorithm[Any], ...]
         "edgeshard-even": "the paper's variant: equal shares on as few devices as hold them",
         "cloud-edge-opt": "the paper's baseline: the best split between source and fastest device",
     }
+    runs_of = {name: getattr(module, name.replace("-", "_")) for name in summaries}
+    if module is baselines:
+        runs_of = {name: over_sources(run) for name, run in (runs_of | {"greedy": starts.greedy}).items()}
     return tuple(
-        Algorithm(name, getattr(module, name.replace("-", "_")), Guarantee.HEURISTIC, summary + addition)
+        Algorithm(name, runs_of[name], Guarantee.HEURISTIC, summary + addition, honours=EVERY)
         for name, summary in summaries.items()
     )
 
@@ -44,18 +48,20 @@ def _baselines(module: object, addition: str = "") -> tuple[Algorithm[Any], ...]
 LATENCY = (
     Algorithm(
         "run-length",
-        cpsat.latency,
-        runs.run_length_guarantee,
+        over_sources(cpsat.latency),
+        for_sources(runs.run_length_guarantee),
         "CP-SAT circuit through the devices with layer counts; for equal layers",
         ("ortools",),
         _CP,
+        EVERY,
     ),
     Algorithm(
         "labels",
-        labels.run,
+        over_sources(labels.run),
         Guarantee.EXACT,
         "the paper's DP repaired: memory kept per path, Lagrangian bounds, local search, best first",
         abilities=_SEARCH | {SEED},
+        honours=EVERY,
     ),
     Algorithm(
         "subsets",
@@ -67,10 +73,11 @@ LATENCY = (
     ),
     Algorithm(
         "chains",
-        chains.run,
+        over_sources(chains.run),
         Guarantee.HEURISTIC,
         "local search over the order of devices, run ends by dynamic programming",
         abilities=frozenset({PROGRESS, SEED}),
+        honours=EVERY,
     ),
     Algorithm(
         "algorithm-1",
@@ -90,33 +97,37 @@ LATENCY = (
 THROUGHPUT = (
     Algorithm(
         "run-length",
-        cpsat.throughput,
-        pipeline_cpsat.run_length_guarantee,
+        over_sources(cpsat.throughput),
+        for_sources(pipeline_cpsat.run_length_guarantee),
         "CP-SAT circuit through the stages' devices with layer counts; for equal layers",
         ("ortools",),
         _CP,
+        EVERY,
     ),
     Algorithm(
         "stages",
-        cpsat.stages,
-        pipeline_cpsat.stages_guarantee,
+        over_sources(cpsat.stages),
+        for_sources(pipeline_cpsat.stages_guarantee),
         "CP-SAT circuit with the first layer and the end of each stage; any layers",
         ("ortools",),
         _CP,
+        EVERY,
     ),
     Algorithm(
         "thresholds",
-        thresholds.run,
-        thresholds.guarantee,
+        over_sources(thresholds.run),
+        for_sources(thresholds.guarantee),
         "bisection over bottlenecks, each decided by counting equal layers, or by reachability over sets of devices",
         ("numpy", "ortools"),
         _SEARCH,
+        EVERY,
     ),
     Algorithm(
         "algorithm-2-repaired",
-        algorithm_2.run_repaired,
-        algorithm_2.repaired_guarantee,
+        over_sources(algorithm_2.run_repaired),
+        for_sources(algorithm_2.repaired_guarantee),
         "the paper's Algorithm 2 in its sensible reading, vectorised over sets of devices",
+        honours=EVERY,
     ),
     Algorithm(
         "algorithm-2",
@@ -135,6 +146,7 @@ BATCH = (
         "the best pipeline of each batch size that can still win",
         ("numpy", "ortools"),
         _SEARCH,
+        EVERY,
     ),
     Algorithm(
         "largest-batch",
@@ -142,6 +154,7 @@ BATCH = (
         Guarantee.HEURISTIC,
         "the paper's way: the largest batch that fits, then its best pipeline",
         ("numpy", "ortools"),
+        honours=EVERY,
     ),
     *_baselines(batches, "; the largest batch that fits"),
 )

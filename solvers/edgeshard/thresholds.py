@@ -43,6 +43,10 @@ def guarantee(instance: EdgeShardInstance) -> Guarantee:
     NotApplicableError
         For other instances.
     """
+    if instance.rules.least(instance.cluster.size).any():
+        raise NotApplicableError(
+            "thresholds take no devices that must be used, and no least number of layers"
+        )
     decide = Thresholds(instance)
     useful = len(decide.others) + 1
     if useful > LARGEST_SIZE and not decide.equal:
@@ -68,12 +72,15 @@ class Thresholds:
         )
         memory_before = np.concatenate([[0], np.cumsum(instance.memory_bytes)])
         fits = memory_before[:-1, None] + instance.cluster.memory_bytes[None, :]
-        self.memory_end = np.searchsorted(memory_before, fits, side="right") - 1
+        self.memory_end = np.minimum(
+            np.searchsorted(memory_before, fits, side="right") - 1,
+            instance.rules.ends(instance.cluster.size, self.count),
+        )
         between = [
             self.costs.messages_s[m][np.ix_(self.others, self.others)]
             for m in set(self.costs.message[:-1].tolist())
         ]
-        self.equal = has_equal_block(instance)
+        self.equal = has_equal_block(instance) and not instance.rules.pinned
         #: From here on all other devices are linked with each other.
         self.linked_from_s = max((float(matrix.max()) for matrix in between if matrix.size), default=0.0)
 

@@ -155,9 +155,7 @@ class KindTables:
                 break
             target = upper_s if np.isfinite(upper_s) else best.dual_bound * 1.05
             step = (
-                weight
-                * max(target - best.dual_bound, 1e-6 * target)
-                / max(float(direction @ direction), 1.0)
+                weight * max(target - best.dual_bound, 1e-6 * target) / max(float(direction @ direction), 1.0)
             )
             price = np.floor(np.maximum(found.price_s + step * direction, 0.0) / self.tick_s) * self.tick_s
             found = self.bound(price)
