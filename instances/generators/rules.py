@@ -62,6 +62,11 @@ def asking(instance: Any, kind: str, seed: int) -> Any:
         One of `KINDS`.
     seed : int
         Of the draw.
+
+    Raises
+    ------
+    PlacewiseError
+        On any other kind.
     """
     if kind not in KINDS:
         raise PlacewiseError(f"rules: expected one of {', '.join(KINDS)}, found {kind!r}")

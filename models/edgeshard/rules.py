@@ -122,7 +122,18 @@ class Rules(ByValue):
         return frozenset(option for option, value in told.items() if value)
 
     def least(self, devices: int) -> NDArray[np.int64]:
-        """Return the least layers of each of M devices, one where it must be used."""
+        """Return the least layers of each device, one where it must be used.
+
+        Parameters
+        ----------
+        devices : int
+            M.
+
+        Returns
+        -------
+        ndarray of int, shape (M,)
+            0 where there is no limit.
+        """
         least = np.zeros(devices, dtype=np.int64)
         least[[int(device) for device in self.must_use]] = 1
         for device, number in self.min_layers:
@@ -130,21 +141,35 @@ class Rules(ByValue):
         return least
 
     def most(self, devices: int, layers: int) -> NDArray[np.int64]:
-        """Return the most layers of each of M devices, all N where there is no limit."""
+        """Return the most layers of each device, all where there is no limit.
+
+        Parameters
+        ----------
+        devices, layers : int
+            M and N.
+
+        Returns
+        -------
+        ndarray of int, shape (M,)
+            At most N.
+        """
         most = np.full(devices, layers, dtype=np.int64)
         for device, number in self.max_layers:
             most[int(device)] = min(number, layers)
         return most
 
     def ends(self, devices: int, layers: int) -> NDArray[np.int64]:
-        """Return how far a run may reach for pins and most layers, by first layer and device, shape (N, M).
-
-        A run that may not even start ends where it starts.
+        """Return how far a run may reach for pins and most layers.
 
         Parameters
         ----------
         devices, layers : int
             M and N.
+
+        Returns
+        -------
+        ndarray of int, shape (N, M)
+            The furthest end by first layer and device; the first layer itself where the run may not start.
         """
         ends = np.empty((layers, devices), dtype=np.int64)
         stop = np.full(devices, layers, dtype=np.int64)

@@ -60,6 +60,18 @@ def require_no_pins(instance: EdgeShardInstance) -> None:
         raise NotApplicableError("the run-length model counts layers, so it takes no pinned ones")
 
 
+def require_no_least(instance: EdgeShardInstance) -> None:
+    """Refuse devices that must be used, for methods to which a device left out is never worse.
+
+    Raises
+    ------
+    NotApplicableError
+        Where there are some, or a least number of layers.
+    """
+    if instance.rules.least(instance.cluster.size).any():
+        raise NotApplicableError("thresholds take no devices that must be used, nor a least number of layers")
+
+
 def has_equal_block(instance: EdgeShardInstance) -> bool:
     """Whether layers 1..N-2 are equal, as `require_equal_block` means it."""
     try:

