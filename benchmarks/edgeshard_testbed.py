@@ -84,7 +84,7 @@ def setting(
     cluster = calibration.cluster(base.cluster)
     index = cluster.device_names.index(source)
     order = np.arange(cluster.size)
-    order[[base.source, index]] = index, base.source
+    order[[base.source_index, index]] = index, base.source_index
     links = cluster.bandwidth_bytes_per_s[np.ix_(order, order)]
     cluster = replace(cluster, bandwidth_bytes_per_s=links)
     latency = replace(base, cluster=cluster, source=index)

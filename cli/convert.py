@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from placewise.cli import output
+from placewise.cli.rules import add_rule_options, with_rules
 from placewise.instances import convert, to_document, write
 from placewise.models.registry import PROBLEMS
 
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "profiles; a layer graph of dnn-partitioning",
     )
     add_cluster_options(parser)
+    add_rule_options(parser)
     parser.add_argument("--quantization", metavar="Q", help="of a profile that covers several, as in Q4_K")
     parser.add_argument("--name", metavar="N", help="of the model (default: its file's or folder's)")
     parser.add_argument("--output", metavar="F", help="file to write (default: standard output)")
@@ -54,6 +56,7 @@ def converted(options: argparse.Namespace, sources: list[str], **settings: str |
 def run(options: argparse.Namespace) -> int:
     """Write the instance."""
     instance = converted(options, options.sources, quantization=options.quantization, name=options.name)
+    instance = with_rules(instance, options)
     if options.output:
         write(instance, options.output)
     else:

@@ -20,6 +20,7 @@ from placewise.instances.generators import edgeshard_batch as batch_family
 from placewise.instances.generators import head_migration as heads_family
 from placewise.instances.generators import head_migration_decoder as decoder_family
 from placewise.instances.generators import numbers
+from placewise.instances.generators import rules as rules_family
 from placewise.instances.importers import with_cluster
 from placewise.models.dilemma.problems import DILEMMA
 from placewise.models.edgeshard.data import EdgeShardInstance, EdgeShardLatency, EdgeShardThroughput
@@ -40,6 +41,7 @@ _CHAINS: dict[str, Callable[..., EdgeShardInstance]] = {
     "tight": edgeshard_family.tight,
     "tiny": edgeshard_family.tiny,
     "zeros": numbers.zeros,
+    "tiny-rules": rules_family.tiny,
 }
 
 #: The formats of the package, in the order of its problems.
@@ -69,7 +71,11 @@ FORMATS: dict[str, Format[Any]] = {
             edgeshard_batch.EdgeShardBatchSpec,
             edgeshard_batch.build,
             edgeshard_batch.document,
-            {"testbed": batch_family.paper_testbed, "tiny": batch_family.tiny},
+            {
+                "testbed": batch_family.paper_testbed,
+                "tiny": batch_family.tiny,
+                "tiny-rules": rules_family.tiny,
+            },
             with_cluster.batch,
             DATA / "edgeshard",
         ),

@@ -31,6 +31,7 @@ MICRO_BATCHES, TOKENS = 4, 4
 
 def draw_chain(console: Console, instance: EdgeShardInstance, placement: tuple[int, ...]) -> None:
     """Draw the chain of devices: layers, time and memory of each, and the transfers between them."""
+    instance = instance.at_source(placement[0])
     costs, names = time_tables(instance), instance.cluster.device_names
     budget = instance.cluster.memory_bytes
     used = {
@@ -57,7 +58,7 @@ def draw_chain(console: Console, instance: EdgeShardInstance, placement: tuple[i
             soft_wrap=True,
         )
     if costs.return_s[placement[-1]]:
-        back = f"token back to {escape(names[instance.source])} in {duration(float(costs.return_s[placement[-1]]))}"
+        back = f"token back to {escape(names[instance.source_index])} in {duration(float(costs.return_s[placement[-1]]))}"
         console.print(f"{'':{width}}   [cyan]↺[/cyan] [dim]{back}[/dim]", soft_wrap=True)
 
 

@@ -20,6 +20,7 @@ from placewise.instances.formats.common import (
     known,
     require_shape,
 )
+from placewise.instances.formats.rules import RulesSpec, build_rules, rules_document
 from placewise.models.edgeshard.data import MAX_LAYERS, EdgeShardInstance, chain_type
 from placewise.models.edgeshard.times import Stated
 from placewise.models.workload import Experts, Layer
@@ -58,13 +59,13 @@ class ModelSpec(Part):
     layers: Annotated[list[LayerSpec], Field(min_length=1, max_length=4096)]
 
 
-class EdgeShardSpec(Head):
+class EdgeShardSpec(Head, RulesSpec):
     """A file of ``edgeshard-latency`` or ``edgeshard-throughput``."""
 
     problem: Literal["edgeshard-latency", "edgeshard-throughput"]
     model: ModelSpec
     compute_time_s: list[list[Amount]] | None = None
-    source_device: Name
+    source_device: Name | None
     #: Sent by a source that computes nothing to wherever the first layer is.
     input_bytes: Amount | None = None
     return_bytes: Amount = 0.0
@@ -80,9 +81,10 @@ def build(spec: EdgeShardSpec) -> EdgeShardInstance:
     return chain_type(spec.problem)(
         cluster,
         layers,
-        source=cluster.index(spec.source_device, "source_device"),
+        source=spec.source_device,
         compute_time_s=times,
         return_bytes=spec.return_bytes,
+        rules=build_rules(spec),
         name=spec.name,
         description=spec.description,
         reference=spec.reference,
@@ -126,6 +128,11 @@ def with_input(
         Seconds, N rows of M.
     size : int
         M.
+
+    Returns
+    -------
+    (tuple of Layer, list of list or None)
+        The same, or both with the first layer before them.
     """
     if input_bytes is None:
         return layers, times
@@ -149,9 +156,10 @@ def document(instance: EdgeShardInstance) -> dict[str, Any]:
         "reference": instance.reference,
         "cluster": cluster_document(cluster),
         "model": {"layers": layers_document(instance.layers)},
-        "source_device": cluster.device_names[instance.source],
+        "source_device": None if instance.source is None else cluster.device_names[instance.source],
         "return_bytes": instance.return_bytes,
     }
+    content |= rules_document(instance.rules, cluster.device_names)
     if isinstance(instance.times, Stated):
         content["compute_time_s"] = instance.times.time_s.tolist()
     return content

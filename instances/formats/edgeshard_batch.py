@@ -23,6 +23,7 @@ from placewise.instances.formats.edgeshard import (
     repeated,
     with_input,
 )
+from placewise.instances.formats.rules import RulesSpec, build_rules, rules_document
 from placewise.models.cluster import require_tables
 from placewise.models.edgeshard.batches import EdgeShardBatch
 from placewise.models.edgeshard.times import Stated
@@ -41,14 +42,14 @@ class BatchModelSpec(Part):
     layers: Annotated[list[BatchLayerSpec], Field(min_length=1, max_length=4096)]
 
 
-class EdgeShardBatchSpec(Head):
+class EdgeShardBatchSpec(Head, RulesSpec):
     """A file of ``edgeshard-batch``."""
 
     problem: Literal["edgeshard-batch"]
     model: BatchModelSpec
     batch_sizes: Annotated[list[Annotated[int, Field(ge=1, le=65536)]], Field(min_length=1, max_length=64)]
     compute_time_s: list[list[list[Amount]]] | None = None
-    source_device: Name
+    source_device: Name | None
     #: Sent per sequence by a source that computes nothing to wherever the first layer is.
     input_bytes: Amount | None = None
     return_bytes: Amount = 0.0
@@ -74,9 +75,10 @@ def build(spec: EdgeShardBatchSpec) -> EdgeShardBatch:
         cluster,
         layers,
         spec.batch_sizes,
-        source=cluster.index(spec.source_device, "source_device"),
+        source=spec.source_device,
         compute_time_s=times,
         return_bytes=spec.return_bytes,
+        rules=build_rules(spec),
         name=spec.name,
         description=spec.description,
         reference=spec.reference,
@@ -95,9 +97,10 @@ def document(instance: EdgeShardBatch) -> dict[str, Any]:
         "cluster": cluster_document(cluster),
         "model": {"layers": layers_document(instance.layers)},
         "batch_sizes": list(instance.batch_sizes),
-        "source_device": cluster.device_names[instance.source],
+        "source_device": None if instance.source is None else cluster.device_names[instance.source],
         "return_bytes": instance.return_bytes,
     }
+    content |= rules_document(instance.rules, cluster.device_names)
     if isinstance(instance.times, Stated):
         content["compute_time_s"] = instance.times.time_s.tolist()
     return content

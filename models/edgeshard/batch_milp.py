@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from placewise.models.edgeshard import milp
-from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard import milp, rule_rows
 from placewise.models.statement import stated
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def batch_milp(instance: EdgeShardBatchInstance) -> Any:
     import pyomo.environ as pyo
 
     for size in instance.batch_sizes:
-        time_tables(
+        rule_rows.tables(
             instance.at(size)
         )  # refuses times too far apart before Pyomo logs the refusal as its own error
     model = pyo.ConcreteModel(name=instance.name)

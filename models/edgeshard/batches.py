@@ -17,6 +17,7 @@ from placewise.models.edgeshard import placement as pipeline
 from placewise.models.edgeshard.cost import bottleneck_floor_s
 from placewise.models.edgeshard.data import EdgeShardThroughput, chain_sizes
 from placewise.models.edgeshard.diagnosis import diagnose as diagnose_pipeline
+from placewise.models.edgeshard.rules import Rules
 from placewise.models.edgeshard.times import Times, table_s, times_of
 from placewise.models.errors import InstanceError
 from placewise.models.gate import entries, members, refused, shown, whole
@@ -48,8 +49,8 @@ class EdgeShardBatch(BaseInstance):
         ones.
     batch_sizes : iterable of int
         B sizes to choose from, ascending.
-    source : int or str
-        The device that holds the input tokens and layer 0, by index or name.
+    source : int, str or None
+        The device that holds the input tokens and layer 0, by index or name; None: whichever hosts layer 0.
     compute_time_s : array_like, shape (B, N, M), optional
         Seconds that a layer takes for a whole batch on a device, as `Stated`. Without them they follow from the rates
         of layers and devices, see `Roofline`, and change with the cluster.
@@ -57,6 +58,8 @@ class EdgeShardBatch(BaseInstance):
         The same, as it is kept.
     return_bytes : float
         Sent to the source per token and sequence.
+    rules : Rules, optional
+        What is asked of a placement beyond the paper.
     name, description, reference : str
         For people; the problem's name by default.
 
@@ -72,8 +75,9 @@ class EdgeShardBatch(BaseInstance):
     layers: tuple[Layer, ...]
     batch_sizes: tuple[int, ...]
     times: Times
-    source: int
+    source: int | None
     return_bytes: float
+    rules: Rules
     name: str
     description: str
     reference: str
@@ -89,10 +93,11 @@ class EdgeShardBatch(BaseInstance):
         layers: Iterable[Layer | Iterable[Layer]],
         batch_sizes: Iterable[int],
         *,
-        source: int | str = 0,
+        source: int | str | None = 0,
         compute_time_s: ArrayLike | None = None,
         times: Times | None = None,
         return_bytes: float = 0.0,
+        rules: Rules | None = None,
         name: str | None = None,
         description: str = "",
         reference: str = "",
@@ -103,12 +108,15 @@ class EdgeShardBatch(BaseInstance):
             layers=flat(layers, Layer, "model.layers"),
             batch_sizes=tuple(count(size, "batch_sizes") for size in batch_sizes),
             times=times_of(times, compute_time_s),
-            source=cluster.index(source, "source_device"),
+            source=None if source is None else cluster.index(source, "source_device"),
             return_bytes=float(return_bytes) + 0.0,
+            rules=Rules() if rules is None else rules,
             name=self.problem if name is None else name,
             description=description,
             reference=reference,
         )
+        require_kind(self.rules, Rules, "rules")
+        self._set(rules=self.rules.on(cluster, len(self.layers)))
         sizes = self.batch_sizes
         if not sizes or min(sizes) < 1 or list(sizes) != sorted(set(sizes)):
             raise InstanceError("batch_sizes", f"expected ascending numbers of at least 1, found {sizes}")
@@ -133,11 +141,17 @@ class EdgeShardBatch(BaseInstance):
             compute_time_s=self.compute_time_s[position],
             source=self.source,
             return_bytes=self.return_bytes * batch_size,
+            rules=self.rules,
         )
 
     def at(self, batch_size: int) -> EdgeShardThroughput:
         """Return the throughput problem of one batch size, its times stated; always the same object."""
         return self._pipelines[batch_size]
+
+    @property
+    def options(self) -> frozenset[str]:
+        """What it asks for beyond the paper, see `placewise.models.edgeshard.rules`."""
+        return self.at(self.batch_sizes[0]).options
 
     def _sizes(self) -> str:
         sizes = f"batch sizes {', '.join(map(str, self.batch_sizes))}"

@@ -16,7 +16,7 @@ from placewise.models.time_range import (
     reachable,
     require_finite,
 )
-from placewise.models.units import to_ticks
+from placewise.models.units import ROUNDING_TOLERANCE, to_ticks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +67,7 @@ class TimeTables:
 @lru_cache(maxsize=16)
 def time_tables(instance: EdgeShardInstance) -> TimeTables:
     """Return the tables behind Eq. 2 and the return trip of Eq. 6 (kept for instances in use)."""
-    cluster, source = instance.cluster, instance.source
+    cluster, source = instance.cluster, instance.source_index
     outputs = [layer.output_bytes for layer in instance.layers]
     sizes = sorted(set(outputs))
     compute_s = instance.compute_time_s
@@ -116,6 +116,8 @@ def time_tables(instance: EdgeShardInstance) -> TimeTables:
 
 def latency_floor_s(instance: EdgeShardInstance) -> float:
     """Return a bound on the latency: layer 0 on the source, every other layer where it is fastest, no transfers."""
+    if instance.source is None:
+        return float(instance.compute_time_s.min(axis=1).sum()) * (1 - ROUNDING_TOLERANCE)
     costs = time_tables(instance)
     rest_s = costs.compute_s[1:].min(axis=1).sum()
     return float(costs.compute_s[0, instance.source] + rest_s + costs.return_s.min())
@@ -123,15 +125,19 @@ def latency_floor_s(instance: EdgeShardInstance) -> float:
 
 def bottleneck_floor_s(instance: EdgeShardInstance) -> float:
     """Return a bound on the bottleneck: the slowest layer where it is fastest, and an even share of all layers."""
-    costs = time_tables(instance)
-    fastest_s = costs.compute_s.min(axis=1)
+    free = instance.source is None
+    compute_s = (
+        instance.compute_time_s * (1 - ROUNDING_TOLERANCE) if free else time_tables(instance).compute_s
+    )
+    fastest_s = compute_s.min(axis=1)
     share_s = fastest_s.sum() / min(instance.cluster.size, len(fastest_s))
-    return float(max(costs.compute_s[0, instance.source], fastest_s.max(), share_s))
+    first_s = fastest_s[0] if free else compute_s[0, instance.source_index]
+    return float(max(first_s, fastest_s.max(), share_s))
 
 
 def _usable(instance: EdgeShardInstance) -> NDArray[np.bool_]:
     """Return which layers can be on which devices, beside layer 0 on the source; shape (N, M)."""
-    need, source = bytes_beside_first(instance), instance.source
+    need, source = bytes_beside_first(instance), instance.source_index
     left = instance.cluster.memory_bytes.copy()
     left[source] -= need[0, source]
     usable: NDArray[np.bool_] = (need <= left[None, :]) & (left[source] >= 0)
@@ -168,7 +174,7 @@ def _scale_s(
     def suffices(time_s: float) -> bool:
         hosts = usable & (instance.compute_time_s <= time_s)
         hosts[-1] &= return_s <= time_s
-        hosts &= reachable(link_s <= time_s, instance.source)
+        hosts &= reachable(link_s <= time_s, instance.source_index)
         held = np.minimum((need[:, None] * hosts).sum(axis=0), memory)
         return bool(hosts.any(axis=1).all() and sum(held.tolist()) >= least)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from placewise.models.edgeshard.batches import EdgeShardBatch
     from placewise.models.edgeshard.data import EdgeShardInstance
     from placewise.models.workload import Layer
 
@@ -88,7 +89,7 @@ def shared_tensors(layers: Sequence[Layer]) -> tuple[Tensor, ...]:
 
 
 @lru_cache(maxsize=64)
-def tensors_of(instance: EdgeShardInstance) -> tuple[Tensor, ...]:
+def tensors_of(instance: EdgeShardInstance | EdgeShardBatch) -> tuple[Tensor, ...]:
     """Return the shared tensors of an instance that matter."""
     return shared_tensors(instance.layers)
 
@@ -129,9 +130,10 @@ def bytes_beside_first(instance: EdgeShardInstance) -> NDArray[np.int64]:
     where `require_shared_with_first` lets an instance pass.
     """
     need = np.repeat(instance.memory_bytes[:, None], instance.cluster.size, axis=1)
+    source = instance.source_index
     for tensor in tensors_of(instance):
         if tensor.users[0] == 0:
-            need[list(tensor.users[1:]), instance.source] -= tensor.size_bytes
+            need[list(tensor.users[1:]), source] -= tensor.size_bytes
     return need
 
 
@@ -191,8 +193,8 @@ def furthest_ends(instance: EdgeShardInstance) -> NDArray[np.intp]:
     for first in range(total + 1):
         ends[first] = np.searchsorted(run_bytes(instance, first), budget, side="right") - 1 + first
         beside = run_bytes(instance, first, beside_first=True)
-        reach = np.searchsorted(beside, budget[instance.source], side="right") - 1
-        ends[first, instance.source] = reach + first
+        source = instance.source_index
+        ends[first, source] = np.searchsorted(beside, budget[source], side="right") - 1 + first
     return ends
 
 
@@ -209,7 +211,7 @@ def stage_fits(instance: EdgeShardInstance) -> NDArray[np.bool_]:
     return fits
 
 
-def options(instance: EdgeShardInstance) -> frozenset[str]:
+def options(instance: EdgeShardInstance | EdgeShardBatch) -> frozenset[str]:
     """Return `SHARED` where a tensor is shared in a way that matters.
 
     Parameters

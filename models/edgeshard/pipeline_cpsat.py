@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
-from placewise.models.edgeshard.cpsat import units_that_fit
+from placewise.models.edgeshard.cpsat import count_rows, units_that_fit
 from placewise.models.edgeshard.memory import bytes_beside_first, furthest_ends, require_shared_with_first
-from placewise.models.edgeshard.runs import require_equal_block
+from placewise.models.edgeshard.runs import require_equal_block, require_no_pins
 from placewise.models.problem import Guarantee
 from placewise.models.time_range import require_whole_numbers
 from placewise.models.whole_times import finite_largest, wanted, whole_times
@@ -64,7 +64,7 @@ class PipelineModel:
         """Return the placement that the variables' values state."""
         successor = {k: j for (k, j), arc in self.arcs.items() if value(arc)}
         layers: list[int] = []
-        device: int | None = self.instance.source
+        device: int | None = self.instance.source_index
         while device is not None:
             layers += [device] * value(self.count[device])
             device = successor.get(device)
@@ -78,9 +78,10 @@ class PipelineModel:
 
 
 def run_length_guarantee(instance: EdgeShardInstance) -> Guarantee:
-    """Return EXACT for equal layers; raise `NotApplicableError` for others, and for times too far apart."""
+    """Return EXACT for equal layers; raise `NotApplicableError` for others, pins, and times too far apart."""
     require_equal_block(instance)
     require_shared_with_first(instance)
+    require_no_pins(instance)
     require_whole_numbers(time_tables(instance).whole_numbers)
     return Guarantee.EXACT
 
@@ -110,11 +111,12 @@ def throughput_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> Pi
     costs, total = time_tables(instance), len(instance.layers)
     require_whole_numbers(costs.whole_numbers)
     model, arcs, last, used = _circuit(instance, costs)
-    devices, source = range(instance.cluster.size), instance.source
+    devices, source = range(instance.cluster.size), instance.source_index
     memory = bytes_beside_first(instance)
     times, ticks, bottleneck = _bottleneck(instance, costs, model, cap_s)
     count = {j: model.new_int_var(0, total, f"count[{j}]") for j in devices}
     model.add(sum(count.values()) == total)
+    count_rows(model, instance, count)
     inner = min(1, total - 1)
     for j in devices:
         first = int(j == source)
@@ -153,7 +155,7 @@ def throughput_stages(instance: EdgeShardInstance, cap_s: float = inf) -> Pipeli
     costs, total = time_tables(instance), len(instance.layers)
     require_whole_numbers(costs.whole_numbers)
     model, arcs, last, used = _circuit(instance, costs)
-    devices, source = range(instance.cluster.size), instance.source
+    devices, source = range(instance.cluster.size), instance.source_index
     times, ticks, bottleneck = _bottleneck(instance, costs, model, cap_s)
     time_before = np.vstack([np.zeros(len(devices), dtype=np.int64), np.cumsum(ticks, axis=0)])
     furthest = furthest_ends(instance)
@@ -177,6 +179,10 @@ def throughput_stages(instance: EdgeShardInstance, cap_s: float = inf) -> Pipeli
         # Implied, and what the linear relaxation sees of the elements: each layer takes at least the least.
         model.add(min(after - here for here, after in pairwise(before)) * (end[j] - first[j]) <= bottleneck)
     model.add(sum(end[j] - first[j] for j in devices) == total)
+    count_rows(model, instance, {j: end[j] - first[j] for j in devices})
+    for layer, device in instance.rules.pinned:
+        model.add(first[int(device)] <= layer)
+        model.add(end[int(device)] > layer)
     for (k, j), arc in arcs.items():
         model.add(first[j] == end[k]).only_enforce_if(arc)
         hops_s = [float(costs.transfer_s(i)[k, j]) for i in range(total - 1)]
@@ -198,7 +204,7 @@ def _circuit(
     from ortools.sat.python import cp_model
 
     model = cp_model.CpModel()
-    devices, source, depot = range(instance.cluster.size), instance.source, instance.cluster.size
+    devices, source, depot = range(instance.cluster.size), instance.source_index, instance.cluster.size
     used = {j: model.new_bool_var(f"used[{j}]") for j in devices}
     last = {j: model.new_bool_var(f"last[{j}]") for j in devices}
     linked = np.isfinite(costs.messages_s[0])

@@ -85,13 +85,14 @@ def evaluate_latency(instance: EdgeShardInstance, placement: Any) -> Evaluation:
     placement, refusals = placement_of(instance, placement)
     if placement is None:
         return Evaluation(None, {}, refusals)
+    instance = instance.at_source(placement[0])
     costs = time_tables(instance)
     terms = {
         "compute": sum(float(costs.compute_s[i, device]) for i, device in enumerate(placement)),
         "communication": sum(hops_s(instance, placement)),
         "return": float(costs.return_s[placement[-1]]),
     }
-    violations = common_violations(instance, placement)
+    violations = common_violations(instance, placement, runs=True)
     return _evaluation(sum(terms.values()), terms, violations)
 
 
@@ -114,6 +115,7 @@ def evaluate_throughput(instance: EdgeShardInstance, placement: Any) -> Evaluati
     placement, refusals = placement_of(instance, placement)
     if placement is None:
         return Evaluation(None, {}, refusals)
+    instance = instance.at_source(placement[0])
     costs, names = time_tables(instance), instance.cluster.device_names
     stages = [
         (device, list(layers)) for device, layers in groupby(range(len(placement)), key=placement.__getitem__)
@@ -146,7 +148,7 @@ def hops_s(instance: EdgeShardInstance, placement: Sequence[int]) -> list[float]
     list of float, length N - 1
         Seconds.
     """
-    costs = time_tables(instance)
+    costs = time_tables(instance.at_source(placement[0]))
     return [float(costs.transfer_s(i)[k, j]) for i, (k, j) in enumerate(pairwise(placement))]
 
 
@@ -156,19 +158,25 @@ def _evaluation(objective: float, terms: dict[str, float], violations: list[Viol
     return Evaluation(objective if math.isfinite(objective) else None, finite, tuple(violations))
 
 
-def common_violations(instance: EdgeShardInstance, placement: Sequence[int]) -> list[Violation]:
-    """Return what both problems forbid: layer 0 elsewhere (Eq. 4, 13), overloads (Eq. 5, 12), missing links.
+def common_violations(
+    instance: EdgeShardInstance, placement: Sequence[int], *, runs: bool = False
+) -> list[Violation]:
+    """Return what both problems forbid: layer 0 elsewhere (Eq. 4, 13), overloads (Eq. 5, 12), missing links, rules.
 
     Parameters
     ----------
     instance : EdgeShardInstance
-        Layers, devices and links.
+        Layers, devices and links; its source is given.
     placement : sequence of int
         The device of each layer.
+    runs : bool
+        Whether a device with several runs breaks the rule `contiguous`; a pipeline's break Eq. 11.
     """
     names, violations = instance.cluster.device_names, []
-    if placement[0] != instance.source:
-        message = f"layer 0 is on {names[placement[0]]}, expected the source {names[instance.source]} (Eq. 4)"
+    if placement[0] != instance.source_index:
+        message = (
+            f"layer 0 is on {names[placement[0]]}, expected the source {names[instance.source_index]} (Eq. 4)"
+        )
         violations.append(Violation("privacy", "layer 0", message))
     violations += memory_violations(instance, placement)
     for i, hop_s in enumerate(hops_s(instance, placement)):
@@ -176,9 +184,9 @@ def common_violations(instance: EdgeShardInstance, placement: Sequence[int]) -> 
             link = f"{names[placement[i]]} -> {names[placement[i + 1]]}"
             violations.append(Violation("link", link, f"no link {link} between layers {i} and {i + 1}"))
     if math.isinf(time_tables(instance).return_s[placement[-1]]):
-        link = f"{names[placement[-1]]} -> {names[instance.source]}"
+        link = f"{names[placement[-1]]} -> {names[instance.source_index]}"
         violations.append(Violation("link", link, f"no link {link} for the generated token"))
-    return violations
+    return violations + instance.rules.violations(names, placement, runs=runs)
 
 
 def memory_violations(instance: EdgeShardInstance, placement: Sequence[int]) -> list[Violation]:

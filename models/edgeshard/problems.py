@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from placewise.models.edgeshard import batches, milp, placement, space, stages
+from placewise.models.edgeshard import batches, memory, milp, placement, rules, space, stages
 from placewise.models.edgeshard.batch_milp import batch_milp
 from placewise.models.edgeshard.batch_milp import extract as extract_batch
 from placewise.models.edgeshard.batch_milp import start as start_batch
 from placewise.models.edgeshard.batch_milp import tighten as tighten_batch
 from placewise.models.edgeshard.cost import bottleneck_floor_s, latency_floor_s
 from placewise.models.edgeshard.diagnosis import diagnose
-from placewise.models.edgeshard.memory import SHARED, options
 from placewise.models.edgeshard.resources import resources, scaled
 from placewise.models.edgeshard.times import left_out
 from placewise.models.problem import Formulation, Problem
@@ -21,8 +20,20 @@ if TYPE_CHECKING:
     from placewise.models.edgeshard.data import EdgeShardInstance
     from placewise.models.edgeshard.placement import Placement
 
-#: Options that the statements know.
-_KNOWN = frozenset({SHARED})
+#: The options that every statement honours.
+KNOWN = frozenset({memory.SHARED}) | rules.EVERY
+
+
+def options(instance: EdgeShardInstance | EdgeShardBatchInstance) -> frozenset[str]:
+    """Return what an instance of an EdgeShard problem asks for beyond the paper.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance or EdgeShardBatch
+        Of any of them.
+    """
+    return memory.options(instance) | rules.asked_by(instance)
+
 
 LATENCY: Problem[EdgeShardInstance, Placement] = Problem(
     name="edgeshard-latency",
@@ -45,7 +56,7 @@ LATENCY: Problem[EdgeShardInstance, Placement] = Problem(
             milp.extract,
             milp.start,
             milp.tighten,
-            _KNOWN,
+            KNOWN,
         ),
         "textbook": Formulation(
             "the paper's quadratic statement (Eq. 1-5), each product linearised",
@@ -53,10 +64,10 @@ LATENCY: Problem[EdgeShardInstance, Placement] = Problem(
             milp.extract,
             milp.start,
             milp.tighten,
-            _KNOWN,
+            KNOWN,
         ),
     },
-    default_methods=("run-length", "labels", "highs"),
+    default_methods=("subsets", "run-length", "labels", "highs"),
     first_methods=("greedy",),
     probing_methods=("greedy", "cloud-edge-opt", "algorithm-1-once"),
     stages=stages.stages,
@@ -85,7 +96,7 @@ THROUGHPUT: Problem[EdgeShardInstance, Placement] = Problem(
             milp.extract,
             milp.start,
             milp.tighten,
-            _KNOWN,
+            KNOWN,
         ),
     },
     default_methods=("thresholds", "run-length", "stages"),
@@ -117,7 +128,7 @@ BATCH: Problem[EdgeShardBatchInstance, BatchPlacement] = Problem(
             extract_batch,
             start_batch,
             tighten_batch,
-            _KNOWN,
+            KNOWN,
         ),
     },
     default_methods=("batches",),

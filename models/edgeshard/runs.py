@@ -50,6 +50,30 @@ def require_equal_block(instance: EdgeShardInstance) -> None:
         )
 
 
+def require_no_pins(instance: EdgeShardInstance) -> None:
+    """Refuse pinned layers, which models that only count layers cannot tell from others.
+
+    Raises
+    ------
+    NotApplicableError
+        Where there are some.
+    """
+    if instance.rules.pinned:
+        raise NotApplicableError("the run-length model counts layers, so it takes no pinned ones")
+
+
+def require_no_least(instance: EdgeShardInstance) -> None:
+    """Refuse devices that must be used, for methods to which a device left out is never worse.
+
+    Raises
+    ------
+    NotApplicableError
+        Where there are some, or a least number of layers.
+    """
+    if instance.rules.least(instance.cluster.size).any():
+        raise NotApplicableError("thresholds take no devices that must be used, nor a least number of layers")
+
+
 def has_equal_block(instance: EdgeShardInstance) -> bool:
     """Whether layers 1..N-2 are equal, as `require_equal_block` means it."""
     try:
@@ -67,7 +91,7 @@ def useful_devices(instance: EdgeShardInstance) -> list[int]:
     instance : EdgeShardInstance
         M devices; the source is among those returned.
     """
-    costs, source = time_tables(instance), instance.source
+    costs, source = time_tables(instance), instance.source_index
     least = min(instance.memory_bytes[1:], default=0)
     fits = instance.cluster.memory_bytes >= least
     fits[source] = True
@@ -129,10 +153,13 @@ def revisits_never_pay(hop_s: NDArray[np.float64], source: int) -> bool:
 
 
 def run_length_guarantee(instance: EdgeShardInstance) -> Guarantee:
-    """Return EXACT where revisits never pay, else RESTRICTION; raise `NotApplicableError` for other layers."""
+    """Return EXACT where revisits never pay or are not wanted, else RESTRICTION; raise `NotApplicableError` for other layers."""
     require_equal_block(instance)
     require_shared_with_first(instance)
+    require_no_pins(instance)
     costs = time_tables(instance)
     require_whole_numbers(costs.whole_numbers)
+    if instance.rules.contiguous:
+        return Guarantee.EXACT
     hop_s = costs.transfer_s(0)
-    return Guarantee.EXACT if revisits_never_pay(hop_s, instance.source) else Guarantee.RESTRICTION
+    return Guarantee.EXACT if revisits_never_pay(hop_s, instance.source_index) else Guarantee.RESTRICTION

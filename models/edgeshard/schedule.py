@@ -127,6 +127,7 @@ def simulate(
     if not evaluation.feasible:
         raise PlacewiseError(f"not a pipeline: {evaluation.violations[0].message}")
 
+    instance = instance.at_source(placement[0])
     stages = [list(stage) for _, stage in groupby(range(len(placement)), key=placement.__getitem__)]
     prefill, decode = (_steps(instance, placement, stages, prompt) for prompt in (prompt_tokens, None))
     free_s: dict[str, float] = {}
@@ -165,5 +166,5 @@ def _steps(
         steps.append((names[device], float(compute_s[stage, device].sum())))
     last = placement[-1]
     if costs.return_s[last]:  # one token comes back, after a prompt too
-        steps.append((f"{names[last]} -> {names[instance.source]}", float(costs.return_s[last])))
+        steps.append((f"{names[last]} -> {names[instance.source_index]}", float(costs.return_s[last])))
     return steps

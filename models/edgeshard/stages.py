@@ -32,6 +32,7 @@ def stages(instance: EdgeShardInstance, placement: Placement) -> tuple[Stage, ..
         In the order of the layers. All their seconds, and the token's way back, are the latency (Eq. 2). A tensor
         that a device stores once counts where it comes first.
     """
+    instance = instance.at_source(placement[0])
     compute_s, transfers_s = time_tables(instance).compute_s, [0.0, *hops_s(instance, placement)]
     names, found = instance.cluster.device_names, []
     held: dict[int, set[str]] = {}

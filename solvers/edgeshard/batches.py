@@ -9,7 +9,8 @@ from placewise.models.edgeshard import pipeline_cpsat
 from placewise.models.edgeshard.batches import evaluate
 from placewise.models.edgeshard.cost import bottleneck_floor_s
 from placewise.models.errors import NotApplicableError
-from placewise.solvers.edgeshard import baselines, cpsat, thresholds
+from placewise.solvers.edgeshard import baselines, cpsat, starts, thresholds
+from placewise.solvers.edgeshard.sources import over_sources
 from placewise.solvers.evidence.result import Claim, Progress, Reason
 from placewise.solvers.execution.context import Context
 
@@ -83,12 +84,13 @@ def _with_largest_batch(
     """Return a baseline of one batch size as one that takes the largest batch that fits."""
 
     def run(instance: EdgeShardBatchInstance, context: Context) -> Claim:
-        return _largest(instance, context, lambda size: baseline(instance.at(size), _part(context, size)))
+        each = over_sources(baseline)
+        return _largest(instance, context, lambda size: each(instance.at(size), _part(context, size)))
 
     return run
 
 
-greedy = _with_largest_batch(baselines.greedy)
+greedy = _with_largest_batch(starts.greedy)
 edge_solo = _with_largest_batch(baselines.edge_solo)
 cloud_edge_even = _with_largest_batch(baselines.cloud_edge_even)
 cloud_edge_nearest = _with_largest_batch(baselines.cloud_edge_nearest)
@@ -98,7 +100,11 @@ edgeshard_even = _with_largest_batch(baselines.edgeshard_even)
 
 def _pipeline(instance: EdgeShardBatchInstance, batch_size: int, context: Context) -> Claim:
     """Return what the strongest method that takes one batch size says about it: that of `edgeshard-throughput`."""
-    pipeline, part = instance.at(batch_size), _part(context, batch_size)
+    return over_sources(_fixed)(instance.at(batch_size), _part(context, batch_size))
+
+
+def _fixed(pipeline: EdgeShardInstance, part: Context) -> Claim:
+    """Solve a pipeline with a source by the strongest method that takes it."""
     for guarantee, method in (
         (thresholds.guarantee, thresholds.run),
         (pipeline_cpsat.run_length_guarantee, cpsat.throughput),

@@ -56,7 +56,7 @@ class RunPaths:
 
     def __init__(self, instance: EdgeShardInstance) -> None:
         self.costs = time_tables(instance)
-        self.source = instance.source
+        self.source = instance.source_index
         self.need = bytes_beside_first(instance)
         self.budget = instance.cluster.memory_bytes
         self.count, self.size = self.costs.compute_s.shape
@@ -64,7 +64,8 @@ class RunPaths:
         self.time_before = np.vstack([np.zeros(self.size), np.cumsum(self.costs.compute_s, axis=0)])
         self.memory_before = np.vstack([np.zeros(self.size, dtype=np.int64), np.cumsum(self.need, axis=0)])
         # The last end of a run that starts before layer i on device j.
-        self.last_end = furthest_ends(instance)[:-1]
+        ends = instance.rules.ends(self.size, self.count)
+        self.last_end = np.minimum(furthest_ends(instance)[:-1], ends)
         self.longest = int((self.last_end - np.arange(self.count)[:, None]).max(initial=1))
         self._devices = np.arange(self.size)
 

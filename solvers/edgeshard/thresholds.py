@@ -18,7 +18,7 @@ import numpy as np
 from placewise.models.edgeshard.cost import bottleneck_values_s, time_tables
 from placewise.models.edgeshard.memory import furthest_ends
 from placewise.models.edgeshard.placement import evaluate_throughput
-from placewise.models.edgeshard.runs import has_equal_block, useful_devices
+from placewise.models.edgeshard.runs import has_equal_block, require_no_least, useful_devices
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.solvers.edgeshard import cpsat
@@ -44,6 +44,7 @@ def guarantee(instance: EdgeShardInstance) -> Guarantee:
     NotApplicableError
         For other instances.
     """
+    require_no_least(instance)
     decide = Thresholds(instance)
     useful = len(decide.others) + 1
     if useful > LARGEST_SIZE and not decide.equal:
@@ -62,17 +63,18 @@ class Thresholds:
 
     def __init__(self, instance: EdgeShardInstance) -> None:
         self.costs = time_tables(instance)
-        self.source, self.count = instance.source, len(instance.layers)
-        self.others = [j for j in useful_devices(instance) if j != instance.source]
+        self.source, self.count = instance.source_index, len(instance.layers)
+        self.others = [j for j in useful_devices(instance) if j != instance.source_index]
         self.time_before = np.vstack(
             [np.zeros(instance.cluster.size), np.cumsum(self.costs.compute_s, axis=0)]
         )
-        self.memory_end = furthest_ends(instance)[:-1]
+        ends = instance.rules.ends(instance.cluster.size, self.count)
+        self.memory_end = np.minimum(furthest_ends(instance)[:-1], ends)
         between = [
             self.costs.messages_s[m][np.ix_(self.others, self.others)]
             for m in set(self.costs.message[:-1].tolist())
         ]
-        self.equal = has_equal_block(instance)
+        self.equal = has_equal_block(instance) and not instance.rules.pinned
         #: From here on all other devices are linked with each other.
         self.linked_from_s = max((float(matrix.max()) for matrix in between if matrix.size), default=0.0)
 
@@ -252,9 +254,7 @@ def _position(values: NDArray[np.float64], cost_s: float) -> int:
 
 def _cost_s(instance: EdgeShardInstance, placement: tuple[int, ...]) -> float:
     """Return the bottleneck of a pipeline: it may be below the threshold that was asked."""
-    bottleneck_s = evaluate_throughput(instance, placement).objective
-    assert bottleneck_s is not None
-    return bottleneck_s
+    return evaluate_throughput(instance, placement).objective or 0.0
 
 
 def run(instance: EdgeShardInstance, context: Context) -> Claim:
