@@ -24,7 +24,7 @@ from placewise.solvers.solve import solve
 if TYPE_CHECKING:
     from placewise.models.cluster import Cluster
     from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance
-    from placewise.models.edgeshard.batches import BatchPlacement
+    from placewise.models.edgeshard.batch_placement import BatchPlacement
 
 GIB = 2**30
 #: "A maximum batch size of 8" (Section V-B).

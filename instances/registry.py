@@ -69,7 +69,11 @@ FORMATS: dict[str, Format[Any]] = {
             edgeshard_batch.EdgeShardBatchSpec,
             edgeshard_batch.build,
             edgeshard_batch.document,
-            {"testbed": batch_family.paper_testbed, "tiny": batch_family.tiny},
+            {
+                "testbed": batch_family.paper_testbed,
+                "tiny": batch_family.tiny,
+                "tiny-in-flight": batch_family.tiny_in_flight,
+            },
             with_cluster.batch,
             DATA / "edgeshard",
         ),

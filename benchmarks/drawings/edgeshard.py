@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from placewise.benchmarks.drawings.picture import Graph
     from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance
-    from placewise.models.edgeshard.batches import BatchPlacement
+    from placewise.models.edgeshard.batch_placement import BatchPlacement
     from placewise.models.edgeshard.placement import Placement
 
 BAR = 24

@@ -16,9 +16,15 @@ from placewise.instances.formats.common import (
     cluster_document,
     require_shape,
 )
-from placewise.instances.formats.edgeshard import LayerSpec, layers_document, repeated
+from placewise.instances.formats.edgeshard import (
+    LayerSpec,
+    RequestSpec,
+    layers_document,
+    passes_document,
+    repeated,
+)
 from placewise.models.cluster import require_tables
-from placewise.models.edgeshard.batches import EdgeShardBatch
+from placewise.models.edgeshard.batches import MOST_IN_FLIGHT, EdgeShardBatch
 from placewise.models.edgeshard.times import Stated
 from placewise.models.errors import InstanceError
 from placewise.models.workload import Layer
@@ -36,6 +42,9 @@ class BatchModelSpec(Part):
     layers: Annotated[list[BatchLayerSpec], Field(min_length=1, max_length=4096)]
 
 
+InFlight = Annotated[int, Field(ge=1, le=MOST_IN_FLIGHT)]
+
+
 class EdgeShardBatchSpec(Head):
     """A file of ``edgeshard-batch``."""
 
@@ -45,6 +54,10 @@ class EdgeShardBatchSpec(Head):
     compute_time_s: list[list[list[Amount]]] | None = None
     source_device: Name
     return_bytes: Amount = 0.0
+    in_flight: InFlight | list[InFlight] | None = None
+    time_per_token_limit_s: Amount | None = None
+    request: RequestSpec | None = None
+    latency_occupies: bool = False
 
 
 def build(spec: EdgeShardBatchSpec) -> EdgeShardBatch:
@@ -77,6 +90,10 @@ def build(spec: EdgeShardBatchSpec) -> EdgeShardBatch:
         source=cluster.index(spec.source_device, "source_device"),
         compute_time_s=times,
         return_bytes=spec.return_bytes,
+        in_flight=spec.in_flight,
+        time_per_token_limit_s=spec.time_per_token_limit_s,
+        request=None if spec.request is None else spec.request.build(),
+        latency_occupies=spec.latency_occupies,
         name=spec.name,
         description=spec.description,
         reference=spec.reference,
@@ -100,4 +117,9 @@ def document(instance: EdgeShardBatch) -> dict[str, Any]:
     }
     if isinstance(instance.times, Stated):
         content["compute_time_s"] = instance.times.time_s.tolist()
-    return content
+    if instance.in_flight is not None:
+        numbers = instance.in_flight
+        content["in_flight"] = numbers if isinstance(numbers, int) else list(numbers)
+    if instance.time_per_token_limit_s is not None:
+        content["time_per_token_limit_s"] = instance.time_per_token_limit_s
+    return content | passes_document(instance.request, latency_occupies=instance.latency_occupies)

@@ -10,6 +10,7 @@ import numpy as np
 
 from placewise.models.cluster import Cluster, non_negative, require_tables, whole_bytes
 from placewise.models.devices import flat
+from placewise.models.edgeshard.request import Request
 from placewise.models.edgeshard.times import Stated, Times, table_s, times_of
 from placewise.models.errors import InstanceError
 from placewise.models.instance import BaseInstance
@@ -44,6 +45,10 @@ class EdgeShardInstance(BaseInstance):
         The same, as it is kept.
     return_bytes : float
         Bytes sent from the last layer's device to the source per token (Eq. 6); 0 = nothing is sent.
+    request : Request, optional
+        Prompt and answer of each sequence, and which passes the objective counts; a decode round without one.
+    latency_occupies : bool
+        Whether in a pipeline a link's latency occupies it; it only delays what is sent otherwise.
     name, description, reference : str
         For people; the problem's name by default.
 
@@ -58,6 +63,8 @@ class EdgeShardInstance(BaseInstance):
     times: Times
     source: int
     return_bytes: float
+    request: Request | None
+    latency_occupies: bool
     name: str
     description: str
     reference: str
@@ -76,6 +83,8 @@ class EdgeShardInstance(BaseInstance):
         compute_time_s: ArrayLike | None = None,
         times: Times | None = None,
         return_bytes: float = 0.0,
+        request: Request | None = None,
+        latency_occupies: bool = False,
         name: str | None = None,
         description: str = "",
         reference: str = "",
@@ -87,10 +96,15 @@ class EdgeShardInstance(BaseInstance):
             times=times_of(times, compute_time_s),
             source=cluster.index(source, "source_device"),
             return_bytes=float(return_bytes) + 0.0,
+            request=request,
+            latency_occupies=latency_occupies,
             name=self.problem if name is None else name,
             description=description,
             reference=reference,
         )
+        if request is not None:
+            require_kind(request, Request, "request")
+        require_kind(latency_occupies, bool, "latency_occupies")
         self._check()
 
     def _check(self) -> None:

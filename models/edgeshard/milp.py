@@ -201,20 +201,43 @@ def _minimise_latency(model: Any, costs: TimeTables, transfers: Any) -> None:
     """Add the objective: Eq. 2 and the return trip of Eq. 6, which a missing link forbids."""
     import pyomo.environ as pyo
 
+    _forbid_missing_returns(model, costs)
+    model.objective = pyo.Objective(expr=_waited(model, costs, transfers))
+
+
+def round_trip(model: Any, instance: EdgeShardInstance) -> Any:
+    """Return what a token waits for in a pipeline's model, in milliseconds: computation, messages, the way back.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel or Block
+        With the rows of `pipeline_rows`.
+    instance : EdgeShardInstance
+        The pipeline's layers and devices.
+    """
+    return _waited(model, time_tables(instance), model.flow.items())
+
+
+def _waited(model: Any, costs: TimeTables, transfers: Any) -> Any:
+    import pyomo.environ as pyo
+
     last = model.layers.last()
-    reached = _forbid_missing_returns(model, costs)
     compute = pyo.quicksum(
         float(costs.compute_s[i, j]) * MILLISECONDS * model.assign[i, j]
         for i in model.layers
         for j in model.devices
     )
     communication = pyo.quicksum(
-        float(costs.transfer_s(i - 1)[k, j]) * MILLISECONDS * variable
+        float(costs.delay_s(i - 1)[k, j]) * MILLISECONDS * variable
         for (i, k, j), variable in transfers
         if k != j
     )
-    token = pyo.quicksum(float(costs.return_s[j]) * MILLISECONDS * model.assign[last, j] for j in reached)
-    model.objective = pyo.Objective(expr=compute + communication + token)
+    token = pyo.quicksum(
+        float(costs.return_delay_s[j]) * MILLISECONDS * model.assign[last, j]
+        for j in model.devices
+        if isfinite(costs.return_delay_s[j])
+    )
+    return compute + communication + token
 
 
 def _forbid_missing_returns(model: Any, costs: TimeTables) -> list[int]:

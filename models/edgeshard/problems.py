@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from placewise.models.edgeshard import batches, milp, placement, space, stages
+from placewise.models.edgeshard import batch_placement, milp, placement, space, stages
 from placewise.models.edgeshard.batch_milp import batch_milp
 from placewise.models.edgeshard.batch_milp import extract as extract_batch
 from placewise.models.edgeshard.batch_milp import start as start_batch
@@ -15,7 +15,8 @@ from placewise.models.edgeshard.resources import resources, scaled
 from placewise.models.problem import Formulation, Problem
 
 if TYPE_CHECKING:
-    from placewise.models.edgeshard.batches import BatchPlacement, EdgeShardBatchInstance
+    from placewise.models.edgeshard.batch_placement import BatchPlacement
+    from placewise.models.edgeshard.batches import EdgeShardBatch
     from placewise.models.edgeshard.data import EdgeShardInstance
     from placewise.models.edgeshard.placement import Placement
 
@@ -84,16 +85,16 @@ THROUGHPUT: Problem[EdgeShardInstance, Placement] = Problem(
     stages=stages.stages,
 )
 
-BATCH: Problem[EdgeShardBatchInstance, BatchPlacement] = Problem(
+BATCH: Problem[EdgeShardBatch, BatchPlacement] = Problem(
     name="edgeshard-batch",
     title="EdgeShard: batch size and pipeline together, for the most tokens per second",
     unit="s",
-    evaluate=batches.evaluate,
-    placement_of=batches.placement_of,
-    to_json=batches.to_json,
-    from_json=batches.from_json,
-    floor=batches.floor_s,
-    diagnose=batches.diagnose,
+    evaluate=batch_placement.evaluate,
+    placement_of=batch_placement.placement_of,
+    to_json=batch_placement.to_json,
+    from_json=batch_placement.from_json,
+    floor=batch_placement.floor_s,
+    diagnose=batch_placement.diagnose,
     resources=resources,
     scaled=scaled,
     count=space.batch_count,

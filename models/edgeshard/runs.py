@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.cost import time_tables, weighted_compute_s
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.models.time_range import require_whole_numbers
@@ -30,12 +30,12 @@ def require_equal_block(instance: EdgeShardInstance) -> None:
     NotApplicableError
         Naming the first layer that differs.
     """
-    layers = instance.layers
+    layers, compute_s = instance.layers, weighted_compute_s(instance)
     for i in range(2, len(layers) - 1):
         same = (
             layers[i].memory_bytes == layers[1].memory_bytes
             and layers[i].output_bytes == layers[1].output_bytes
-            and np.array_equal(instance.compute_time_s[i], instance.compute_time_s[1])
+            and np.array_equal(compute_s[i], compute_s[1])
         )
         if not same:
             raise NotApplicableError(
