@@ -174,6 +174,18 @@ def no_options(instance: Instance) -> frozenset[str]:
     return frozenset()
 
 
+def no_figures(instance: Instance, placement: object) -> Mapping[str, Any]:
+    """Return what else a placement of a problem amounts to that says no more than its cost.
+
+    Parameters
+    ----------
+    instance, placement : Instance, object
+        Any.
+    """
+    del instance, placement
+    return {}
+
+
 @dataclass(frozen=True, eq=False)
 class Problem(Generic[InstanceT, PlacementT]):
     """All that placewise knows about a problem: one object in the problem's folder, listed in `models.registry`.
@@ -212,6 +224,8 @@ class Problem(Generic[InstanceT, PlacementT]):
     options : callable
         ``instance -> names`` of what it asks for beyond the problem's plain statement. A method that does not honour
         one of them does not apply; `evaluate`, `placements`, `floor` and `diagnose` honour all.
+    figures : callable
+        ``(instance, placement) -> numbers and words by name``: what else a placement amounts to, for results and people.
     """
 
     name: str
@@ -233,6 +247,7 @@ class Problem(Generic[InstanceT, PlacementT]):
     probing_methods: tuple[str, ...] = ()
     stages: Callable[[InstanceT, PlacementT], Sequence[Any]] | None = None
     options: Callable[[InstanceT], frozenset[str]] = no_options
+    figures: Callable[[InstanceT, PlacementT], Mapping[str, Any]] = no_figures
 
     def gate(self, instance: InstanceT, anything: object) -> tuple[PlacementT | None, tuple[Violation, ...]]:
         """Return the placement that an object is, in plain tuples and integers, or None and why it is none.

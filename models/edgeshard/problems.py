@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from placewise.models.edgeshard import batch_placement, milp, placement, space, stages
+from placewise.models.edgeshard import batch_placement, figures, milp, placement, space, stages
 from placewise.models.edgeshard.batch_milp import batch_milp
 from placewise.models.edgeshard.batch_milp import extract as extract_batch
 from placewise.models.edgeshard.batch_milp import start as start_batch
@@ -54,6 +54,7 @@ LATENCY: Problem[EdgeShardInstance, Placement] = Problem(
     first_methods=("greedy",),
     probing_methods=("greedy", "cloud-edge-opt", "algorithm-1-once"),
     stages=stages.stages,
+    figures=figures.figures,
 )
 
 THROUGHPUT: Problem[EdgeShardInstance, Placement] = Problem(
@@ -83,6 +84,7 @@ THROUGHPUT: Problem[EdgeShardInstance, Placement] = Problem(
     first_methods=("greedy",),
     probing_methods=("greedy", "cloud-edge-opt"),
     stages=stages.stages,
+    figures=figures.figures,
 )
 
 BATCH: Problem[EdgeShardBatch, BatchPlacement] = Problem(
@@ -112,4 +114,5 @@ BATCH: Problem[EdgeShardBatch, BatchPlacement] = Problem(
     first_methods=("greedy",),
     probing_methods=("largest-batch", "cloud-edge-opt"),
     stages=stages.batch_stages,
+    figures=figures.batch_figures,
 )
