@@ -135,6 +135,13 @@ def show(result: VerifiedResult) -> None:
         picture_of(result.instance).draw(console, result.instance, result.placement)
         terms = ", ".join(f"{name} {output.duration(value)}" for name, value in result.terms.items() if value)
         console.print(f"\n{terms}", soft_wrap=True)
+        figures = result.figures
+        if "time_to_first_token_s" in figures:
+            first, later = (
+                output.duration(figures[key]) for key in ("time_to_first_token_s", "time_per_token_s")
+            )
+            told = f"first token after {first} (prompt of {figures['prompt_tokens']}), then {later} per token"
+            console.print(told, soft_wrap=True)
         left_out = ", ".join(problem.left_out(result.instance))
         if left_out:
             console.print(f"[dim]the times leave out {escape(left_out)}[/dim]", soft_wrap=True)

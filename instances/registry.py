@@ -75,6 +75,7 @@ FORMATS: dict[str, Format[Any]] = {
                 "testbed": batch_family.paper_testbed,
                 "tiny": batch_family.tiny,
                 "tiny-rules": rules_family.tiny,
+                "tiny-in-flight": batch_family.tiny_in_flight,
             },
             with_cluster.batch,
             DATA / "edgeshard",

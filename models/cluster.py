@@ -214,8 +214,25 @@ class Cluster(ByValue):
         ndarray, shape (M, M)
             Seconds from row to column: ``O / B + latency``, 0 on the diagonal, infinity without a link.
         """
+        time_s = self.occupation_time_s(size_bytes) + self.latency_s
+        np.fill_diagonal(time_s, 0.0)
+        return np.asarray(time_s, dtype=np.float64)
+
+    def occupation_time_s(self, size_bytes: float) -> NDArray[np.float64]:
+        """Return for how long a message occupies each link: the link's latency delays it, and occupies nothing.
+
+        Parameters
+        ----------
+        size_bytes : float
+            Size of the message.
+
+        Returns
+        -------
+        ndarray, shape (M, M)
+            Seconds from row to column: ``O / B``, 0 on the diagonal, infinity without a link.
+        """
         with np.errstate(divide="ignore", invalid="ignore"):
-            time_s = size_bytes / self.bandwidth_bytes_per_s + self.latency_s
+            time_s = size_bytes / self.bandwidth_bytes_per_s
         time_s[self.bandwidth_bytes_per_s == 0] = np.inf
         np.fill_diagonal(time_s, 0.0)
         return np.asarray(time_s, dtype=np.float64)

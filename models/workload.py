@@ -96,18 +96,20 @@ class Layer:
             more = (self.experts.distinct(sequences) - self.experts.active) * self.experts.each_bytes
         return self.weight_bytes + more + self.cache_bytes * sequences
 
-    def together(self, sequences: int) -> Layer:
-        """Return the layer that decodes so many sequences as one.
+    def together(self, sequences: int, in_flight: int = 1) -> Layer:
+        """Return the layer that decodes so many sequences as one, beside others in flight.
 
         Parameters
         ----------
         sequences : int
             Decoded together.
+        in_flight : int
+            As many times their caches are in memory.
         """
         experts = self.experts
         return Layer(
             self.name,
-            self.memory_bytes + sequences * self.cache_bytes,
+            self.memory_bytes + in_flight * sequences * self.cache_bytes,
             self.output_bytes * sequences,
             None if self.flops is None else self.flops * sequences,
             self.read_bytes(sequences),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
@@ -22,6 +23,7 @@ from placewise.instances.formats.common import (
 )
 from placewise.instances.formats.rules import RulesSpec, build_rules, rules_document
 from placewise.models.edgeshard.data import MAX_LAYERS, EdgeShardInstance, chain_type
+from placewise.models.edgeshard.request import MOST_TOKENS, Request
 from placewise.models.edgeshard.times import Stated
 from placewise.models.workload import Experts, Layer
 
@@ -59,6 +61,18 @@ class ModelSpec(Part):
     layers: Annotated[list[LayerSpec], Field(min_length=1, max_length=4096)]
 
 
+class RequestSpec(Part):
+    """Prompt and answer of each sequence, and which of its passes the objective counts."""
+
+    prompt_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)]
+    new_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)]
+    counts: Literal["decode", "prefill", "request"] = "decode"
+
+    def build(self) -> Request:
+        """Return what it states."""
+        return Request(self.prompt_tokens, self.new_tokens, self.counts)
+
+
 class EdgeShardSpec(Head, RulesSpec):
     """A file of ``edgeshard-latency`` or ``edgeshard-throughput``."""
 
@@ -69,6 +83,8 @@ class EdgeShardSpec(Head, RulesSpec):
     #: Sent by a source that computes nothing to wherever the first layer is.
     input_bytes: Amount | None = None
     return_bytes: Amount = 0.0
+    request: RequestSpec | None = None
+    latency_occupies: bool = False
 
 
 def build(spec: EdgeShardSpec) -> EdgeShardInstance:
@@ -85,6 +101,8 @@ def build(spec: EdgeShardSpec) -> EdgeShardInstance:
         compute_time_s=times,
         return_bytes=spec.return_bytes,
         rules=build_rules(spec),
+        request=None if spec.request is None else spec.request.build(),
+        latency_occupies=spec.latency_occupies,
         name=spec.name,
         description=spec.description,
         reference=spec.reference,
@@ -162,6 +180,16 @@ def document(instance: EdgeShardInstance) -> dict[str, Any]:
     content |= rules_document(instance.rules, cluster.device_names)
     if isinstance(instance.times, Stated):
         content["compute_time_s"] = instance.times.time_s.tolist()
+    return content | passes_document(instance.request, latency_occupies=instance.latency_occupies)
+
+
+def passes_document(request: Request | None, *, latency_occupies: bool) -> dict[str, Any]:
+    """Return what an instance says about requests and links, as its file; nothing where it says nothing."""
+    content: dict[str, Any] = {}
+    if request is not None:
+        content["request"] = asdict(request)
+    if latency_occupies:
+        content["latency_occupies"] = True
     return content
 
 

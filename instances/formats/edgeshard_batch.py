@@ -18,14 +18,16 @@ from placewise.instances.formats.common import (
 )
 from placewise.instances.formats.edgeshard import (
     LayerSpec,
+    RequestSpec,
     build_layer,
     layers_document,
+    passes_document,
     repeated,
     with_input,
 )
 from placewise.instances.formats.rules import RulesSpec, build_rules, rules_document
 from placewise.models.cluster import require_tables
-from placewise.models.edgeshard.batches import EdgeShardBatch
+from placewise.models.edgeshard.batches import MOST_IN_FLIGHT, EdgeShardBatch
 from placewise.models.edgeshard.times import Stated
 from placewise.models.errors import InstanceError
 
@@ -42,6 +44,9 @@ class BatchModelSpec(Part):
     layers: Annotated[list[BatchLayerSpec], Field(min_length=1, max_length=4096)]
 
 
+InFlight = Annotated[int, Field(ge=1, le=MOST_IN_FLIGHT)]
+
+
 class EdgeShardBatchSpec(Head, RulesSpec):
     """A file of ``edgeshard-batch``."""
 
@@ -53,6 +58,10 @@ class EdgeShardBatchSpec(Head, RulesSpec):
     #: Sent per sequence by a source that computes nothing to wherever the first layer is.
     input_bytes: Amount | None = None
     return_bytes: Amount = 0.0
+    in_flight: InFlight | list[InFlight] | None = None
+    time_per_token_limit_s: Amount | None = None
+    request: RequestSpec | None = None
+    latency_occupies: bool = False
 
 
 def build(spec: EdgeShardBatchSpec) -> EdgeShardBatch:
@@ -79,6 +88,10 @@ def build(spec: EdgeShardBatchSpec) -> EdgeShardBatch:
         compute_time_s=times,
         return_bytes=spec.return_bytes,
         rules=build_rules(spec),
+        in_flight=spec.in_flight,
+        time_per_token_limit_s=spec.time_per_token_limit_s,
+        request=None if spec.request is None else spec.request.build(),
+        latency_occupies=spec.latency_occupies,
         name=spec.name,
         description=spec.description,
         reference=spec.reference,
@@ -103,4 +116,9 @@ def document(instance: EdgeShardBatch) -> dict[str, Any]:
     content |= rules_document(instance.rules, cluster.device_names)
     if isinstance(instance.times, Stated):
         content["compute_time_s"] = instance.times.time_s.tolist()
-    return content
+    if instance.in_flight is not None:
+        numbers = instance.in_flight
+        content["in_flight"] = numbers if isinstance(numbers, int) else list(numbers)
+    if instance.time_per_token_limit_s is not None:
+        content["time_per_token_limit_s"] = instance.time_per_token_limit_s
+    return content | passes_document(instance.request, latency_occupies=instance.latency_occupies)

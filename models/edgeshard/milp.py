@@ -187,6 +187,25 @@ def _minimise_latency(model: Any, instance: EdgeShardInstance, transfers: Any) -
     """Add the objective: Eq. 2 and the return trip of Eq. 6, which a missing link forbids."""
     import pyomo.environ as pyo
 
+    model.objective = pyo.Objective(expr=_waited(model, instance, transfers))
+
+
+def round_trip(model: Any, instance: EdgeShardInstance) -> Any:
+    """Return what a token waits for in a pipeline's model, in milliseconds: computation, messages, the way back.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel or Block
+        With the rows of `pipeline_rows`.
+    instance : EdgeShardInstance
+        The pipeline's layers and devices.
+    """
+    return _waited(model, instance, model.flow.items())
+
+
+def _waited(model: Any, instance: EdgeShardInstance, transfers: Any) -> Any:
+    import pyomo.environ as pyo
+
     costs = rule_rows.tables(instance)
     compute = pyo.quicksum(
         float(costs.compute_s[i, j]) * MILLISECONDS * model.assign[i, j]
@@ -194,11 +213,11 @@ def _minimise_latency(model: Any, instance: EdgeShardInstance, transfers: Any) -
         for j in model.devices
     )
     communication = pyo.quicksum(
-        float(costs.transfer_s(i - 1)[k, j]) * MILLISECONDS * variable
+        float(costs.delay_s(i - 1)[k, j]) * MILLISECONDS * variable
         for (i, k, j), variable in transfers
         if k != j
     )
-    model.objective = pyo.Objective(expr=compute + communication + rule_rows.token_ms(model, instance))
+    return compute + communication + rule_rows.token_ms(model, instance, under_way=True)
 
 
 def extract(model: Any) -> Placement:

@@ -19,6 +19,7 @@ import numpy as np
 from placewise.models.edgeshard.cost import time_tables
 from placewise.models.edgeshard.cpsat import count_rows, units_that_fit
 from placewise.models.edgeshard.memory import bytes_beside_first, furthest_ends, require_shared_with_first
+from placewise.models.edgeshard.pipeline_cycle import delay_over, with_cycle
 from placewise.models.edgeshard.runs import require_equal_block, require_no_pins
 from placewise.models.problem import Guarantee
 from placewise.models.time_range import require_whole_numbers
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from placewise.models.edgeshard.cost import TimeTables
     from placewise.models.edgeshard.data import EdgeShardInstance
+    from placewise.models.edgeshard.pipeline_cycle import Flight
     from placewise.models.edgeshard.placement import Placement
     from placewise.models.whole_times import WholeTimes
 
@@ -42,7 +44,7 @@ class PipelineModel:
     Parameters
     ----------
     cp_model, objective : ortools CpModel, IntVar
-        Minimises the bottleneck.
+        Minimises the bottleneck, or with micro-batches in flight the time between two tokens of a sequence.
     times : WholeTimes
         The unit of it.
     arcs : dict
@@ -92,7 +94,9 @@ def stages_guarantee(instance: EdgeShardInstance) -> Guarantee:
     return Guarantee.EXACT
 
 
-def throughput_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> PipelineModel:
+def throughput_run_length(
+    instance: EdgeShardInstance, cap_s: float = inf, flight: Flight | None = None
+) -> PipelineModel:
     """Return the model on counts, for an instance whose layers 1..N-2 are equal.
 
     Parameters
@@ -101,6 +105,8 @@ def throughput_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> Pi
         N layers on M devices.
     cap_s : float
         Of pipelines with a longer bottleneck, the model need not have any.
+    flight : Flight, optional
+        How many micro-batches are in flight; the pipeline is full whatever it takes without it.
 
     Raises
     ------
@@ -113,7 +119,8 @@ def throughput_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> Pi
     model, arcs, last, used = _circuit(instance, costs)
     devices, source = range(instance.cluster.size), instance.source_index
     memory = bytes_beside_first(instance)
-    times, ticks, bottleneck = _bottleneck(instance, costs, model, cap_s)
+    times, ticks, bottleneck = _bottleneck(instance, costs, model, cap_s, flight)
+    computed = 0
     count = {j: model.new_int_var(0, total, f"count[{j}]") for j in devices}
     model.add(sum(count.values()) == total)
     count_rows(model, instance, count)
@@ -132,17 +139,23 @@ def throughput_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> Pi
         if total > 1 and with_last < 0:
             model.add(last[j] == 0)
         model.add(block <= alone - (alone - max(with_last, 0)) * tail)
-        model.add(
-            int(ticks[inner, j]) * block + int(ticks[0, j]) * first + int(ticks[-1, j]) * tail <= bottleneck
-        ).only_enforce_if(used[j])
+        stage = int(ticks[inner, j]) * block + int(ticks[0, j]) * first + int(ticks[-1, j]) * tail
+        model.add(stage <= bottleneck).only_enforce_if(used[j])
+        computed += stage
     for (k, j), arc in arcs.items():
         _within(
             model, bottleneck, times.of(costs.transfer_s(0)[k, j]), arc, costs.transfer_s(0)[k, j] > cap_s
         )
-    return _finished(instance, costs, times, model, bottleneck, arcs, count, last, cap_s)
+    finished = _finished(instance, costs, times, model, bottleneck, arcs, count, last, cap_s)
+    if flight is None:
+        return finished
+    delayed = {pair: delay_over(model, costs, times, flight, pair, arc) for pair, arc in arcs.items()}
+    return with_cycle(finished, costs, flight, computed, delayed, last)
 
 
-def throughput_stages(instance: EdgeShardInstance, cap_s: float = inf) -> PipelineModel:
+def throughput_stages(
+    instance: EdgeShardInstance, cap_s: float = inf, flight: Flight | None = None
+) -> PipelineModel:
     """Return the model on first layers and ends, for any layers: sums over a stage are differences of elements.
 
     Parameters
@@ -151,12 +164,15 @@ def throughput_stages(instance: EdgeShardInstance, cap_s: float = inf) -> Pipeli
         N layers on M devices.
     cap_s : float
         Of pipelines with a longer bottleneck, the model need not have any.
+    flight : Flight, optional
+        How many micro-batches are in flight; the pipeline is full whatever it takes without it.
     """
     costs, total = time_tables(instance), len(instance.layers)
     require_whole_numbers(costs.whole_numbers)
     model, arcs, last, used = _circuit(instance, costs)
     devices, source = range(instance.cluster.size), instance.source_index
-    times, ticks, bottleneck = _bottleneck(instance, costs, model, cap_s)
+    times, ticks, bottleneck = _bottleneck(instance, costs, model, cap_s, flight)
+    computed, delayed = 0, {}
     time_before = np.vstack([np.zeros(len(devices), dtype=np.int64), np.cumsum(ticks, axis=0)])
     furthest = furthest_ends(instance)
     first = {j: model.new_int_var(0, total, f"first[{j}]") for j in devices}
@@ -176,6 +192,7 @@ def throughput_stages(instance: EdgeShardInstance, cap_s: float = inf) -> Pipeli
         model.add_element(end[j], before, at_end)
         model.add_element(first[j], before, at_first)
         model.add(at_end - at_first <= bottleneck)
+        computed += at_end - at_first
         # Implied, and what the linear relaxation sees of the elements: each layer takes at least the least.
         model.add(min(after - here for here, after in pairwise(before)) * (end[j] - first[j]) <= bottleneck)
     model.add(sum(end[j] - first[j] for j in devices) == total)
@@ -193,8 +210,11 @@ def throughput_stages(instance: EdgeShardInstance, cap_s: float = inf) -> Pipeli
             hop = model.new_int_var(0, max(units), "")
             model.add_element(first[j], units, hop)
             model.add(hop <= bottleneck).only_enforce_if(arc)
+        if flight is not None:
+            delayed[k, j] = delay_over(model, costs, times, flight, (k, j), arc, first[j])
     count = {j: end[j] - first[j] for j in devices}
-    return _finished(instance, costs, times, model, bottleneck, arcs, count, last, cap_s)
+    finished = _finished(instance, costs, times, model, bottleneck, arcs, count, last, cap_s)
+    return finished if flight is None else with_cycle(finished, costs, flight, computed, delayed, last)
 
 
 def _circuit(
@@ -224,7 +244,7 @@ def _circuit(
 
 
 def _bottleneck(
-    instance: EdgeShardInstance, costs: TimeTables, model: Any, cap_s: float
+    instance: EdgeShardInstance, costs: TimeTables, model: Any, cap_s: float, flight: Flight | None
 ) -> tuple[WholeTimes, NDArray[np.int64], Any]:
     """Return the unit of times, compute times in it, and the objective's variable.
 
@@ -239,9 +259,13 @@ def _bottleneck(
     unlike = len(set(costs.message[:-1].tolist())) > 1
     total_s = 2 * float(compute_s.sum()) + longest_s  # two elements per device
     total_s += instance.cluster.size**2 * longest_s if unlike else 0.0
-    times = whole_times(
-        costs.tick_s, total_s, () if isfinite(cap_s) else (costs.compute_s, *hops_s, costs.return_s)
-    )
+    tables = [costs.compute_s, *hops_s, costs.return_s]
+    if flight is not None:
+        delays_s = [costs.delay_s(i) for i in range(len(instance.layers) - 1)]
+        tables += [*delays_s, costs.return_delay_s]
+        slowest_s = max(finite_largest(table, flight.most_s) for table in (*delays_s, costs.return_delay_s))
+        total_s = (flight.number + 1) * total_s + (instance.cluster.size + 1) ** (1 + unlike) * slowest_s
+    times = whole_times(costs.tick_s, total_s, () if isfinite(cap_s) else tables)
     ticks = (compute_s / costs.tick_s).astype(np.int64) // times.ticks + (costs.compute_s > cap_s)
     most = times.of(min(longest_s, cap_s))
     return times, ticks, model.new_int_var(0, most, "bottleneck")

@@ -86,14 +86,32 @@ def evaluate_latency(instance: EdgeShardInstance, placement: Any) -> Evaluation:
     if placement is None:
         return Evaluation(None, {}, refusals)
     instance = instance.at_source(placement[0])
-    costs = time_tables(instance)
-    terms = {
-        "compute": sum(float(costs.compute_s[i, device]) for i, device in enumerate(placement)),
-        "communication": sum(hops_s(instance, placement)),
-        "return": float(costs.return_s[placement[-1]]),
-    }
+    terms = round_trip(instance, placement)
     violations = common_violations(instance, placement, runs=True)
     return _evaluation(sum(terms.values()), terms, violations)
+
+
+def round_trip(instance: EdgeShardInstance, placement: Sequence[int]) -> dict[str, float]:
+    """Return what a token waits for from the source back to it: computation, messages with their latency, the return.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        N layers on M devices.
+    placement : sequence of int
+        The device of each layer.
+
+    Returns
+    -------
+    dict
+        Seconds by name, whose sum is Eq. 2 with the return trip of Eq. 6; infinite without a link.
+    """
+    costs = time_tables(instance.at_source(placement[0]))
+    return {
+        "compute": sum(float(costs.compute_s[i, device]) for i, device in enumerate(placement)),
+        "communication": sum(float(costs.delay_s(i)[k, j]) for i, (k, j) in enumerate(pairwise(placement))),
+        "return": float(costs.return_delay_s[placement[-1]]),
+    }
 
 
 def evaluate_throughput(instance: EdgeShardInstance, placement: Any) -> Evaluation:
@@ -134,7 +152,7 @@ def evaluate_throughput(instance: EdgeShardInstance, placement: Any) -> Evaluati
 
 
 def hops_s(instance: EdgeShardInstance, placement: Sequence[int]) -> list[float]:
-    """Return the transfer time between each two consecutive layers: 0 on one device, infinity without a link.
+    """Return the transfer time (in a pipeline: the occupation of the link) between each two consecutive layers: 0 on one device, infinity without a link.
 
     Parameters
     ----------

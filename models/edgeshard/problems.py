@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from placewise.models.edgeshard import batches, memory, milp, placement, rules, space, stages
+from placewise.models.edgeshard import (
+    batch_placement,
+    figures,
+    memory,
+    milp,
+    placement,
+    rules,
+    space,
+    stages,
+)
 from placewise.models.edgeshard.batch_milp import batch_milp
 from placewise.models.edgeshard.batch_milp import extract as extract_batch
 from placewise.models.edgeshard.batch_milp import start as start_batch
@@ -16,7 +25,8 @@ from placewise.models.edgeshard.times import left_out
 from placewise.models.problem import Formulation, Problem
 
 if TYPE_CHECKING:
-    from placewise.models.edgeshard.batches import BatchPlacement, EdgeShardBatchInstance
+    from placewise.models.edgeshard.batch_placement import BatchPlacement
+    from placewise.models.edgeshard.batches import EdgeShardBatch
     from placewise.models.edgeshard.data import EdgeShardInstance
     from placewise.models.edgeshard.placement import Placement
 
@@ -24,7 +34,7 @@ if TYPE_CHECKING:
 KNOWN = frozenset({memory.SHARED}) | rules.EVERY
 
 
-def options(instance: EdgeShardInstance | EdgeShardBatchInstance) -> frozenset[str]:
+def options(instance: EdgeShardInstance | EdgeShardBatch) -> frozenset[str]:
     """Return what an instance of an EdgeShard problem asks for beyond the paper.
 
     Parameters
@@ -73,6 +83,7 @@ LATENCY: Problem[EdgeShardInstance, Placement] = Problem(
     stages=stages.stages,
     options=options,
     left_out=left_out,
+    figures=figures.figures,
 )
 
 THROUGHPUT: Problem[EdgeShardInstance, Placement] = Problem(
@@ -105,18 +116,19 @@ THROUGHPUT: Problem[EdgeShardInstance, Placement] = Problem(
     stages=stages.stages,
     options=options,
     left_out=left_out,
+    figures=figures.figures,
 )
 
-BATCH: Problem[EdgeShardBatchInstance, BatchPlacement] = Problem(
+BATCH: Problem[EdgeShardBatch, BatchPlacement] = Problem(
     name="edgeshard-batch",
     title="EdgeShard: batch size and pipeline together, for the most tokens per second",
     unit="s",
-    evaluate=batches.evaluate,
-    placement_of=batches.placement_of,
-    to_json=batches.to_json,
-    from_json=batches.from_json,
-    floor=batches.floor_s,
-    diagnose=batches.diagnose,
+    evaluate=batch_placement.evaluate,
+    placement_of=batch_placement.placement_of,
+    to_json=batch_placement.to_json,
+    from_json=batch_placement.from_json,
+    floor=batch_placement.floor_s,
+    diagnose=batch_placement.diagnose,
     resources=resources,
     scaled=scaled,
     count=space.batch_count,
@@ -137,4 +149,5 @@ BATCH: Problem[EdgeShardBatchInstance, BatchPlacement] = Problem(
     stages=stages.batch_stages,
     options=options,
     left_out=left_out,
+    figures=figures.batch_figures,
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.cost import time_tables, weighted_compute_s
 from placewise.models.edgeshard.memory import require_shared_with_first
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
@@ -31,13 +31,13 @@ def require_equal_block(instance: EdgeShardInstance) -> None:
     NotApplicableError
         Naming the first layer that differs.
     """
-    layers = instance.layers
+    layers, compute_s = instance.layers, weighted_compute_s(instance)
     for i in range(2, len(layers) - 1):
         same = (
             layers[i].alone_bytes == layers[1].alone_bytes
             and layers[i].output_bytes == layers[1].output_bytes
             and layers[i].shared == layers[1].shared
-            and np.array_equal(instance.compute_time_s[i], instance.compute_time_s[1])
+            and np.array_equal(compute_s[i], compute_s[1])
         )
         if not same:
             raise NotApplicableError(

@@ -5,13 +5,15 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from placewise.models.edgeshard.batch_placement import pipeline_of
 from placewise.models.edgeshard.cost import time_tables
 from placewise.models.edgeshard.memory import added_bytes
 from placewise.models.edgeshard.placement import hops_s
 from placewise.models.stages import Stage
 
 if TYPE_CHECKING:
-    from placewise.models.edgeshard.batches import BatchPlacement, EdgeShardBatch
+    from placewise.models.edgeshard.batch_placement import BatchPlacement
+    from placewise.models.edgeshard.batches import EdgeShardBatch
     from placewise.models.edgeshard.data import EdgeShardInstance
     from placewise.models.edgeshard.placement import Placement
 
@@ -61,7 +63,6 @@ def batch_stages(instance: EdgeShardBatch, placement: BatchPlacement) -> tuple[S
     instance : EdgeShardBatch
         Whose times hold.
     placement : tuple
-        A batch size, and a device for each of N layers.
+        In canonical form.
     """
-    size, layers = placement
-    return stages(instance.at(size), layers)
+    return stages(*pipeline_of(instance, placement))

@@ -213,6 +213,14 @@ class VerifiedResult:
         placement, _ = problem.gate(self.instance, self.placement)
         return () if placement is None else tuple(problem.stages(self.instance, placement))
 
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        """What else the placement amounts to, by name: of EdgeShard's the time to the first token and per token."""
+        problem = problem_of(self.instance)
+        if self.placement is None or self.objective is None:
+            return {}
+        return problem.figures(self.instance, self.placement)
+
     def to_frame(self) -> Any:
         """Return `stages` as a pandas DataFrame, a row each; raise `PlacewiseError` without pandas."""
         return shown.frame(self.stages)
@@ -289,6 +297,7 @@ class VerifiedResult:
             "dual_bound": self.dual_bound,
             "relative_gap": self.relative_gap,
             "terms": dict(self.terms),
+            "figures": dict(self.figures),
             "placement": None if placement is None else problem.placement_json(self.instance, placement),
             "incumbent_by": self.incumbent_by,
             "violations": [violation.message for violation in self.violations],

@@ -8,7 +8,7 @@ import pytest
 from placewise.instances.generators import generate
 from placewise.models.cluster import Cluster
 from placewise.models.edgeshard import EdgeShardBatchInstance
-from placewise.models.edgeshard.batches import diagnose, evaluate
+from placewise.models.edgeshard.batch_placement import diagnose, evaluate
 from placewise.models.edgeshard.cost import bottleneck_floor_s
 from placewise.models.errors import InstanceError
 from placewise.models.registry import PROBLEMS
