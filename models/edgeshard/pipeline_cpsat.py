@@ -9,7 +9,7 @@ Source: the circuit constraint, Laurière (1978).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
 from placewise.models.edgeshard.cpsat import units_that_fit
+from placewise.models.edgeshard.device_types import furthest_in_memory
 from placewise.models.edgeshard.runs import require_equal_block
 from placewise.models.problem import Guarantee
 from placewise.models.time_range import require_whole_numbers
@@ -50,6 +51,8 @@ class PipelineModel:
         Layers on each device.
     instance : EdgeShardInstance
         What it states.
+    spans : dict
+        First layer and end of each device's stage, where these are variables.
     """
 
     instance: EdgeShardInstance
@@ -58,6 +61,7 @@ class PipelineModel:
     times: WholeTimes
     arcs: dict[tuple[int, int], Any]
     count: dict[int, Any]
+    spans: dict[int, tuple[Any, Any]] = field(default_factory=dict)
 
     def extract(self, value: Callable[[Any], int]) -> Placement:
         """Return the placement that the variables' values state."""
@@ -70,10 +74,15 @@ class PipelineModel:
         return tuple(layers)
 
     def hint(self, placement: Sequence[int]) -> None:
-        """Start from a pipeline: its order of devices."""
+        """Start from a pipeline: its order of devices, and its stages."""
         hops = set(pairwise(dict.fromkeys(placement)))
         for pair, arc in self.arcs.items():
             self.cp_model.add_hint(arc, int(pair in hops))
+        for device, (first, end) in self.spans.items():
+            taken = placement.count(device)
+            begun = placement.index(device) if taken else 0
+            self.cp_model.add_hint(first, begun)
+            self.cp_model.add_hint(end, begun + taken)
 
 
 def run_length_guarantee(instance: EdgeShardInstance) -> Guarantee:
@@ -157,14 +166,15 @@ def throughput_stages(instance: EdgeShardInstance, cap_s: float = inf) -> Pipeli
     first = {j: model.new_int_var(0, total, f"first[{j}]") for j in devices}
     end = {j: model.new_int_var(0, total, f"end[{j}]") for j in devices}
     model.add(first[source] == 0)
+    furthest = furthest_in_memory(instance)
     for j in devices:
         model.add(first[j] == end[j]).only_enforce_if(~used[j])
         model.add(first[j] < end[j]).only_enforce_if(used[j])
         model.add(end[j] == total).only_enforce_if(last[j])
-        reach = _furthest_ends(instance, j)
-        furthest = model.new_int_var(0, total, "")
-        model.add_element(first[j], reach, furthest)
-        model.add(end[j] <= furthest)
+        reach = [*furthest[:, j].tolist(), total]
+        latest = model.new_int_var(0, total, "")
+        model.add_element(first[j], reach, latest)
+        model.add(end[j] <= latest)
         model.add(end[j] - first[j] <= max(till - i for i, till in enumerate(reach)))  # implied, linear
         before = time_before[:, j].tolist()
         at_end, at_first = (model.new_int_var(0, before[-1], "") for _ in range(2))
@@ -185,15 +195,8 @@ def throughput_stages(instance: EdgeShardInstance, cap_s: float = inf) -> Pipeli
             model.add_element(first[j], units, hop)
             model.add(hop <= bottleneck).only_enforce_if(arc)
     count = {j: end[j] - first[j] for j in devices}
-    return _finished(instance, costs, times, model, bottleneck, arcs, count, last, cap_s)
-
-
-def _furthest_ends(instance: EdgeShardInstance, device: int) -> list[int]:
-    """Return how far a stage that starts at each layer may reach in a device's memory (Eq. 12), N + 1 entries."""
-    before = np.concatenate([[0], np.cumsum(instance.memory_bytes)])
-    space = int(instance.cluster.memory_bytes[device])
-    ends: list[int] = (np.searchsorted(before, before + space, side="right") - 1).tolist()
-    return ends
+    stated = _finished(instance, costs, times, model, bottleneck, arcs, count, last, cap_s)
+    return replace(stated, spans={j: (first[j], end[j]) for j in devices})
 
 
 def _circuit(

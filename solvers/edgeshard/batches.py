@@ -9,7 +9,7 @@ from placewise.models.edgeshard import pipeline_cpsat
 from placewise.models.edgeshard.batches import evaluate
 from placewise.models.edgeshard.cost import bottleneck_floor_s
 from placewise.models.errors import NotApplicableError
-from placewise.solvers.edgeshard import baselines, cpsat, thresholds
+from placewise.solvers.edgeshard import baselines, cpsat, thresholds, types
 from placewise.solvers.evidence.result import Claim, Progress, Reason
 from placewise.solvers.execution.context import Context
 
@@ -100,6 +100,7 @@ def _pipeline(instance: EdgeShardBatchInstance, batch_size: int, context: Contex
     """Return what the strongest method that takes one batch size says about it: that of `edgeshard-throughput`."""
     pipeline, part = instance.at(batch_size), _part(context, batch_size)
     for guarantee, method in (
+        (types.guarantee, types.run),
         (thresholds.guarantee, thresholds.run),
         (pipeline_cpsat.run_length_guarantee, cpsat.throughput),
     ):

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from placewise.models.edgeshard.cpsat import latency_run_length
 from placewise.models.edgeshard.pipeline_cpsat import throughput_run_length, throughput_stages
+from placewise.models.edgeshard.placement import evaluate_throughput
+from placewise.solvers.edgeshard.rough import rough_pipeline
 from placewise.solvers.execution.whole_model import run_whole_model
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def throughput(instance: EdgeShardInstance, context: Context) -> Claim:
 
 
 def stages(instance: EdgeShardInstance, context: Context) -> Claim:
-    """Solve the throughput problem on first layers and ends.
+    """Solve the throughput problem on first layers and ends, from a rough pipeline where none is given.
 
     Parameters
     ----------
@@ -50,4 +52,9 @@ def stages(instance: EdgeShardInstance, context: Context) -> Claim:
     context : Context
         Options, clock, warm start, and where progress goes.
     """
+    if context.warm_start is None:
+        start = rough_pipeline(instance, context)
+        if start is not None:
+            context.report(objective=evaluate_throughput(instance, start).objective, placement=start)
+            context.warm_start = start
     return run_whole_model(instance, throughput_stages, context)

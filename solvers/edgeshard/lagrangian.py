@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.device_types import furthest_in_memory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,8 +64,7 @@ class RunPaths:
         self.time_before = np.vstack([np.zeros(self.size), np.cumsum(self.costs.compute_s, axis=0)])
         self.memory_before = np.concatenate([[0], np.cumsum(self.need)])
         # The last end of a run that starts before layer i on device j.
-        reach = self.memory_before[:-1, None] + self.budget[None, :]
-        self.last_end = np.searchsorted(self.memory_before, reach, side="right") - 1
+        self.last_end = furthest_in_memory(instance)
         self.longest = int((self.last_end - np.arange(self.count)[:, None]).max(initial=1))
         self._devices = np.arange(self.size)
 

@@ -15,6 +15,7 @@ from placewise.solvers.edgeshard import (
     cpsat,
     labels,
     thresholds,
+    types,
 )
 from placewise.solvers.execution.method import BOUND, PROGRESS, SEED, THREADS, WARM_START, Algorithm
 
@@ -99,6 +100,14 @@ THROUGHPUT = (
         thresholds.guarantee,
         "bisection over bottlenecks, each decided by counting equal layers, or by reachability over sets of devices",
         ("numpy", "ortools"),
+        _SEARCH,
+    ),
+    Algorithm(
+        "types",
+        types.run,
+        types.guarantee,
+        "bisection over bottlenecks, each decided by counts of devices used per type; many devices of few types",
+        ("numpy",),
         _SEARCH,
     ),
     Algorithm(
