@@ -23,6 +23,8 @@ from placewise.models.workload import Layer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from placewise.models.problem import Instance
+
 #: Around these, one byte more or less is far below a solver's tolerance.
 UNITS = (1, 813_727_744, 1_000_000_000, 12_345_678_901, 10**11)
 #: Few values, so that placements tie.
@@ -45,7 +47,7 @@ PADDED_SIZES = (13, 14, 20, 21, 23, 30)
 class Trap:
     """An instance, and a smaller one with the same placements and costs for the oracle."""
 
-    instance: Any
+    instance: Instance
     core: Any
 
 

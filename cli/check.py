@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from placewise.instances.formats.result import ResultSpec
+    from placewise.models.problem import Instance
 
 #: Seconds for each heuristic that may refute a bound.
 PROBE_S = 10.0
@@ -58,14 +59,14 @@ def run(options: argparse.Namespace) -> int:
     return output.SOLVED if found[1].verdict == "holds" else output.CONFLICT
 
 
-def examine(instance: Any, source: str, tolerance: float = CLAIM_TOLERANCE) -> tuple[ResultSpec, Audit]:
+def examine(instance: Instance, source: str, tolerance: float = CLAIM_TOLERANCE) -> tuple[ResultSpec, Audit]:
     """Return a result file and what is left of it; raise `PlacewiseError` where it is no result of the instance."""
     with blaming(source):
         result, placement = _parsed(instance, source)
     return result, audit(instance, result, placement, tolerance=tolerance, known=_probes(instance))
 
 
-def read_result(instance: Any, source: str) -> tuple[Any, ResultSpec]:
+def read_result(instance: Instance, source: str) -> tuple[Any, ResultSpec]:
     """Return the placement in a result file, in canonical form, and the file; raise one line where there is none."""
     with blaming(source):
         result, given = _parsed(instance, source)
@@ -77,12 +78,12 @@ def read_result(instance: Any, source: str) -> tuple[Any, ResultSpec]:
         return placement, result
 
 
-def _parsed(instance: Any, source: str) -> tuple[ResultSpec, Any]:
+def _parsed(instance: Instance, source: str) -> tuple[ResultSpec, Any]:
     """Return a checked result of an instance, and its placement as read from its names."""
     return parsed(instance, loads(read_text(source)))
 
 
-def _probes(instance: Any) -> Iterator[Any]:
+def _probes(instance: Instance) -> Iterator[Any]:
     """Yield placements of fast heuristics, which may refute a bound or an infeasibility."""
     for name in problem_of(instance).probing_methods:
         try:
@@ -93,7 +94,7 @@ def _probes(instance: Any) -> Iterator[Any]:
             yield found.placement
 
 
-def _document(instance: Any, result: ResultSpec, found: Audit) -> dict[str, Any]:
+def _document(instance: Instance, result: ResultSpec, found: Audit) -> dict[str, Any]:
     """Return the document, format ``placewise-check/1``."""
     evaluation = found.evaluation
     return {
@@ -112,7 +113,7 @@ def _document(instance: Any, result: ResultSpec, found: Audit) -> dict[str, Any]
     }
 
 
-def _show(instance: Any, found: Audit) -> None:
+def _show(instance: Instance, found: Audit) -> None:
     """Print the faults, what is unproven, and the verdict."""
     console = Console(highlight=False)
     for fault in found.faults:

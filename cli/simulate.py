@@ -21,6 +21,8 @@ from placewise.solvers import solve
 if TYPE_CHECKING:
     import argparse
 
+    from placewise.models.problem import Instance
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
@@ -73,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     return output.SOLVED
 
 
-def _placement(instance: Any, options: argparse.Namespace) -> Any:
+def _placement(instance: Instance, options: argparse.Namespace) -> Any:
     if options.result:
         return read_result(instance, options.result)[0]
     result = solve(instance, options.method)

@@ -105,6 +105,13 @@ class Instance(Protocol):
     def cluster(self) -> Cluster:
         """Its devices."""
 
+    @property
+    def description(self) -> str:
+        """One line for people, or nothing."""
+
+    def __hash__(self) -> int:
+        """By value, as equality."""
+
 
 class Guarantee(Enum):
     """What a method's answer proves, when the method is right."""

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 from placewise.models.resources import Resource, cluster_resources, scaled_cluster, scaled_entries
 
+if TYPE_CHECKING:
+    from placewise.models.edgeshard.batches import EdgeShardBatchInstance
+    from placewise.models.edgeshard.data import EdgeShardInstance
+    from placewise.models.problem import Instance
 
-def resources(instance: Any) -> list[Resource]:
+    EdgeShardT = TypeVar("EdgeShardT", EdgeShardInstance, EdgeShardBatchInstance)
+
+
+def resources(instance: Instance) -> list[Resource]:
     """Return memory, speed and links of each device, and each link."""
     return cluster_resources(instance.cluster)
 
 
-def scaled(instance: Any, resource: Resource, factor: float) -> Any:
+def scaled(instance: EdgeShardT, resource: Resource, factor: float) -> EdgeShardT:
     """Return an instance of any EdgeShard problem with so much more (or less) of a resource.
 
     Parameters
@@ -27,5 +34,5 @@ def scaled(instance: Any, resource: Resource, factor: float) -> Any:
     """
     if resource.kind == "speed":
         times = scaled_entries(instance.compute_time_s, resource, 1 / factor)
-        return replace(instance, compute_time_s=times)
+        return replace(instance, compute_time_s=times)  # type: ignore[call-arg]  # stated times, see `__new__`
     return replace(instance, cluster=scaled_cluster(instance.cluster, resource, factor))

@@ -14,10 +14,11 @@ from placewise.solvers.evidence.result import Claim, Reason
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from placewise.models.problem import Instance
     from placewise.solvers.execution.context import Context
 
 
-def run_whole_model(instance: Any, build: Callable[[Any, float], Any], context: Context) -> Claim:
+def run_whole_model(instance: Instance, build: Callable[[Any, float], Any], context: Context) -> Claim:
     """Solve a model whose objective is the instance's, in the units that it states.
 
     A model in coarse units proves a bound that is off by their rounding. Then it is built again without what alone
@@ -51,7 +52,7 @@ def run_whole_model(instance: Any, build: Callable[[Any, float], Any], context: 
         cap_s = cost_s
 
 
-def _solve_once(instance: Any, model: Any, context: Context) -> Claim:
+def _solve_once(instance: Instance, model: Any, context: Context) -> Claim:
     unit_s = model.times.unit_s
 
     def placed(value: Callable[[Any], int]) -> tuple[Any, float | None]:
