@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from placewise.models.cluster import Cluster, non_negative, require_tables, set_array
+from placewise.models.arrays import non_negative, set_array
+from placewise.models.cluster import Cluster, require_tables
 from placewise.models.decimals import as_floats
 from placewise.models.devices import flat
 from placewise.models.errors import InstanceError

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from placewise.models.cluster import Cluster, non_negative, whole_bytes
+from placewise.models.arrays import non_negative, whole_bytes
+from placewise.models.cluster import Cluster
 from placewise.models.devices import flat
 from placewise.models.edgeshard.data import EdgeShardThroughput, chain_sizes
 from placewise.models.edgeshard.rules import Rules

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from placewise.models.cluster import Cluster, non_negative, require_tables, whole_bytes
+from placewise.models.arrays import non_negative, whole_bytes
+from placewise.models.cluster import Cluster, require_tables
 from placewise.models.devices import flat
 from placewise.models.edgeshard.memory import check_shared
 from placewise.models.edgeshard.request import Request

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from placewise.models.cluster import whole_bytes
+from placewise.models.arrays import whole_bytes
 from placewise.models.errors import InstanceError, NotApplicableError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ Source: the circuit constraint, Laurière (1978).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import pairwise
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
@@ -20,63 +20,19 @@ from placewise.models.edgeshard.cost import time_tables
 from placewise.models.edgeshard.cpsat import count_rows, units_that_fit
 from placewise.models.edgeshard.memory import bytes_beside_first, furthest_ends, require_shared_with_first
 from placewise.models.edgeshard.pipeline_cycle import delay_over, with_cycle
+from placewise.models.edgeshard.pipeline_model import PipelineModel
 from placewise.models.edgeshard.runs import require_equal_block, require_no_pins
 from placewise.models.problem import Guarantee
 from placewise.models.time_range import require_whole_numbers
 from placewise.models.whole_times import finite_largest, wanted, whole_times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from numpy.typing import NDArray
 
     from placewise.models.edgeshard.cost import TimeTables
     from placewise.models.edgeshard.data import EdgeShardInstance
     from placewise.models.edgeshard.pipeline_cycle import Flight
-    from placewise.models.edgeshard.placement import Placement
     from placewise.models.whole_times import WholeTimes
-
-
-@dataclass(frozen=True)
-class PipelineModel:
-    """A CP-SAT model of a pipeline with the way back to a placement.
-
-    Parameters
-    ----------
-    cp_model, objective : ortools CpModel, IntVar
-        Minimises the bottleneck, or with micro-batches in flight the time between two tokens of a sequence.
-    times : WholeTimes
-        The unit of it.
-    arcs : dict
-        Whether a device follows another.
-    count : dict
-        Layers on each device.
-    instance : EdgeShardInstance
-        What it states.
-    """
-
-    instance: EdgeShardInstance
-    cp_model: Any
-    objective: Any
-    times: WholeTimes
-    arcs: dict[tuple[int, int], Any]
-    count: dict[int, Any]
-
-    def extract(self, value: Callable[[Any], int]) -> Placement:
-        """Return the placement that the variables' values state."""
-        successor = {k: j for (k, j), arc in self.arcs.items() if value(arc)}
-        layers: list[int] = []
-        device: int | None = self.instance.source_index
-        while device is not None:
-            layers += [device] * value(self.count[device])
-            device = successor.get(device)
-        return tuple(layers)
-
-    def hint(self, placement: Sequence[int]) -> None:
-        """Start from a pipeline: its order of devices."""
-        hops = set(pairwise(dict.fromkeys(placement)))
-        for pair, arc in self.arcs.items():
-            self.cp_model.add_hint(arc, int(pair in hops))
 
 
 def run_length_guarantee(instance: EdgeShardInstance) -> Guarantee:
@@ -214,6 +170,7 @@ def throughput_stages(
             delayed[k, j] = delay_over(model, costs, times, flight, (k, j), arc, first[j])
     count = {j: end[j] - first[j] for j in devices}
     finished = _finished(instance, costs, times, model, bottleneck, arcs, count, last, cap_s)
+    finished = replace(finished, spans={j: (first[j], end[j]) for j in devices})
     return finished if flight is None else with_cycle(finished, costs, flight, computed, delayed, last)
 
 

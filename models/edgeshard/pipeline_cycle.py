@@ -10,7 +10,7 @@ from placewise.models.whole_times import finite_largest
 
 if TYPE_CHECKING:
     from placewise.models.edgeshard.cost import TimeTables
-    from placewise.models.edgeshard.pipeline_cpsat import PipelineModel
+    from placewise.models.edgeshard.pipeline_model import PipelineModel
     from placewise.models.whole_times import WholeTimes
 
 

@@ -110,7 +110,7 @@ THROUGHPUT: Problem[EdgeShardInstance, Placement] = Problem(
             KNOWN,
         ),
     },
-    default_methods=("thresholds", "run-length", "stages"),
+    default_methods=("types", "thresholds", "run-length", "stages"),
     first_methods=("greedy",),
     probing_methods=("greedy", "cloud-edge-opt"),
     stages=stages.stages,

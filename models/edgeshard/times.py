@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from placewise.models.cluster import non_negative, set_array
+from placewise.models.arrays import non_negative, set_array
 from placewise.models.edgeshard.rooflines import roofline_time_s
 from placewise.models.errors import InstanceError
 from placewise.models.values import ByValue

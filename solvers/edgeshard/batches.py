@@ -13,7 +13,7 @@ from placewise.models.edgeshard import pipeline_cpsat
 from placewise.models.edgeshard.batch_placement import evaluate, placement_with
 from placewise.models.edgeshard.cost import bottleneck_floor_s
 from placewise.models.errors import NotApplicableError
-from placewise.solvers.edgeshard import baselines, cpsat, in_flight, starts, thresholds
+from placewise.solvers.edgeshard import baselines, cpsat, in_flight, starts, thresholds, types
 from placewise.solvers.edgeshard.sources import over_sources
 from placewise.solvers.evidence.result import Claim, Progress, Reason
 from placewise.solvers.execution.context import Context
@@ -156,6 +156,7 @@ def _least_bottleneck(context: Context, pipeline: EdgeShardThroughput, batch_siz
 def _strongest(pipeline: EdgeShardInstance, part: Context) -> Claim:
     """Solve a pipeline with a source by the strongest method that takes it."""
     for guarantee, method in (
+        (types.guarantee, types.run),
         (thresholds.guarantee, thresholds.run),
         (pipeline_cpsat.run_length_guarantee, cpsat.throughput),
     ):

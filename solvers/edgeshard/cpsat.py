@@ -11,7 +11,9 @@ from placewise.models.edgeshard.pipeline_cpsat import (
     throughput_run_length,
     throughput_stages,
 )
+from placewise.models.edgeshard.placement import evaluate_throughput
 from placewise.models.errors import NotApplicableError
+from placewise.solvers.edgeshard.rough import rough_pipeline
 from placewise.solvers.execution.whole_model import run_whole_model
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def throughput(instance: EdgeShardInstance, context: Context) -> Claim:
 
 
 def stages(instance: EdgeShardInstance, context: Context) -> Claim:
-    """Solve the throughput problem on first layers and ends.
+    """Solve the throughput problem on first layers and ends, from a rough pipeline where none is given.
 
     Parameters
     ----------
@@ -59,6 +61,13 @@ def stages(instance: EdgeShardInstance, context: Context) -> Claim:
     context : Context
         Options, clock, warm start, and where progress goes.
     """
+    if context.warm_start is None and instance.source is not None:
+        start = rough_pipeline(instance, context)
+        if start is not None:
+            evaluation = evaluate_throughput(instance, start)
+            if evaluation.feasible:  # it knows no rules
+                context.report(objective=evaluation.objective, placement=start)
+                context.warm_start = start
     return run_whole_model(instance, throughput_stages, context)
 
 

@@ -24,6 +24,7 @@ from placewise.models.edgeshard.pipeline_cycle import Flight
 from placewise.models.errors import NotApplicableError
 from placewise.models.time_range import require_whole_numbers
 from placewise.solvers.edgeshard.cpsat import strongest_model
+from placewise.solvers.edgeshard.sources import over_sources
 from placewise.solvers.evidence.result import Claim, Progress, Reason
 from placewise.solvers.execution.context import Context
 from placewise.solvers.execution.whole_model import run_whole_model
@@ -31,7 +32,7 @@ from placewise.solvers.execution.whole_model import run_whole_model
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from placewise.models.edgeshard import EdgeShardBatch, EdgeShardThroughput
+    from placewise.models.edgeshard import EdgeShardBatch, EdgeShardInstance, EdgeShardThroughput
 
     #: ``(pipeline's instance, batch size) -> what the best method says about its bottleneck``.
     Bottleneck = Callable[[EdgeShardThroughput, int], Claim]
@@ -216,12 +217,8 @@ class Search:
         pipe = self.instance.at(size, number)
         limit_s = self.instance.time_per_token_limit_s
         most_s = min(self.best_s * number * size, math.inf if limit_s is None else limit_s)
-        try:
-            build = strongest_model(pipe)
-            require_whole_numbers(time_tables(pipe).whole_numbers)
-            claim = self._cycle(build, pipe, number, size, most_s)
-        except NotApplicableError as refusal:
-            claim = Claim(Reason.LIMIT, message=str(refusal))
+        decide = over_sources(partial(self._cycle, number, size, most_s))
+        claim = decide(pipe, part_of(self.context, partial(self._keep_layers, number, size)))
         if claim.reason is Reason.INFEASIBLE:
             return
         if claim.placement is not None:
@@ -233,13 +230,18 @@ class Search:
         elif claim.dual_bound is not None:  # a bound below the value, within the gap
             self._undecided.append(max(node.bound_s, claim.dual_bound / (number * size)))
 
-    def _cycle(self, build: Any, pipe: EdgeShardThroughput, number: int, size: int, most_s: float) -> Claim:
-        """Return the least time between two tokens of a sequence, of what takes at most so long."""
+    def _cycle(self, number: int, size: int, most_s: float, pipe: EdgeShardInstance, part: Context) -> Claim:
+        """Return the least time between two tokens of a sequence, of what takes at most so long; the source is given."""
+        try:
+            build = strongest_model(pipe)
+            require_whole_numbers(time_tables(pipe).whole_numbers)
+        except NotApplicableError as refusal:
+            return Claim(Reason.LIMIT, message=str(refusal))
         tick_s = time_tables(pipe).tick_s
         most_s += tick_s if math.isfinite(most_s) else 0.0
         flight = Flight(number, most_s)
 
-        def built(instance: EdgeShardThroughput, cap_s: float) -> Any:
+        def built(instance: EdgeShardInstance, cap_s: float) -> Any:
             cap_s = min(cap_s, most_s)
             return build(instance, cap_s / number + tick_s, replace(flight, most_s=cap_s))
 
@@ -247,7 +249,6 @@ class Search:
             cost = evaluate(self.instance, placement_with(number, size, layers)).objective
             return None if cost is None else cost * number * size
 
-        part = part_of(self.context, partial(self._keep_layers, number, size))
         return run_whole_model(pipe, built, part, between_s)
 
     def _keep_layers(self, number: int, size: int, layers: Any) -> None:

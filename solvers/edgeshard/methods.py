@@ -18,6 +18,7 @@ from placewise.solvers.edgeshard import (
     starts,
     subsets,
     thresholds,
+    types,
 )
 from placewise.solvers.edgeshard.sources import for_sources, over_sources
 from placewise.solvers.execution.method import BOUND, PROGRESS, SEED, THREADS, WARM_START, Algorithm
@@ -121,6 +122,14 @@ THROUGHPUT = (
         ("numpy", "ortools"),
         _SEARCH,
         KNOWN,
+    ),
+    Algorithm(
+        "types",
+        types.run,
+        types.guarantee,
+        "bisection over bottlenecks, each decided by counts of devices used per type; many devices of few types",
+        ("numpy",),
+        _SEARCH,
     ),
     Algorithm(
         "algorithm-2-repaired",

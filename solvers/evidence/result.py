@@ -194,19 +194,14 @@ class VerifiedResult:
     @property
     def named(self) -> dict[str, Any] | None:
         """The placement by names of devices, as result files state it; None without one."""
+        placement = self.placement
         return (
-            None
-            if self.placement is None
-            else problem_of(self.instance).placement_json(self.instance, self.placement)
+            None if placement is None else problem_of(self.instance).placement_json(self.instance, placement)
         )
 
     @property
     def stages(self) -> tuple[Any, ...]:
-        """The placement as rows by names, see `placewise.models.stages`; none without one.
-
-        Of layers a `Stage` per row of layers on a device (device, first and last layer, seconds, bytes), with the bits of each
-        layer where there are some; of heads over time a `Share` per interval and device that hosts anything.
-        """
+        """The placement as rows by names, a `Stage` or a `Share` each, see `placewise.models.stages`; none without one."""
         problem = problem_of(self.instance)
         if problem.stages is None or self.placement is None:
             return ()
@@ -226,7 +221,7 @@ class VerifiedResult:
         return shown.frame(self.stages)
 
     def plot(self) -> Any:
-        """Return the placement as a Matplotlib figure, see `picture.plot`; raise `PlacewiseError` without one."""
+        """Return the placement as a Matplotlib figure, see `picture.plot`."""
         return picture.plot(self)
 
     def __repr__(self) -> str:
@@ -255,10 +250,9 @@ class VerifiedResult:
     def from_json(cls, instance: Instance, source: Mapping[str, Any] | str | Path) -> VerifiedResult:
         """Read a result back, and verify it anew.
 
-        Only the placement is taken over, and who made it, in which time. Objective, terms and violations are
-        evaluated; the bound is what the problem's equations alone prove, so that "optimal" often comes back as
-        feasible: the file cannot show its proof. What it states and is not so is a conflict, what cannot be seen from
-        it stands in `message`. A solve with ``warm_start=result`` proves it again.
+        Only the placement is taken over, and who made it, in which time. The rest is evaluated; the bound is what the
+        equations alone prove, so that "optimal" often comes back as feasible: the file cannot show its proof. What it
+        states and is not so is a conflict. A solve with ``warm_start=result`` proves it again.
 
         Parameters
         ----------
