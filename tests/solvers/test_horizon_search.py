@@ -255,7 +255,7 @@ def turns(monkeypatch):
         if made.found and (found := made.found.pop(0)) is not None:
             search.upper_s, search.best, search.lower_s = found
 
-    monkeypatch.setattr(horizon.Search, "chunks", lambda self, length: learn(self, length))
+    monkeypatch.setattr(horizon.Search, "chunks", learn)
     monkeypatch.setattr(horizon.Search, "whole", lambda self: learn(self, "whole"))
     monkeypatch.setattr(
         horizon.baselines, "receding", lambda *_: Claim(Reason.FINISHED, made.steps, made.steps and STEPS_S)
