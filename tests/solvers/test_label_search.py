@@ -117,6 +117,7 @@ def test_each_label_by_enumeration(bare):
             checked += 1
         assert (search.incumbent is None) == (not feasible)
         assert search.upper == pytest.approx(min(feasible.values(), default=math.inf))
+        assert not feasible or feasible[search.incumbent] == search.upper
     assert checked > 120
     assert tight > 20
 
