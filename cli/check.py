@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from placewise.cli import output
-from placewise.instances import read
+from placewise.cli.convert import add_cluster_options, instance_of
 from placewise.instances.files import blaming, read_text
 from placewise.instances.strict_json import loads
 from placewise.models.errors import InstanceError, PlacewiseError
@@ -31,7 +31,9 @@ _COLOURS = {"holds": "green", "fails": "red"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("instance", metavar="INSTANCE", help="a path, or a shipped name")
+    parser.add_argument(
+        "instance", metavar="INSTANCE", help="a path, or a shipped name; with --cluster a model's file"
+    )
     parser.add_argument(
         "result", metavar="RESULT", help='a result file, as solve --output writes it, or {"placement": ...}'
     )
@@ -43,13 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="relative gap up to which 'optimal' is right (default 1e-6, as for solve)",
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    add_cluster_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Check, show, and return 1 when anything is wrong or nothing could be checked."""
     if not 0 <= options.gap < 1:
         raise PlacewiseError(f"--gap: expected 0 <= G < 1, found {options.gap:g}")
-    instance = read(options.instance)
+    instance = instance_of(options, options.instance)
     found = examine(instance, options.result, options.gap)
     if options.json:
         output.print_json(_document(instance, *found))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
 from placewise.benchmarks.drawings.registry import picture_of
 from placewise.cli import output
-from placewise.cli.convert import add_cluster_options, converted
-from placewise.instances import read
+from placewise.cli.convert import add_cluster_options, instance_of
 from placewise.instances.files import require_writable
-from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_of
 from placewise.solvers import solve as solve_instance
 from placewise.solvers.evidence.result import Status, VerifiedResult
@@ -43,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     """Solve, show, and return the exit status."""
     if options.output:
         require_writable(options.output)
-    instance = _instance(options)
+    instance = instance_of(options, options.instance)
     settings = output.solve_options(options)
     if options.warm_start:
         from placewise.cli.check import read_result
@@ -62,18 +60,6 @@ def run(options: argparse.Namespace) -> int:
     if options.output:  # last: if the disk is full by now, the result is at least on the screen
         output.save(options.output, result.to_json())
     return output.INTERRUPTED if interrupted else output.exit_status(result)
-
-
-def _instance(options: argparse.Namespace) -> Any:
-    """Return the instance of a file, or of a model on a cluster."""
-    if options.cluster:
-        return converted(options, [options.instance])
-    for option in ("problem", "sequence_length"):
-        if getattr(options, option) is not None:
-            raise PlacewiseError(
-                f"--{option.replace('_', '-')}: expected together with --cluster; an instance states it"
-            )
-    return read(options.instance)
 
 
 def show(result: VerifiedResult) -> None:

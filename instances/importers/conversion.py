@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from placewise.instances.files import blaming, read_json
 from placewise.instances.importers import gguf_header
 from placewise.instances.importers.transformer_config import is_config, read_config
-from placewise.instances.importers.with_cluster import read_cluster
+from placewise.instances.importers.cluster_file import read_cluster_file
+from placewise.instances.importers.source import noted, with_source
 from placewise.instances.registry import formats
 from placewise.instances.strict_json import clean_name
 from placewise.models.errors import InstanceError, PlacewiseError
@@ -102,7 +103,10 @@ def _on_cluster(
     if not isinstance(cluster, str | Path):
         return instance_of(model, cluster, problem, length)
     with blaming(cluster):
-        return instance_of(model, read_cluster(read_json(cluster)), problem, length)
+        found = read_cluster_file(read_json(cluster))
+        return noted(
+            with_source(instance_of(model, found.cluster, problem, length), found.source), found.note
+        )
 
 
 def instance_of(model: PublishedModel, cluster: Cluster, problem: str, sequence_length: int) -> Any:

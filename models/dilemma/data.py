@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from placewise.models.cluster import Cluster, non_negative, require_tables, set_array
+from placewise.models.cluster import (
+    Cluster,
+    non_negative,
+    require_no_layer_overhead,
+    require_tables,
+    set_array,
+)
 from placewise.models.decimals import as_floats
 from placewise.models.devices import flat
 from placewise.models.errors import InstanceError
@@ -133,6 +139,7 @@ class Dilemma(BaseInstance):
         reference: str = "",
     ) -> None:
         require_kind(cluster, Cluster, "cluster")
+        require_no_layer_overhead(cluster, self.problem)
         self._set(
             cluster=cluster
             if cluster.memory_bytes_per_s is None
