@@ -80,7 +80,7 @@ def _size(text: str) -> str | None:
 def _rate(text: str) -> str | None:
     if re.fullmatch("[mg]be", text, re.IGNORECASE):  # 10GbE
         return f"{text[0].upper()}b/s"
-    word = text.endswith("ps") or text.endswith("PS")
+    word = text.endswith(("ps", "PS"))
     size = text[:-2] if word else _PER_S.sub("", text)
     found = _SIZE.fullmatch(size)
     if found is None:
@@ -125,7 +125,7 @@ class Kind:
 
 BYTES = Kind("bytes", "byte", '"24 GB" or "24 GiB"', _size)
 BYTES_PER_S = Kind("bytes per second", "byte/second", '"1 Gbps" or "125 MB/s"', _rate)
-SECONDS = Kind("seconds", "second", '"0.3 ms"', lambda text: _SECONDS.get(text))
+SECONDS = Kind("seconds", "second", '"0.3 ms"', _SECONDS.get)
 FLOPS = Kind("FLOP/s", "FLOPS", '"10 TFLOPS"', _flops)
 
 
