@@ -78,12 +78,12 @@ def device_type(name: str) -> DeviceType:
     known = {_plain(key): device for key, device in device_types().items()}
     if wanted in known:
         return known[wanted]
-    sized = re.fullmatch(r"(.+?)([0-9]{1,4})gb", wanted)
-    if sized and sized[1] in known:
-        device, size = known[sized[1]], int(sized[2]) * 10**9
-        if size in device.memory_sizes:
-            title = f"{device.title} {sized[2]} GB"
-            return replace(device, name=f"{device.name}-{sized[2]}gb", title=title, memory_sizes=(size,))
+    for digits in range(1, 5):  # the size may follow another number, as in v100-sxm2-16gb
+        sized = re.fullmatch(rf"(.+)([0-9]{{{digits}}})gb", wanted)
+        device = known.get(sized[1]) if sized else None
+        if sized and device and int(sized[2]) * 10**9 in device.memory_sizes:
+            title, size = f"{device.title} {int(sized[2])} GB", int(sized[2]) * 10**9
+            return replace(device, name=f"{device.name}-{int(sized[2])}gb", title=title, memory_sizes=(size,))
     near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.7)
     near += [key for key in known if len(wanted) > 2 and key.startswith(wanted) and key not in near]
     meant = ", ".join(known[key].name for key in near[:4])
