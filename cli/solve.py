@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
 from placewise.benchmarks.drawings.registry import picture_of
 from placewise.cli import output
-from placewise.cli.convert import add_cluster_options, converted
+from placewise.cli.convert import add_cluster_options, instance_of
 from placewise.cli.rules import add_rule_options, with_rules
-from placewise.instances import read
 from placewise.instances.files import require_writable
 from placewise.models.edgeshard.data import EdgeShardInstance
 from placewise.models.edgeshard.rules import CONTIGUOUS
-from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_of
 from placewise.solvers import solve as solve_instance
 from placewise.solvers.evidence.result import Status, VerifiedResult
@@ -52,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     """Solve, show, and return the exit status."""
     if options.output:
         require_writable(options.output)
-    instance = _instance(options)
+    instance = with_rules(instance_of(options, options.instance), options, contiguous=bool(options.cluster))
     settings = output.solve_options(options)
     if options.warm_start:
         from placewise.cli.check import read_result
@@ -79,18 +77,6 @@ def run(options: argparse.Namespace) -> int:
     if options.output:  # last: if the disk is full by now, the result is at least on the screen
         output.save(options.output, document)
     return output.INTERRUPTED if interrupted else output.exit_status(result)
-
-
-def _instance(options: argparse.Namespace) -> Any:
-    """Return the instance of a file, or of a model on a cluster."""
-    if options.cluster:
-        return with_rules(converted(options, [options.instance]), options, contiguous=True)
-    for option in ("problem", "sequence_length"):
-        if getattr(options, option) is not None:
-            raise PlacewiseError(
-                f"--{option.replace('_', '-')}: expected together with --cluster; an instance states it"
-            )
-    return with_rules(read(options.instance), options)
 
 
 def _returning(result: VerifiedResult, time_limit: float) -> VerifiedResult | None:

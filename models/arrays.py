@@ -1,7 +1,8 @@
-"""Numbers as read-only arrays, checked once."""
+"""Numbers in arrays of an expected shape: finite, whole where they count bytes, read-only, in bounded tables."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,21 @@ from placewise.models.units import MAX_BYTES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+#: Numbers in one table: a gigabyte.
+MAX_TABLE = 2**27
+
+
+def require_tables(path: str, *sizes: int) -> None:
+    """Refuse tables beyond what a machine holds: the product of sizes; `InstanceError` at the path above `MAX_TABLE`.
+
+    Parameters
+    ----------
+    path, *sizes : str, int
+    """
+    if math.prod(sizes) > MAX_TABLE:
+        found = " x ".join(f"{size:,}" for size in sizes)
+        raise InstanceError(path, f"expected tables of at most {MAX_TABLE:,} numbers, found {found}")
 
 
 def set_array(owner: object, name: str, values: NDArray[Any]) -> None:

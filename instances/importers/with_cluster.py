@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from placewise.instances.checking import check
-from placewise.instances.formats.common import ClusterSpec, build_cluster
+from placewise.instances.importers.cluster_file import read_cluster_file
 from placewise.instances.importers.values import TOKEN_BYTES
 from placewise.models.dilemma.data import Dilemma, QuantizableLayer
 from placewise.models.edgeshard.batches import EdgeShardBatch
@@ -26,10 +25,8 @@ BIT_WIDTHS = (4, 6, 8, 16)
 
 
 def read_cluster(document: Any) -> Cluster:
-    """Return the devices and links of a cluster file: what an instance file has under ``cluster``."""
-    if isinstance(document, dict) and "cluster" in document:
-        document = document["cluster"]
-    return build_cluster(check(ClusterSpec, document))
+    """Return the devices and links of a cluster file: what an instance file has under ``cluster``, or with units."""
+    return read_cluster_file(document).cluster
 
 
 def _common(model: PublishedModel, cluster: Cluster, problem: str) -> dict[str, Any]:
@@ -54,8 +51,14 @@ def _require_rates(cluster: Cluster, *, memory: bool) -> None:
         ("flops_per_s", cluster.flops_per_s),
         ("memory_bytes_per_s", cluster.memory_bytes_per_s),
     ):
-        if (key == "flops_per_s" or memory) and (values is None or np.isnan(values).any()):
-            raise InstanceError(f"devices.{key}", "expected it for every device: times follow from it")
+        unknown = np.ones(cluster.size, dtype=bool) if values is None else np.isnan(values)
+        if (key == "flops_per_s" or memory) and unknown.any():
+            name = cluster.device_names[int(np.argmax(unknown))]
+            raise InstanceError(
+                f"devices.{key}",
+                f"expected it for every device: times follow from it; {name!r} states none (placewise devices lists "
+                "what makers state, placewise profile measures)",
+            )
 
 
 def _time_model(cluster: Cluster) -> TimeModel:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from placewise.models.arrays import non_negative, set_array
-from placewise.models.cluster import Cluster, require_tables
+from placewise.models.cluster import Cluster, require_no_layer_overhead, require_tables
 from placewise.models.decimals import as_floats
 from placewise.models.devices import flat
 from placewise.models.errors import InstanceError
@@ -140,6 +140,7 @@ class Dilemma(BaseInstance):
         reference: str = "",
     ) -> None:
         require_kind(cluster, Cluster, "cluster")
+        require_no_layer_overhead(cluster, self.problem)
         self._set(
             cluster=cluster
             if cluster.memory_bytes_per_s is None or time_model != "flops"

@@ -37,7 +37,7 @@ def prefill_time_s(instance: EdgeShardInstance, prompt_tokens: int) -> NDArray[n
 
 
 def roofline_time_s(layers: tuple[Layer, ...], cluster: Cluster, tokens: int = 1) -> NDArray[np.float64]:
-    """Return compute times from peak rates: ``max(flops / flops_per_s, weight_bytes / memory_bytes_per_s)``.
+    """Return compute times from rates: ``max(flops / flops_per_s, weight_bytes / memory_bytes_per_s) + layer_overhead_s``.
 
     Parameters
     ----------
@@ -61,4 +61,5 @@ def roofline_time_s(layers: tuple[Layer, ...], cluster: Cluster, tokens: int = 1
     with np.errstate(divide="ignore", invalid="ignore"):
         work_s = flops[:, None] / rates[0]
         read_s = weights[:, None] / rates[1]
-    return np.asarray(np.maximum(work_s, read_s), dtype=np.float64)
+    overhead_s = 0.0 if cluster.layer_overhead_s is None else cluster.layer_overhead_s
+    return np.asarray(np.maximum(work_s, read_s) + overhead_s, dtype=np.float64)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from placewise.models.cluster import Cluster
+from placewise.models.cluster import Cluster, require_no_layer_overhead
 from placewise.models.errors import InstanceError
 from placewise.models.head_migration.blocks import HeadTransformer
 from placewise.models.head_migration.over_time import MAX_INTERVALS, DevicesOverTime, merged
@@ -146,6 +146,7 @@ class HeadMigration(BaseInstance):
     ) -> None:
         require_kind(cluster, Cluster, "cluster")
         require_kind(transformer, HeadTransformer, "transformer")
+        require_no_layer_overhead(cluster, self.problem)
         tables = {
             "memory_bytes": memory_bytes,
             "flops_per_s": flops_per_s,

@@ -241,10 +241,9 @@ class VerifiedResult:
         PlacewiseError
             When the file cannot be written.
         """
-        from placewise.instances.files import write_text  # a worker process needs no file formats
-        from placewise.instances.strict_json import dumps
+        from placewise.instances import files, strict_json  # a worker process needs no file formats
 
-        write_text(target, dumps(self.to_json()) + "\n")
+        files.write_text(target, strict_json.dumps(self.to_json()) + "\n")
 
     @classmethod
     def from_json(cls, instance: Instance, source: Mapping[str, Any] | str | Path) -> VerifiedResult:
