@@ -69,5 +69,5 @@ def noted(instance: Any, note: str) -> Any:
         return instance
     if "description" not in {field.name for field in fields(instance)}:
         return instance
-    before: str = instance.description
+    before: str = getattr(instance, "description")  # noqa: B009 - of whatever problem
     return replace(instance, description=f"{before}; {note}"[:10_000])

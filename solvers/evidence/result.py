@@ -234,7 +234,7 @@ class VerifiedResult:
         return shown.html_of(self)
 
     def save(self, target: str | Path) -> None:
-        """Write the result document, whole or not at all; `from_json` and ``placewise check`` read it.
+        """Write the result document, whole or not at all, for `from_json` and ``placewise check``.
 
         Raises
         ------
