@@ -184,7 +184,15 @@ def document(instance: EdgeShardInstance) -> dict[str, Any]:
 
 
 def passes_document(request: Request | None, *, latency_occupies: bool) -> dict[str, Any]:
-    """Return what an instance says about requests and links, as its file; nothing where it says nothing."""
+    """Return what an instance says about requests and links, as its file; nothing where it says nothing.
+
+    Parameters
+    ----------
+    request : Request or None
+        Prompt and answer of each sequence.
+    latency_occupies : bool
+        Whether a link's latency occupies it.
+    """
     content: dict[str, Any] = {}
     if request is not None:
         content["request"] = asdict(request)

@@ -211,10 +211,9 @@ class VerifiedResult:
     @property
     def figures(self) -> Mapping[str, Any]:
         """What else the placement amounts to, by name: of EdgeShard's the time to the first token and per token."""
-        problem = problem_of(self.instance)
         if self.placement is None or self.objective is None:
             return {}
-        return problem.figures(self.instance, self.placement)
+        return problem_of(self.instance).figures(self.instance, self.placement)
 
     def to_frame(self) -> Any:
         """Return `stages` as a pandas DataFrame, a row each; raise `PlacewiseError` without pandas."""
