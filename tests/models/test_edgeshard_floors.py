@@ -9,7 +9,8 @@ import pytest
 from placewise.instances.generators import generate
 from placewise.models.cluster import Cluster
 from placewise.models.edgeshard import EdgeShardLatency, evaluate_throughput
-from placewise.models.edgeshard.batches import EdgeShardBatch, floor_s
+from placewise.models.edgeshard.batch_placement import floor_s
+from placewise.models.edgeshard.batches import EdgeShardBatch
 from placewise.models.edgeshard.cost import (
     _scale_s,
     _usable,
@@ -110,7 +111,7 @@ def test_where_layers_can_be():
 def scale_of(instance):
     """Return the scale of an instance."""
     tables = time_tables(instance)
-    return _scale_s(instance, _usable(instance), tables.hops_s.min(axis=0, initial=np.inf), tables.return_s)
+    return _scale_s(instance, instance.compute_time_s, _usable(instance), tables.hops_s.min(axis=0, initial=np.inf), tables.return_s)
 
 
 def test_scales_by_hand():

@@ -33,7 +33,7 @@ def test_floors_are_below_the_optimum(problem, bound_s):
 
 
 def test_head_floors_by_loops():
-    """Interval by interval the quickest head to any projection, and the quickest of both blocks; weighed by its tokens."""
+    """At least the quickest head to any projection and the quickest of both blocks, by interval; weighed; no optimum is below."""
     for seed in range(12):
         instance = dataclasses.replace(
             generate("head-migration", "tiny", seed=seed), policy="lookahead", tokens_per_interval=3
@@ -43,7 +43,10 @@ def test_head_floors_by_loops():
         for t in range(instance.intervals):
             total += min(costs.slope_s[t, j, q] + costs.fixed_s[t, j, q] for j, q in pairs)
             total += min(costs.after_s[t, q, r] for q, r in pairs)
-        assert heads_floor_s(instance) == pytest.approx(3 * total, rel=1e-12)
+        floor_s = heads_floor_s(instance)
+        assert floor_s >= 3 * total * (1 - 1e-12)
+        best = solve(instance, "brute-force", isolate=False).objective
+        assert best is None or floor_s <= best * (1 + 1e-12)
 
 
 def test_links_of_a_byte_per_second_are_links():
