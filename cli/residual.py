@@ -85,7 +85,7 @@ def residual(instance: EdgeShardLatency, placement: Any, measured_s: float) -> d
     compute_s = evaluation.terms["compute"]
     hops = sum(a != b for a, b in pairwise(placement))
     hops += int(instance.return_bytes > 0 and placement[-1] != instance.source)
-    layers = sum(layer.name != "prompt" for layer in instance.layers)
+    layers = sum(bool(layer.memory_bytes or layer.flops) for layer in instance.layers)
     missing_s = measured_s - predicted_s
     left_s = compute_s + missing_s
     return {

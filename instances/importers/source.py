@@ -5,23 +5,20 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
+from placewise.instances.formats.edgeshard import with_input
 from placewise.instances.importers.values import TOKEN_BYTES
 from placewise.models.dilemma.data import Dilemma
 from placewise.models.edgeshard.batches import EdgeShardBatch
 from placewise.models.edgeshard.data import EdgeShardInstance
 from placewise.models.errors import InstanceError
 from placewise.models.head_migration import HeadMigrationDecoder
-from placewise.models.workload import Layer
-
-#: What a source that computes nothing has: the number of a token, which it sends to where the embedding is.
-PROMPT = Layer("prompt", 0, TOKEN_BYTES, flops=0.0, weight_bytes=0.0)
 
 
 def with_source(instance: Any, source: int) -> Any:
     """Return an instance whose input is at another device.
 
-    A chain's first layer stays at its source (Eq. 4 of EdgeShard). Where that has no memory, this layer is the prompt
-    and the embedding may be anywhere else.
+    A chain's first layer stays at its source (Eq. 4 of EdgeShard). Where that has no memory, this layer is the number of
+    a token, which it sends on, and the embedding may be anywhere else.
 
     Parameters
     ----------
@@ -36,9 +33,9 @@ def with_source(instance: Any, source: int) -> Any:
         Where a problem of another package has no source to be named.
     """
     if isinstance(instance, EdgeShardInstance | EdgeShardBatch):
-        client = instance.cluster.memory_bytes[source] == 0
-        if client:
-            return replace(instance, source=source, layers=(PROMPT, *instance.layers))
+        if instance.cluster.memory_bytes[source] == 0:
+            layers, _ = with_input(TOKEN_BYTES, instance.layers, None, instance.cluster.size)
+            return replace(instance, source=source, layers=layers)
         return replace(instance, source=source) if source else instance
     if source == 0 or isinstance(instance, Dilemma):  # whose servers are all alike to its requests
         return instance
