@@ -111,7 +111,13 @@ def test_where_layers_can_be():
 def scale_of(instance):
     """Return the scale of an instance."""
     tables = time_tables(instance)
-    return _scale_s(instance, instance.compute_time_s, _usable(instance), tables.hops_s.min(axis=0, initial=np.inf), tables.return_s)
+    return _scale_s(
+        instance,
+        instance.compute_time_s,
+        _usable(instance),
+        tables.hops_s.min(axis=0, initial=np.inf),
+        tables.return_s,
+    )
 
 
 def test_scales_by_hand():
