@@ -158,13 +158,14 @@ def test_a_label_promises_more_than_half_a_tick(bare):
 def test_states_keep_what_later_layers_can_tell_apart(bare):
     """Less than the smallest of them is nothing, more than all of them is all."""
     search = bare(tiny(0))
-    search.least, search.rest = [2, 3, 4], [20, 9, 4]
+    search.size = 6
+    search.least, search.rest = [[2] * 6, [3] * 6, [4] * 6], [[20] * 6, [9] * 6, [4] * 6]
     assert search._canonical(1, (0, 2, 3, 8, 9, 10)) == (0, 0, 3, 8, 9, 9)
-    assert search._canonical(2, (3, 4, 5)) == (0, 4, 4)
+    assert search._canonical(2, (3, 4, 5, 3, 4, 5)) == (0, 4, 4, 0, 4, 4)
     plain = bare(tiny(3))
-    need = [int(size) for size in plain.instance.memory_bytes]
-    assert plain.rest == [sum(need[i:]) for i in range(len(need) + 1)]
-    assert plain.least == [*(min(need[i:]) for i in range(len(need))), 0]
+    need, size = [int(each) for each in plain.instance.memory_bytes], plain.instance.cluster.size
+    assert plain.rest == [[sum(need[i:])] * size for i in range(len(need) + 1)]
+    assert plain.least == [[min(need[i:], default=0)] * size for i in range(len(need) + 1)]
 
 
 def test_a_state_is_expanded_by_its_cheapest_label(bare):

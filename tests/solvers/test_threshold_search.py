@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from placewise.models.errors import NotApplicableError
-from placewise.solvers.edgeshard import thresholds
-from placewise.solvers.edgeshard.thresholds import _position
+from placewise.solvers.edgeshard import bisection
+from placewise.solvers.edgeshard.bisection import _position
 from placewise.solvers.evidence.result import Claim, Reason
 from placewise.solvers.execution.context import Context
 from placewise.solvers.execution.parameters import Parameters
@@ -43,13 +43,12 @@ def bisect(monkeypatch):
             return (max(optimum, threshold_s - slack),)
 
         decide = SimpleNamespace(
-            placement=placement, linked_from_s=linked_from_s, others=range(others), equal=equal
+            placement=placement, decided_from_s=linked_from_s if others > 12 else 0.0, equal=equal
         )
-        monkeypatch.setattr(thresholds, "Thresholds", lambda _: decide)
-        monkeypatch.setattr(thresholds, "bottleneck_values_s", lambda _: values)
-        monkeypatch.setattr(thresholds, "_cost_s", lambda _, found: found[0])
+        monkeypatch.setattr(bisection, "bottleneck_values_s", lambda _: values)
+        monkeypatch.setattr(bisection, "_cost_s", lambda _, found: found[0])
         context = Looks() if context is None else context
-        return thresholds.run(None, context), asked, context.steps
+        return bisection.bisect(None, context, decide), asked, context.steps
 
     return run
 
@@ -129,10 +128,10 @@ def test_below_the_slowest_link_nothing_is_decided(bisect, monkeypatch):
     """With 13 others the search begins at the slowest link; an optimum there is handed on, one above is proven."""
     handed = []
     monkeypatch.setattr(
-        thresholds.cpsat, "throughput", lambda *_: handed.append("equal") or Claim(Reason.OPTIMAL)
+        bisection.cpsat, "throughput", lambda *_: handed.append("equal") or Claim(Reason.OPTIMAL)
     )
     monkeypatch.setattr(
-        thresholds.cpsat, "stages", lambda *_: handed.append("stages") or Claim(Reason.OPTIMAL)
+        bisection.cpsat, "stages", lambda *_: handed.append("stages") or Claim(Reason.OPTIMAL)
     )
     for linked_from_s, lowest in ((6.0, 6.0), (5.5, 6.0)):
         claim, asked, _ = bisect(9.0, others=13, linked_from_s=linked_from_s)
@@ -155,7 +154,7 @@ def test_below_the_slowest_link_nothing_is_decided(bisect, monkeypatch):
     def refuse(*_):
         raise NotApplicableError("times too far apart")
 
-    monkeypatch.setattr(thresholds.cpsat, "stages", refuse)
+    monkeypatch.setattr(bisection.cpsat, "stages", refuse)
     claim, _, _ = bisect(2.0, others=13, linked_from_s=6.0)
     assert (claim.reason, claim.objective, claim.dual_bound, claim.limit) == (
         Reason.LIMIT,
