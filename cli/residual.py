@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.cli import output
 from placewise.cli.check import read_result
-from placewise.cli.convert import add_cluster_options, instance_of
+from placewise.cli.convert import add_instance_options, instance_of
 from placewise.models.edgeshard import EdgeShardLatency
 from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_of
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--result", metavar="RESULT", help="the placement that was measured (default: solve)")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
-    add_cluster_options(parser)
+    add_instance_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ def with_source(instance: Any, source: int) -> Any:
     Parameters
     ----------
     instance : Instance
-        Of a published model on a cluster, with its source at the first device.
+        Of a published model on a cluster.
     source : int
         Index of the device.
 
@@ -33,10 +33,11 @@ def with_source(instance: Any, source: int) -> Any:
         Where a problem of another package has no source to be named.
     """
     if isinstance(instance, EdgeShardInstance | EdgeShardBatch):
-        if instance.cluster.memory_bytes[source] == 0:
+        first = instance.layers[0]
+        if instance.cluster.memory_bytes[source] == 0 and (first.memory_bytes or first.flops):
             layers, _ = with_input(TOKEN_BYTES, instance.layers, None, instance.cluster.size)
             return replace(instance, source=source, layers=layers)
-        return replace(instance, source=source) if source else instance
+        return instance if source == instance.source else replace(instance, source=source)
     if source == 0 or isinstance(instance, Dilemma):  # whose servers are all alike to its requests
         return instance
     if isinstance(instance, HeadMigrationDecoder):

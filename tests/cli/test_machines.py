@@ -36,7 +36,7 @@ def test_the_catalogue(capsys):
         assert device.flops_per_s is None or 1e10 <= device.flops_per_s <= 1e16
         assert (device.flops_per_s is None) == (device.precision == "")
         assert list(device.memory_sizes) == sorted(set(device.memory_sizes))
-        assert device_type(device.title).name == device.name
+        assert device_type(device.name) == device
     assert main(["devices"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(known) + 1
@@ -52,6 +52,18 @@ def test_the_catalogue_is_searched(capsys):
     assert "384-bit" in capsys.readouterr().out
     assert main(["devices", "cray"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_devices_by_what_stands_on_them():
+    """Makers, capitals and signs do not count; one that is not there names the near ones."""
+    for title, name in (
+        ("NVIDIA GeForce RTX 3090 Ti", "rtx-3090-ti"),
+        ("Apple M3 Max", "m3-max"),
+        ("rtx4090", "rtx-4090"),
+    ):
+        assert device_type(title).name == name
+    with pytest.raises(PlacewiseError, match="did you mean dgx-spark"):
+        device_type("DGX Spark GB10")
 
 
 def test_sizes_of_a_device():
@@ -95,8 +107,8 @@ def test_a_result_is_checked_against_a_model_and_a_cluster(files, capsys, tmp_pa
 def test_measuring_this_machine(capsys, monkeypatch):
     """A device that a cluster file takes; what was timed and how it spread is said beside it."""
     small = measure.measure("here", read_bytes=2**16, size=16, repetitions=2)
-    monkeypatch.setattr(measure, "measure", lambda name: small)
-    monkeypatch.setattr(measure, "measure_card", lambda name: None)
+    monkeypatch.setattr(measure, "measure", lambda _: small)
+    monkeypatch.setattr(measure, "measure_card", lambda _: None)
     assert main(["profile", "--name", "here"]) == 0
     shown = capsys.readouterr()
     entry = json.loads(shown.out)["devices"][0]
@@ -118,8 +130,8 @@ def test_a_card_is_measured_where_a_library_finds_one(monkeypatch):
 
     card = measure._Card(2**20, half, lambda: None)
     monkeypatch.setattr(measure.importlib, "import_module", lambda name: name)
-    monkeypatch.setattr(measure, "_torch", lambda module: None)
-    monkeypatch.setattr(measure, "_cupy", lambda module: card)
+    monkeypatch.setattr(measure, "_torch", lambda _: None)
+    monkeypatch.setattr(measure, "_cupy", lambda _: card)
     found = measure.measure_card("card", size=8, repetitions=1)
     assert (found.memory_bytes, found.how) == (2**20, "cupy: float16 matrix-vector and GEMM")
     assert made == [(16, 8192), (8192, 1), (8, 8)]
@@ -135,8 +147,8 @@ def test_files_of_other_tools_become_a_cluster_file(capsys, tmp_path):
     """A device of llama-bench, links of iperf3, and anything else in one line."""
     contents = {"bench": LLAMA_BENCH, "link": IPERF3, "other": {}}
     paths = {name: str(tmp_path / f"{name}.json") for name in contents}
-    for name, path in paths.items():
-        (tmp_path / f"{name}.json").write_text(json.dumps(contents[name]))
+    for name, content in contents.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
     host = ["--host", "10.0.0.2=a", "--host", "10.0.0.3=b"]
     assert main(["profile", paths["bench"], paths["link"], "--name", "a", *host]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -146,6 +158,15 @@ def test_files_of_other_tools_become_a_cluster_file(capsys, tmp_path):
         assert main(["profile", *wrong]) == 2
         assert capsys.readouterr().err.count("\n") == 1
     assert profile._hosts(["a=b=c"]) == {"a": "b=c"}
+
+
+def test_a_source_that_computes_nothing_may_be_named_on_the_line(files, capsys):
+    """As in the cluster file: the embedding is elsewhere; and any other device instead of the file's."""
+    assert main(["convert", *files, "--source", "phone"]) == 0
+    phone = json.loads(capsys.readouterr().out)
+    assert (phone["source_device"], phone["model"]["layers"][0]["name"]) == ("phone", "input")
+    assert main(["solve", *files, "--source", "desk", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["placement"]["layers"][0] == "desk"
 
 
 TINYLLAMA = CONFIG | {
