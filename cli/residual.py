@@ -113,7 +113,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
             *lines,
             "faster than predicted: rates or memory are stated too low, or another placement was measured",
         ]
-    causes = [f"efficiency {found['efficiency']:.3g}", f"layer_overhead_s {found['layer_overhead_s']:.3g}"]
+    causes = [f"efficiency x {found['efficiency']:.3g}", f"layer_overhead_s {found['layer_overhead_s']:.3g}"]
     if found["hop_overhead_s"] is not None:
         causes.append(f"hop_overhead_s {found['hop_overhead_s']:.3g} on {found['hops']} hops")
     return [*lines, f"each of these alone would explain it: {', '.join(causes)}"]

@@ -1,6 +1,8 @@
 """Cluster files as people type them: read rightly, or one line that says what was meant."""
 
 import copy
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -197,3 +199,15 @@ def test_what_comes_from_the_catalogue_is_said(tmp_path):
     (tmp_path / "cluster.json").write_text(dumps({"devices": [{"name": "rtx-4090"}]}))
     instance = convert(tmp_path / "config.json", cluster=tmp_path / "cluster.json")
     assert "rtx-4090 as catalogued (fp32)" in instance.description
+
+
+def test_the_cluster_of_the_page():
+    """The four machines and the phone that ask them."""
+    page = (Path(__file__).parents[2] / "docs" / "machines.md").read_text(encoding="utf-8")
+    found = read_cluster_file(json.loads(page.split("```json\n")[1].split("```")[0]))
+    cluster = found.cluster
+    assert cluster.device_names == ("desk", "desk-ram", "m2-max-64gb", "jetson", "phone")
+    assert cluster.memory_bytes.tolist() == [22.5e9, 48e9, 48e9, 12e9, 0]
+    assert cluster.latency_s[0, 1] == pytest.approx(0.00101)
+    assert cluster.bandwidth_bytes_per_s[0, 4] == 25e6
+    assert found.source == 4
