@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.instances.files import blaming, read_json
 from placewise.instances.importers import gguf_header
+from placewise.instances.importers.helix import is_ini, read_cluster_ini
 from placewise.instances.importers.transformer_config import is_config, read_config
 from placewise.instances.importers.with_cluster import read_cluster
 from placewise.instances.registry import formats
@@ -37,7 +38,7 @@ def convert(
     ----------
     sources : path or sequence of paths
         A transformer's ``config.json``; a GGUF file, or all its parts; a HALDA model profile with device profiles; a
-        layer graph of dnn-partitioning.
+        layer graph of dnn-partitioning; Helix' cluster as ``.ini`` with a JSON file of its types.
     cluster : path or Cluster, optional
         Devices and links, for a ``config.json`` or GGUF file.
     problem : str
@@ -62,6 +63,8 @@ def convert(
         with blaming(*paths):
             model = gguf_header.read_gguf(paths, _name(name, paths[0]))
         return _on_cluster(model, cluster, problem, length)
+    if any(is_ini(path) for path in paths):
+        return _from_ini(paths, name)
     documents = {path: read_json(path) for path in paths}
     if is_config(documents[paths[0]]):
         with blaming(*paths):
@@ -87,6 +90,16 @@ def _name(stated: str | None, source: str) -> str:
         return clean_name(stated, "model")
     path = Path(source).absolute()
     return clean_name(path.parent.name if path.stem == "config" else path.stem, "model")
+
+
+def _from_ini(paths: list[str], name: str | None) -> Any:
+    clusters, types = ([path for path in paths if is_ini(path) is wanted] for wanted in (True, False))
+    if len(clusters) != 1 or len(types) != 1:
+        raise PlacewiseError(
+            f"{clusters[0]}: expected with it one JSON file that has node_types and model, such as an instance of "
+            "replicated-throughput"
+        )
+    return read_cluster_ini(clusters[0], types[0], name=_name(name, clusters[0]))
 
 
 def _alone(paths: list[str]) -> None:
