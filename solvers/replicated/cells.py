@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -124,49 +125,44 @@ def cells(
         Units that each chain gets at most, where links before or after it are slow.
     """
     table = ChainTable(found, members, prices, longest)
-    if not len(table.rates):
-        return
-    flow = found.flow
-    given = table.rates if most_each is None else np.minimum(table.rates, most_each)
     for count in (1, 2, 3):
-        best: dict[int, tuple[float, tuple[int, ...]]] = {}
-        for group in _combinations(given, flow, count):
-            total = table.cost[list(group)].sum(axis=0)
-            for layers in np.flatnonzero(np.isfinite(total)).tolist():
-                if layers and total[layers] < best.get(layers, (inf,))[0]:
-                    best[layers] = (float(total[layers]), group)
-        for layers, (price, group) in best.items():
-            chains = tuple(table.chain(at, layers) for at in group)
-            rates = tuple(min(found.rates[g][k - 1] for g, k in chain) for chain in chains)
-            yield price, Cell(chains, rates, layers)
+        yield from side_by_side(found, [table] * count, [most_each or found.flow] * count)
 
 
-def _combinations(given: NDArray[np.int64], flow: int, count: int) -> Iterator[tuple[int, ...]]:
-    """Yield positions of rates, largest first, that just carry a flow together."""
-    rates = given.tolist()
+def side_by_side(
+    found: Groups, tables: Sequence[ChainTable], most: Sequence[int]
+) -> Iterator[tuple[float, Cell]]:
+    """Yield the cheapest cell with a chain of each table, over each number of layers, with its price.
 
-    def least(need: int) -> int | None:
-        """Return the position of the least rate that is enough."""
-        position = int(np.searchsorted(-given, -need, side="right")) - 1
-        return position if position >= 0 and rates[position] >= need else None
+    Parameters
+    ----------
+    found : Groups
+        With the flow.
+    tables : sequence of ChainTable
+        One, two or three, as long as one another.
+    most : sequence of int
+        Units that each chain gets at most.
+    """
+    best: dict[int, tuple[float, tuple[int, ...]]] = {}
+    given = [np.minimum(table.rates, limit) for table, limit in zip(tables, most, strict=True)]
+    for group in _combinations(given, found.flow):
+        total = sum(table.cost[at] for table, at in zip(tables, group, strict=True))
+        for layers in np.flatnonzero(np.isfinite(total)).tolist():
+            if layers and total[layers] < best.get(layers, (inf,))[0]:
+                best[layers] = (float(total[layers]), group)
+    for layers, (price, group) in best.items():
+        chains = tuple(table.chain(at, layers) for table, at in zip(tables, group, strict=True))
+        rates = tuple(min(found.rates[g][k - 1] for g, k in chain) for chain in chains)
+        yield price, Cell(chains, rates, layers)
 
-    if count == 1:
-        at = least(flow)
-        if at is not None:
-            yield (at,)
+
+def _combinations(given: Sequence[NDArray[np.int64]], flow: int) -> Iterator[tuple[int, ...]]:
+    """Yield a position in each of some descending rows of rates, such that they just carry a flow together."""
+    if any(not len(rates) for rates in given):
         return
-    for first, rate in enumerate(rates):
-        if rate * count < flow:
-            break
-        if count == 2:
-            second = least(flow - rate) if rate < flow else len(rates) - 1
-            if second is not None:
-                yield (first, max(second, first))
-            continue
-        for second in range(first, len(rates)):
-            if rate + 2 * rates[second] < flow:
-                break
-            rest = flow - rate - rates[second]
-            third = least(rest) if rest > 0 else len(rates) - 1
-            if third is not None:
-                yield (first, second, max(third, second))
+    *others, last = given
+    for group in product(*(range(len(rates)) for rates in others)):
+        need = flow - sum(int(rates[at]) for rates, at in zip(others, group, strict=True))
+        position = int(np.searchsorted(-last, -need, side="right")) - 1
+        if position >= 0:
+            yield (*group, position)

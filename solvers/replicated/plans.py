@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 CHOICE_S, WIDTH = 3.0, 1e-5
 #: Share of the time limit for bounds.
 BOUND_SHARE = 0.5
+#: Of the links between two regions, that are taken to be slower than those that a plan uses.
+SHARES = (0.5, 0.85, 0.95)
 
 
 class PlanSearch:
@@ -94,7 +96,7 @@ class PlanSearch:
         """Look for a plan of cells that carries a flow; take it, or whatever carries more than the best one."""
         found = groups(self.instance, flow)
         parameters = self.context.parameters
-        for share in (0.5, 0.85):
+        for share in SHARES:
             selection = Selection(
                 found,
                 self.instance.layers,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise, permutations
+from itertools import combinations_with_replacement, permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from placewise.solvers.replicated.cells import Cell, cells
-from placewise.solvers.replicated.crossings import add_crossings
+from placewise.solvers.replicated.cells import Cell, ChainTable, cells, side_by_side
+from placewise.solvers.replicated.crossings import Crossings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from placewise.solvers.replicated.groups import Groups
 
     Floats = NDArray[np.float64]
+    #: Cells by their layers, what they take, and their number of chains.
+    Pool = dict[tuple[int, tuple[tuple[int, int], ...], int], Cell]
 
 #: Most layers of a cell; rounds of columns, and of columns at random prices; regions of which every order is tried.
 LONGEST, ROUNDS, RANDOM_ROUNDS, MOST_REGIONS = 24, 25, 12, 4
@@ -56,7 +58,8 @@ class Selection:
             tuple(g for g, own in enumerate(found.region) if own == region) for region in range(found.regions)
         ]
         self.prices = np.ones(len(found.nodes))
-        self.pool: list[dict[tuple[int, tuple[tuple[int, int], ...], int], Cell]] = [{} for _ in self.members]
+        self.pool: list[Pool] = [{} for _ in self.members]
+        self.mixed: Pool = {}
 
     def fill(self) -> float:
         """Find cells; return how many layers a linear programme makes of them, links between regions left out."""
@@ -77,13 +80,30 @@ class Selection:
                 break
             self._add(base * random.uniform(0.6, 1.6, len(size)))
         if len(self.members) > 1:
-            for region, members in enumerate(self.members):
-                for other in range(len(self.members)):
-                    for senders in (1, 2, 3):
-                        each = senders * self.crossing(other, region)
-                        if other != region and each:
-                            self._keep(region, cells(self.found, members, base, self._longest, each))
+            self._at_crossings(base)
         return value
+
+    def _at_crossings(self, prices: Floats) -> None:
+        """Find cells that slow links can feed, and such as have chains in several regions."""
+        count = len(self.members)
+        tables = [ChainTable(self.found, members, prices, self._longest) for members in self.members]
+        for region in range(count):
+            each = {
+                min(senders * self.crossing(other, region), self.found.flow)
+                for other in range(count)
+                for senders in (1, 2, 3)
+                if other != region
+            }
+            for most in sorted(each - {0}):
+                self._keep(self.pool[region], cells(self.found, self.members[region], prices, self._longest, most))
+        for chains in (2, 3):
+            for regions in combinations_with_replacement(range(count), chains):
+                if len(set(regions)) == 1:
+                    continue
+                slow = [max(self.crossing(other, r) for other in range(count) if other != r) for r in regions]
+                for most in {(self.found.flow,) * chains, tuple(min(m, self.found.flow) for m in slow)}:
+                    offered = side_by_side(self.found, [tables[r] for r in regions], most)
+                    self._keep(self.mixed, offered)
 
     def _worth(self, cell: Cell) -> float:
         return cell.layers - sum(float(self.prices[g]) * count for g, count in cell.use.items())
@@ -94,12 +114,12 @@ class Selection:
 
     def _add(self, prices: Floats) -> int:
         return sum(
-            self._keep(region, cells(self.found, members, prices, self._longest))
-            for region, members in enumerate(self.members)
+            self._keep(pool, cells(self.found, members, prices, self._longest))
+            for pool, members in zip(self.pool, self.members, strict=True)
         )
 
-    def _keep(self, region: int, offered: Iterator[tuple[float, Cell]]) -> int:
-        pool, size, new = self.pool[region], self.found.sizes, 0
+    def _keep(self, pool: Pool, offered: Iterator[tuple[float, Cell]]) -> int:
+        size, new = self.found.sizes, 0
         for _, cell in offered:
             if any(count > size[g] for g, count in cell.use.items()):
                 continue
@@ -157,18 +177,15 @@ class Selection:
             ]
             for pool in pools
         ]
-        total = sum(
-            cell.layers * number
-            for pool, row in zip(pools, counts, strict=True)
-            for cell, number in zip(pool, row, strict=True)
-        )
-        model.add(total == self.layers)
-        for pool, row, region in zip(pools, counts, order, strict=True):
-            for g in self.members[region]:
-                used = [cell.use.get(g, 0) * number for cell, number in zip(pool, row, strict=True)]
-                model.add(sum(used) <= int(size[g]))
-        each = [self.crossing(a, b) for a, b in pairwise(order)]
-        ends = add_crossings(model, pools, counts, each, self.found.flow, self._worth)
+        crossings = Crossings(self.found.flow, self.found.region, self.crossing, self._worth)
+        mixed = list(self.mixed.values())
+        ends = crossings.add(model, pools, counts, mixed)
+        every = [pair for pool, row in zip(pools, counts, strict=True) for pair in zip(pool, row, strict=True)]
+        every += [(mixed[n], chosen) for side in ends for n, chosen in side.mixed.items()]
+        model.add(sum(cell.layers * number for cell, number in every) == self.layers)
+        for g in range(len(size)):
+            used = [cell.use[g] * number for cell, number in every if g in cell.use]
+            model.add(sum(used) <= int(size[g]))
         solver = cp_model.CpSolver()
         solver.parameters.max_time_in_seconds = max(min(limit_s, self.remaining()), 0.01)
         solver.parameters.num_workers = self.threads
@@ -176,18 +193,15 @@ class Selection:
         if solver.solve(model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             return None
         chosen: list[Cell] = []
-        for at, (pool, row) in enumerate(zip(pools, counts, strict=True)):
+        for pool, row, side in zip(pools, counts, ends, strict=True):
             left = {n: int(solver.value(number)) for n, number in enumerate(row)}
-            entry, leave = (
-                next((n for n, chosen_ in side.items() if solver.boolean_value(chosen_)), None)
-                for side in ends[at]
+            first, last, between = (
+                [n for n, taken in part.items() if solver.boolean_value(taken)] for part in side
             )
-            alone = sum(left.values()) == 1
-            for n in (entry, None if alone and entry == leave else leave):
-                if n is not None:
-                    left[n] -= 1
-            middle = [pool[n] for n, number in left.items() for _ in range(number)]
-            chosen += [pool[entry]] if entry is not None else []
-            chosen += middle
-            chosen += [pool[leave]] if leave is not None and not (alone and entry == leave) else []
+            if first == last and sum(left.values()) == 1:
+                last = []
+            for n in (*first, *last):
+                left[n] -= 1
+            middle = [n for n, number in left.items() for _ in range(number)]
+            chosen += [pool[n] for n in (*first, *middle, *last)] + [mixed[n] for n in between]
         return tuple(chosen)
