@@ -21,7 +21,8 @@ ENTRY_POINTS = "placewise.problems"
 
 #: The problems of the package.
 PROBLEMS: dict[str, Problem[Any, Any]] = {
-    problem.name: problem for problem in (LATENCY, THROUGHPUT, BATCH, DILEMMA, HEAD_MIGRATION, DECODER, REPLICATED)
+    problem.name: problem
+    for problem in (LATENCY, THROUGHPUT, BATCH, DILEMMA, HEAD_MIGRATION, DECODER, REPLICATED)
 }
 
 

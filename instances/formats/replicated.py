@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 from pydantic import Field
 
 from placewise.instances.formats.common import (
@@ -23,6 +22,10 @@ from placewise.instances.formats.common import (
 from placewise.models.cluster import MAX_DEVICES
 from placewise.models.errors import InstanceError
 from placewise.models.replicated.data import NodeType, ReplicatedThroughput
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class NodeSpec(Part):
@@ -54,6 +57,13 @@ class ReplicatedModelSpec(Part):
     layers: Count
     activation_bytes: Amount
     token_bytes: Amount = 0.0
+
+
+class TypesSpec(Part):
+    """What is known of nodes and model without the cluster, for `placewise.instances.importers.helix_replicas`."""
+
+    node_types: Annotated[list[NodeTypeSpec], Field(min_length=1, max_length=4096)]
+    model: ReplicatedModelSpec
 
 
 class ReplicatedSpec(Head):
@@ -122,6 +132,6 @@ def document(instance: ReplicatedThroughput) -> dict[str, Any]:
     }
 
 
-def _short(values: np.ndarray[Any, np.dtype[np.float64]]) -> float | list[float]:
+def _short(values: NDArray[np.float64]) -> float | list[float]:
     found: list[float] = values.tolist()
     return found[0] if len(set(found)) == 1 else found

@@ -11,7 +11,9 @@ from placewise.models.cluster import Cluster
 from placewise.models.replicated.data import NodeType, ReplicatedThroughput
 
 
-def tiny(*, kind: str = "mixed", partial: str = "", seed: int, name: str | None = None) -> ReplicatedThroughput:
+def tiny(
+    *, kind: str = "mixed", partial: str = "", seed: int, name: str | None = None
+) -> ReplicatedThroughput:
     """Return a random instance that brute force solves: 2 to 4 nodes, 1 to 5 layers.
 
     Parameters
@@ -34,7 +36,9 @@ def tiny(*, kind: str = "mixed", partial: str = "", seed: int, name: str | None 
     rates = [1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0]
     kinds = []
     for t in range(1 if kind == "equal" else draw.randint(1, 3)):
-        most = draw.randint(1 if t else max(layers // size, 1), layers if kind != "tight" else max(layers // 2, 1))
+        most = draw.randint(
+            1 if t else max(layers // size, 1), layers if kind != "tight" else max(layers // 2, 1)
+        )
         table = sorted((draw.choice(rates) for _ in range(most)), reverse=True)
         if draw.random() < 0.3:  # measured tables are not monotone
             draw.shuffle(table)
@@ -48,7 +52,9 @@ def tiny(*, kind: str = "mixed", partial: str = "", seed: int, name: str | None 
         links[:] = 64.0
     elif kind == "one-byte":
         takes = [rate for held in kinds for rate in held.tokens_per_s]
-        links = np.array([[draw.choice(takes) - draw.choice([0, 0, 0.25]) for _ in range(size)] for _ in range(size)])
+        links = np.array(
+            [[draw.choice(takes) - draw.choice([0, 0, 0.25]) for _ in range(size)] for _ in range(size)]
+        )
     elif kind == "sparse":
         links *= np.array([[draw.random() > 1 / 3 for _ in range(size)] for _ in range(size)])
     ends = [
@@ -101,9 +107,12 @@ def clusters(
         kinds.append(NodeType(f"type-{t}", table))
     types = [draw.choices(range(3), (1, 2, 3))[0] for _ in range(nodes)]
     group = [j * groups // nodes for j in range(nodes)]
-    links = np.array([
-        [1e9 if group[i] == group[j] else draw.uniform(5e6, 15e6) for j in range(nodes)] for i in range(nodes)
-    ])
+    links = np.array(
+        [
+            [1e9 if group[i] == group[j] else draw.uniform(5e6, 15e6) for j in range(nodes)]
+            for i in range(nodes)
+        ]
+    )
     return ReplicatedThroughput(
         Cluster([f"node-{j}" for j in range(nodes)], 0, links),
         kinds,

@@ -1,179 +1,114 @@
-"""Helix' files (ASPLOS 2025): a cluster as its planner reads it, and a plan as it writes it.
+"""Clusters of Helix (ASPLOS '25) as its ``.ini`` files state them: types of nodes, and links with bandwidth and latency.
 
-A cluster file says of each node its type and which nodes it is linked with, and of each link a bandwidth, which holds
-in both directions. Its ``mbps`` are million bytes per second: by that its planner divides the size of a message. What
-nodes do per second is not in it but follows from measured profiles; here a second file states it, by type.
+Helix's ``mbps`` are megabytes per second: its own throughputs of links are ``bandwidth / bytes of a token``, and its
+10 Gb/s network is written as 1,250 mbps. What a type has is the catalogue's; ``T4x2`` is a node with twice as much.
+The coordinator, Helix's source and sink, is a device that computes nothing and holds the input.
 """
 
 from __future__ import annotations
 
 import configparser
 import re
-from typing import TYPE_CHECKING
+from fractions import Fraction
+from typing import Any
 
-import numpy as np
+from placewise.instances.catalogue import device_type
+from placewise.instances.strict_json import short
+from placewise.models.cluster import MAX_DEVICES
+from placewise.models.errors import InstanceError
 
-from placewise.instances.checking import check
-from placewise.instances.files import blaming, read_json, read_text
-from placewise.instances.formats.common import Part
-from placewise.instances.formats.replicated import NodeTypeSpec, ReplicatedModelSpec
-from placewise.models.cluster import Cluster
-from placewise.models.errors import InstanceError, PlacewiseError
-from placewise.models.replicated.data import NodeType, ReplicatedThroughput
-from placewise.models.replicated.placement import NOTHING, placement_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from placewise.models.replicated.flow import Placement
-
-#: Bytes per second of what the files multiply a number with.
-UNITS = {"kbps": 1e3, "mbps": 1e6, "gbps": 1e9}
-_ENDS = ("source", "sink")
+#: Types of nodes on Google Cloud, as the catalogue has them.
+_TYPES = {"A100": "a100-40gb", "V100": "v100-sxm2-16gb", "T4": "t4", "L4": "l4"}
+_UNITS: dict[str, dict[str, int | Fraction]] = {
+    "bandwidth": {"kbps": 10**3, "mbps": 10**6, "gbps": 10**9},
+    "latency": {"sec": 1, "millisec": Fraction(1, 10**3), "microsec": Fraction(1, 10**6)},
+}
+_SECTION = re.compile(r"^\s*\[(NodeNames|SourceNode|ComputeNode-\d+)\]", re.MULTILINE)
+COORDINATOR = "coordinator"
 
 
-class TypesSpec(Part):
-    """What a second file states: number of layers, bytes per token, tokens per second by type."""
-
-    node_types: list[NodeTypeSpec]
-    model: ReplicatedModelSpec
+def is_helix(text: str) -> bool:
+    """Whether a text looks like a cluster of Helix."""
+    return _SECTION.search(text) is not None
 
 
-def is_ini(path: str) -> bool:
-    """Whether a file is taken for one of Helix', by its name."""
-    return path.lower().endswith(".ini")
-
-
-def read_cluster_ini(cluster: str | Path, types: str | Path, *, name: str = "helix") -> ReplicatedThroughput:
-    """Return the instance of a cluster file with the tokens per second of its types.
+def cluster_document(text: str) -> dict[str, Any]:
+    """Return a cluster of Helix as a cluster file states it.
 
     Parameters
     ----------
-    cluster : path
-        As Helix' generator of clusters writes it: ``[ComputeNode-0]``, ``[Link-source-0]``, ``[Link-0-1]``, ...
-    types : path
-        JSON with ``node_types`` and ``model`` as in an instance file of ``replicated-throughput``, which may be one.
-    name : str
-        Of the instance.
+    text : str
+        Of the ``.ini`` file.
 
     Raises
     ------
-    PlacewiseError
-        In one line: which file, where, and what was expected.
+    InstanceError
+        Naming the section that is missing, or what is wrong in it.
     """
-    document = read_json(types)
-    with blaming(str(types)):
-        known = document if isinstance(document, dict) else {}
-        spec = check(TypesSpec, {key: known[key] for key in ("node_types", "model") if key in known})
-    parsed = _parsed(cluster)
-    with blaming(str(cluster)):
-        return _instance(parsed, spec, name)
-
-
-def _instance(parsed: configparser.ConfigParser, spec: TypesSpec, name: str) -> ReplicatedThroughput:
-    size = _whole(parsed, "NodeNames", "total_compute_nodes")
-    kinds = [_value(parsed, f"ComputeNode-{i}", "type") for i in range(size)]
-    names = [kind.name for kind in spec.node_types]
-    for i, kind in enumerate(kinds):
-        if kind not in names:
-            raise InstanceError(f"ComputeNode-{i}.type", f"expected one of {', '.join(names)}, found {kind!r}")
-    between, ends = np.zeros((size, size)), {end: np.zeros(size) for end in _ENDS}
-    for section in parsed.sections():
-        if not section.startswith("Link-"):
-            continue
-        a, b = _pair(section, size)
-        rate = _bandwidth(parsed, section)
-        if a == "source":
-            ends["source"][int(b)] = rate
-        elif b == "sink":
-            ends["sink"][int(a)] = rate
-        else:
-            between[int(a), int(b)] = between[int(b), int(a)] = rate
-    used = [kind for kind in spec.node_types if kind.name in kinds]
-    return ReplicatedThroughput(
-        Cluster([f"node-{i}" for i in range(size)], 0, between),
-        [NodeType(kind.name, kind.tokens_per_s) for kind in used],
-        kinds,
-        spec.model.layers,
-        activation_bytes=spec.model.activation_bytes,
-        token_bytes=spec.model.token_bytes,
-        source_bandwidth_bytes_per_s=ends["source"],
-        sink_bandwidth_bytes_per_s=ends["sink"],
-        name=name,
-        reference="Helix, ASPLOS 2025",
-    )
-
-
-def read_plan_ini(instance: ReplicatedThroughput, plan: str | Path) -> Placement:
-    """Return a plan as Helix writes it: the layers of each node, ``compute_node_2=[0, 1, 2]``, from an offset on.
-
-    Parameters
-    ----------
-    instance : ReplicatedThroughput
-        Whose nodes, in the order of the cluster file.
-    plan : path
-        With a section ``Solution``, and ``offset`` among its ``Settings``.
-
-    Raises
-    ------
-    PlacewiseError
-        In one line: which file, where, and what was expected.
-    """
-    parsed = _parsed(plan)
-    with blaming(str(plan)):
-        offset = _whole(parsed, "Settings", "offset")
-        found = [NOTHING] * instance.cluster.size
-        for key, text in parsed["Solution"].items() if parsed.has_section("Solution") else ():
-            match = re.fullmatch(r"compute_node_(\d{1,6})", key)
-            node = int(match[1]) - offset if match else -1
-            if not 0 <= node < len(found):
-                raise InstanceError(f"Solution.{key}", f"expected a node of {instance.name}")
-            listed = re.fullmatch(r"\[(\s*\d{1,6}\s*(,\s*\d{1,6}\s*)*)?\]", text)
-            layers = [int(number) for number in re.findall(r"\d+", text)] if listed else [-1]
-            if layers and (min(layers) < 0 or layers != list(range(layers[0], layers[0] + len(layers)))):
-                raise InstanceError(f"Solution.{key}", f"expected layers in a row, found {text[:60]!r}")
-            found[node] = (layers[0], layers[-1] + 1) if layers else NOTHING
-        placement, violations = placement_of(instance, found)
-        if placement is None:
-            raise InstanceError("Solution", violations[0].message)
-        return placement
-
-
-def _parsed(path: str | Path) -> configparser.ConfigParser:
-    parsed = configparser.ConfigParser(interpolation=None, inline_comment_prefixes=("#",))
-    text = read_text(path)
+    parser = configparser.ConfigParser(interpolation=None)
     try:
-        parsed.read_string(text)
+        parser.read_string(text)
     except configparser.Error as error:
-        raise PlacewiseError(f"{path}: expected an .ini file; {' '.join(str(error).split())}") from None
-    return parsed
+        raise InstanceError("", f"not an .ini file: {' '.join(str(error).split())[:200]}") from None
+    nodes = {
+        section[12:]: section
+        for section in parser.sections()
+        if re.fullmatch(r"ComputeNode-\d{1,6}", section)
+    }
+    if not nodes:
+        raise InstanceError("ComputeNode-0", "expected a section for each node, found none")
+    if len(nodes) >= MAX_DEVICES:
+        raise InstanceError("", f"expected at most {MAX_DEVICES - 1} nodes, found {len(nodes)}")
+    devices: list[dict[str, Any]] = [{"name": COORDINATOR, "memory_bytes": 0}]
+    devices += [_node(parser, section, number) for number, section in nodes.items()]
+    position = {"source": 0, "sink": 0} | {number: n for n, number in enumerate(nodes, start=1)}
+    tables: dict[str, list[list[float | None]]] = {
+        key: [[None if k == j else 0.0 for j in range(len(devices))] for k in range(len(devices))]
+        for key in _UNITS
+    }
+    for section in parser.sections():
+        found = re.fullmatch(r"Link-(\w{1,9})-(\w{1,9})", section)
+        if found is None:
+            continue
+        ends = [position.get(end) for end in found.groups()]
+        if None in ends or ends[0] == ends[1]:
+            raise InstanceError(section, "expected a link between two nodes, source or sink")
+        for key, table in tables.items():
+            table[ends[0] or 0][ends[1] or 0] = amount(parser, section, key)
+    return {
+        "devices": devices,
+        "bandwidth_bytes_per_s": tables["bandwidth"],
+        "latency_s": tables["latency"],
+        "source": COORDINATOR,
+    }
 
 
-def _value(parsed: configparser.ConfigParser, section: str, key: str) -> str:
-    if not parsed.has_option(section, key):
-        raise InstanceError(f"{section}.{key}", "expected a value, found none")
-    return parsed.get(section, key)
+def _node(parser: configparser.ConfigParser, section: str, number: str) -> dict[str, Any]:
+    stated = parser[section].get("type", "").strip()
+    found = re.fullmatch(r"([A-Z]\d{1,4})(?:x(\d))?", stated)
+    if found is None or found[1] not in _TYPES:
+        raise InstanceError(
+            f"{section}.type", f"expected {', '.join(_TYPES)}, or one as T4x2, found {short(stated)}"
+        )
+    times = int(found[2] or 1)
+    name = f"{stated.lower()}-{number}"
+    if times == 1:
+        return {"name": name, "device": _TYPES[found[1]]}
+    device = device_type(_TYPES[found[1]])
+    return {
+        "name": name,
+        "memory_bytes": (device.memory_bytes or 0) * times,
+        "flops_per_s": (device.flops_per_s or 0) * times,
+        "memory_bytes_per_s": device.memory_bytes_per_s * times,
+    }
 
 
-def _whole(parsed: configparser.ConfigParser, section: str, key: str) -> int:
-    text = _value(parsed, section, key)
-    if not re.fullmatch(r"\d{1,4}", text):
-        raise InstanceError(f"{section}.{key}", f"expected a whole number, found {text[:60]!r}")
-    return int(text)
-
-
-def _pair(section: str, size: int) -> tuple[str, str]:
-    match = re.fullmatch(r"Link-(source|\d{1,4})-(sink|\d{1,4})", section)
-    if match is None or any(end not in _ENDS and int(end) >= size for end in match.groups()):
-        raise InstanceError(section, "expected a link between two nodes, from the source, or to the sink")
-    if match[1] == match[2] or (match[1], match[2]) == _ENDS:
-        raise InstanceError(section, "expected a link between a node and another one, the source or the sink")
-    return match[1], match[2]
-
-
-def _bandwidth(parsed: configparser.ConfigParser, section: str) -> float:
-    text = _value(parsed, section, "bandwidth")
-    match = re.fullmatch(r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*\*\s*([kmg]bps)", text)
-    if match is None:
-        raise InstanceError(f"{section}.bandwidth", f"expected a number of mbps, found {text[:60]!r}")
-    return float(match[1]) * UNITS[match[2]]
+def amount(parser: configparser.ConfigParser, section: str, key: str) -> float:
+    """Return ``1000 * mbps`` in bytes per second, ``1 * MilliSec`` in seconds."""
+    text = parser[section].get(key, "").strip()
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?)\s*\*\s*([A-Za-z]{1,9})", text)
+    factor = _UNITS[key].get(found[2].lower()) if found else None
+    if found is None or factor is None:
+        expected = " or ".join(f"1 * {unit}" for unit in _UNITS[key])
+        raise InstanceError(f"{section}.{key}", f"expected {expected}, found {short(text)}")
+    return float(Fraction(found[1]) * factor)

@@ -35,5 +35,7 @@ def diagnose(instance: ReplicatedThroughput) -> str | None:
         return "no path of nodes leads from the source to the sink"
     if sum(room[i] for i in reached) < instance.layers:
         found = sum(room[i] for i in reached)
-        return f"the nodes that the source reaches hold {found:,} layers and the model has {instance.layers:,}"
+        return (
+            f"the nodes that the source reaches hold {found:,} layers and the model has {instance.layers:,}"
+        )
     return None

@@ -151,7 +151,8 @@ def from_json(instance: ReplicatedThroughput, document: Any) -> Placement:
     stated = listed(document, "nodes")
     if stated is None:
         raise InstanceError(
-            "placement.nodes", "expected a list with the node, first and last layer of each node that holds any"
+            "placement.nodes",
+            "expected a list with the node, first and last layer of each node that holds any",
         )
     position = {name: index for index, name in enumerate(instance.cluster.device_names)}
     found: dict[int, Interval] = {}

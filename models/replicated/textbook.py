@@ -85,10 +85,10 @@ def helix_milp(instance: ReplicatedThroughput) -> Any:
             pyo.quicksum(m.layers[i, k] for k in own[i]) <= 1 if own[i] else pyo.Constraint.Skip
         ),
     )
-    model.fits = pyo.Constraint(model.nodes, rule=lambda m, i: end[i] <= count)
+    model.fits = pyo.Constraint(model.nodes, rule=lambda _, i: end[i] <= count)
     model.kept = pyo.Constraint(
         model.nodes,
-        rule=lambda m, i: (
+        rule=lambda _, i: (
             pyo.quicksum(into[i]) == pyo.quicksum(out[i]) if into[i] or out[i] else pyo.Constraint.Skip
         ),
     )
@@ -118,7 +118,7 @@ def helix_milp(instance: ReplicatedThroughput) -> Any:
         return m.first[j] - end[i] <= count * (1 - m.valid[i, j])
 
     def not_after(m: Any, i: int, j: int) -> Any:
-        if SOURCE == i or SINK == j:
+        if i == SOURCE or j == SINK:
             return pyo.Constraint.Skip
         if instance.partial_inference:
             return end[i] + 1 - end[j] <= (count + 1) * (1 - m.valid[i, j])

@@ -72,12 +72,7 @@ class ChainTable:
     def __init__(self, found: Groups, members: tuple[int, ...], prices: Floats, longest: int) -> None:
         self.longest = longest
         items = sorted(
-            (
-                (rate, g, k)
-                for g in members
-                for k, rate in enumerate(found.rates[g], 1)
-                if k <= longest
-            ),
+            ((rate, g, k) for g in members for k, rate in enumerate(found.rates[g], 1) if k <= longest),
             reverse=True,
         )
         rates = sorted({min(rate, found.flow) for rate, _, _ in items}, reverse=True)

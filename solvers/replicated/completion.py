@@ -43,14 +43,14 @@ def complete(search: PlanSearch) -> Claim:
             search.offer(step.placement)
         context.report(dual_bound=step.dual_bound)
 
-    inner = Context(
-        replace(context.parameters, time_limit=max(context.remaining, 1e-3)), search.plan, report
-    )
+    inner = Context(replace(context.parameters, time_limit=max(context.remaining, 1e-3)), search.plan, report)
     inner.stopped = context.stopped
     found = run_formulation(problem, problem.formulations["intervals"], HIGHS, instance, inner)
     search.offer(found.placement)
     if found.dual_bound is not None and found.dual_bound > 0:
-        search.bound = max(min(search.bound, search.costs.units(found.dual_bound * (1 - 1e-9)) + 1), search.flow)
+        search.bound = max(
+            min(search.bound, search.costs.units(found.dual_bound * (1 - 1e-9)) + 1), search.flow
+        )
     if found.reason is Reason.INFEASIBLE and search.plan is None:
         return Claim(Reason.INFEASIBLE, message=found.message, solve_s=context.elapsed)
     ended = replace(claim(search, Reason.LIMIT), message=found.message)

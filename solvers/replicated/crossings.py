@@ -35,8 +35,8 @@ class Crossings:
         Units that must pass.
     region : sequence of int
         Of each group of nodes.
-    link : callable
-        ``(region, region) -> units`` that a link between two regions carries, roughly.
+    slow : sequence of sequence of int
+        ``slow[a][b]``: units that a link between two regions carries, roughly.
     worth : callable
         Layers less price of a cell.
     """
@@ -45,16 +45,18 @@ class Crossings:
         self,
         flow: int,
         region: Sequence[int],
-        link: Callable[[int, int], int],
+        slow: Sequence[Sequence[int]],
         worth: Callable[[Cell], float],
     ) -> None:
-        self.flow, self.region, self.link, self.worth = flow, region, link, worth
+        self.flow, self.region, self.slow, self.worth = flow, region, slow, worth
         self.known: dict[tuple[Any, Any], bool] = {}
 
     def follows(self, one: Cell, other: Cell) -> bool:
         """Return whether a cell hands the whole flow on to another one."""
         senders, receivers = (
-            tuple((rate, self.region[chain[0][0]]) for rate, chain in zip(cell.rates, cell.chains, strict=True))
+            tuple(
+                (rate, self.region[chain[0][0]]) for rate, chain in zip(cell.rates, cell.chains, strict=True)
+            )
             for cell in (one, other)
         )
         key = (senders, receivers)
@@ -70,9 +72,7 @@ class Crossings:
         senders, receivers : tuple of (int, int)
             Units and region of each.
         """
-        each = [
-            [self.flow if a == b else self.link(a, b) for _, b in receivers] for _, a in senders
-        ]
+        each = [[self.flow if a == b else self.slow[a][b] for _, b in receivers] for _, a in senders]
         least = self.flow
         for kept in product((False, True), repeat=len(senders)):
             left = sum(rate for (rate, _), keep in zip(senders, kept, strict=True) if not keep)

@@ -10,6 +10,8 @@ import numpy as np
 from placewise.models.replicated.cost import capacities
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from placewise.models.replicated.data import ReplicatedThroughput
 
 
@@ -36,7 +38,7 @@ class Groups:
     nodes: tuple[tuple[int, ...], ...]
 
     @property
-    def sizes(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    def sizes(self) -> NDArray[np.float64]:
         """Number of nodes of each group."""
         return np.array([len(nodes) for nodes in self.nodes], dtype=np.float64)
 
@@ -76,3 +78,26 @@ def groups(instance: ReplicatedThroughput, flow: int, *, links: bool = True) -> 
         tuple(order[region] for region, _ in found),
         tuple(tuple(nodes) for nodes in found.values()),
     )
+
+
+def slow_links(link: NDArray[np.int64], found: Groups, share: float) -> list[list[int]]:
+    """Return what a link from one region to another carries, such that a share of those between them carries less.
+
+    Parameters
+    ----------
+    link : ndarray, shape (M, M)
+        Units from row to column.
+    found : Groups
+        The nodes of each region.
+    share : float
+        0 for the slowest link, 1 for the fastest.
+    """
+    members: list[list[int]] = [[] for _ in range(found.regions)]
+    for region, nodes in zip(found.region, found.nodes, strict=True):
+        members[region] += nodes
+
+    def rate(ours: list[int], theirs: list[int]) -> int:
+        rates = np.sort(link[np.ix_(ours, theirs)], axis=None)
+        return int(rates[min(int(share * len(rates)), len(rates) - 1)])
+
+    return [[rate(ours, theirs) for theirs in members] for ours in members]

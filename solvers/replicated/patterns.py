@@ -239,7 +239,9 @@ def cheapest_pattern(found: Groups, prices: Floats) -> tuple[float, Pattern | No
         before, table = table, options.min(axis=0)
         if len(chosen) > 1 and table[STEPS] < best:
             best, best_count = float(table[STEPS]), len(chosen)
-        if least <= 0.0 and len(chosen) > 2 and np.array_equal(before, table):  # more that cost nothing help no more
+        if (
+            least <= 0.0 and len(chosen) > 2 and np.array_equal(before, table)
+        ):  # more that cost nothing help no more
             break
     if not best_count:
         return inf, None

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from placewise.models.replicated.cost import capacities, volume_flow
 from placewise.models.replicated.flow import maximum_flow
 from placewise.solvers.evidence.result import Claim, Reason
-from placewise.solvers.execution.context import Context
 from placewise.solvers.replicated import rules
 from placewise.solvers.replicated.completion import complete, small
-from placewise.solvers.replicated.groups import groups
+from placewise.solvers.replicated.groups import groups, slow_links
 from placewise.solvers.replicated.layout import exchanged, laid_out
 from placewise.solvers.replicated.patterns import Patterns
 from placewise.solvers.replicated.selection import Selection
@@ -25,6 +22,7 @@ from placewise.solvers.replicated.selection import Selection
 if TYPE_CHECKING:
     from placewise.models.replicated.data import ReplicatedThroughput
     from placewise.models.replicated.flow import Placement
+    from placewise.solvers.execution.context import Context
 
 #: Seconds of CP-SAT for one flow and order of regions, at first; relative width of a bisection's end.
 CHOICE_S, WIDTH = 3.0, 1e-5
@@ -100,7 +98,7 @@ class PlanSearch:
             selection = Selection(
                 found,
                 self.instance.layers,
-                self._crossing(found.nodes, found.region, share),
+                slow_links(self.costs.link, found, share),
                 seed=parameters.seed,
                 threads=parameters.thread_count,
                 remaining=lambda: self.context.remaining,
@@ -116,19 +114,6 @@ class PlanSearch:
             if found.regions < 2:
                 break
         return False
-
-    def _crossing(self, nodes: tuple[tuple[int, ...], ...], region: tuple[int, ...], share: float):  # type: ignore[no-untyped-def]
-        """Return what a link from one region to another carries, such that a share of them carries less."""
-        count = max(region, default=-1) + 1
-        table = [[0] * count for _ in range(count)]
-        for a in range(count):
-            for b in range(count):
-                ours, theirs = (
-                    [i for g, own in enumerate(nodes) if region[g] == side for i in own] for side in (a, b)
-                )
-                rates = np.sort(self.costs.link[np.ix_(ours, theirs)], axis=None)
-                table[a][b] = int(rates[min(int(share * len(rates)), len(rates) - 1)])
-        return lambda a, b: table[a][b]
 
     def search(self) -> None:
         """Bisect from the bound down for the largest flow that cells carry."""

@@ -36,9 +36,7 @@ def petals_plan(instance: ReplicatedThroughput) -> Placement:
         if not k:
             plan.append(NOTHING)
             continue
-        first = min(
-            range(instance.layers - k + 1), key=lambda s: (sorted(served[s : s + k]), s)
-        )
+        first = min(range(instance.layers - k + 1), key=lambda s: (sorted(served[s : s + k]), s))
         plan.append((first, first + k))
         for layer in range(first, first + k):
             served[layer] += costs.node[i][k - 1]
@@ -71,7 +69,9 @@ def swarm_plan(instance: ReplicatedThroughput) -> Placement:
     return tuple(plan)
 
 
-def _method(plan_of: Callable[[ReplicatedThroughput], Placement]) -> Callable[[ReplicatedThroughput, Context], Claim]:
+def _method(
+    plan_of: Callable[[ReplicatedThroughput], Placement],
+) -> Callable[[ReplicatedThroughput, Context], Claim]:
     def run(instance: ReplicatedThroughput, context: Context) -> Claim:
         plan = plan_of(instance)
         flow = maximum_flow(instance, plan).value

@@ -11,7 +11,7 @@ from placewise.solvers.replicated.cells import Cell, ChainTable, cells, side_by_
 from placewise.solvers.replicated.crossings import Crossings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Pool = dict[tuple[int, tuple[tuple[int, int], ...], int], Cell]
 
 #: Most layers of a cell; rounds of columns, and of columns at random prices; regions of which every order is tried.
-LONGEST, ROUNDS, RANDOM_ROUNDS, MOST_REGIONS = 24, 25, 12, 4
+LONGEST, ROUNDS, RANDOM_ROUNDS, MOST_REGIONS = 24, 25, 60, 4
 
 
 class Selection:
@@ -34,8 +34,8 @@ class Selection:
         With the flow.
     layers : int
         ``L``.
-    crossing : callable
-        ``(region, region) -> units`` that a link between two regions carries, roughly.
+    slow : sequence of sequence of int
+        ``slow[a][b]``: units that a link between two regions carries, roughly, as `slow_links` has them.
     seed, threads : int
         Of random prices, and of CP-SAT.
     remaining : callable
@@ -46,13 +46,13 @@ class Selection:
         self,
         found: Groups,
         layers: int,
-        crossing: Callable[[int, int], int],
+        slow: Sequence[Sequence[int]],
         *,
         seed: int,
         threads: int,
         remaining: Callable[[], float],
     ) -> None:
-        self.found, self.layers, self.crossing = found, layers, crossing
+        self.found, self.layers, self.slow = found, layers, slow
         self.seed, self.threads, self.remaining = seed, threads, remaining
         self.members = [
             tuple(g for g, own in enumerate(found.region) if own == region) for region in range(found.regions)
@@ -65,8 +65,12 @@ class Selection:
         """Find cells; return how many layers a linear programme makes of them, links between regions left out."""
         random = np.random.default_rng(self.seed)
         size, value = self.found.sizes, 0.0
-        prices = np.array([float(max((k for k, r in enumerate(rates, 1) if r >= self.found.flow), default=1))
-                           for rates in self.found.rates])
+        prices = np.array(
+            [
+                float(max((k for k, r in enumerate(rates, 1) if r >= self.found.flow), default=1))
+                for rates in self.found.rates
+            ]
+        )
         for round_ in range(ROUNDS):
             new = self._add(prices)
             value, prices = self._relaxed()
@@ -89,18 +93,20 @@ class Selection:
         tables = [ChainTable(self.found, members, prices, self._longest) for members in self.members]
         for region in range(count):
             each = {
-                min(senders * self.crossing(other, region), self.found.flow)
+                min(senders * self.slow[other][region], self.found.flow)
                 for other in range(count)
                 for senders in (1, 2, 3)
                 if other != region
             }
             for most in sorted(each - {0}):
-                self._keep(self.pool[region], cells(self.found, self.members[region], prices, self._longest, most))
+                self._keep(
+                    self.pool[region], cells(self.found, self.members[region], prices, self._longest, most)
+                )
         for chains in (2, 3):
             for regions in combinations_with_replacement(range(count), chains):
                 if len(set(regions)) == 1:
                     continue
-                slow = [max(self.crossing(other, r) for other in range(count) if other != r) for r in regions]
+                slow = [max(self.slow[other][r] for other in range(count) if other != r) for r in regions]
                 for most in {(self.found.flow,) * chains, tuple(min(m, self.found.flow) for m in slow)}:
                     offered = side_by_side(self.found, [tables[r] for r in regions], most)
                     self._keep(self.mixed, offered)
@@ -171,16 +177,15 @@ class Selection:
         if not all(pools):
             return None
         counts = [
-            [
-                model.new_int_var(0, int(min(size[g] // n for g, n in cell.use.items())), "")
-                for cell in pool
-            ]
+            [model.new_int_var(0, int(min(size[g] // n for g, n in cell.use.items())), "") for cell in pool]
             for pool in pools
         ]
-        crossings = Crossings(self.found.flow, self.found.region, self.crossing, self._worth)
+        crossings = Crossings(self.found.flow, self.found.region, self.slow, self._worth)
         mixed = list(self.mixed.values())
         ends = crossings.add(model, pools, counts, mixed)
-        every = [pair for pool, row in zip(pools, counts, strict=True) for pair in zip(pool, row, strict=True)]
+        every = [
+            pair for pool, row in zip(pools, counts, strict=True) for pair in zip(pool, row, strict=True)
+        ]
         every += [(mixed[n], chosen) for side in ends for n, chosen in side.mixed.items()]
         model.add(sum(cell.layers * number for cell, number in every) == self.layers)
         for g in range(len(size)):
