@@ -23,7 +23,7 @@ from placewise.instances.generators import head_migration as heads_family
 from placewise.instances.generators import head_migration_decoder as decoder_family
 from placewise.instances.generators import replicated as replicated_family
 from placewise.instances.generators import rules as rules_family
-from placewise.instances.importers import with_cluster
+from placewise.instances.importers import replicas, with_cluster
 from placewise.models.dilemma.problems import DILEMMA
 from placewise.models.edgeshard.data import EdgeShardInstance, EdgeShardLatency, EdgeShardThroughput
 from placewise.models.edgeshard.problems import BATCH, LATENCY, THROUGHPUT
@@ -122,7 +122,8 @@ FORMATS: dict[str, Format[Any]] = {
             replicated.build,
             replicated.document,
             {"clusters": replicated_family.clusters, "tiny": replicated_family.tiny},
-            folder=DATA / "replicated",
+            replicas.replicated,
+            DATA / "replicated",
         ),
     )
 }

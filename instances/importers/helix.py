@@ -104,7 +104,22 @@ def _node(parser: configparser.ConfigParser, section: str, number: str) -> dict[
 
 
 def amount(parser: configparser.ConfigParser, section: str, key: str) -> float:
-    """Return ``1000 * mbps`` in bytes per second, ``1 * MilliSec`` in seconds."""
+    """Return ``1000 * mbps`` in bytes per second, ``1 * MilliSec`` in seconds.
+
+    Parameters
+    ----------
+    parser : ConfigParser
+        Of the file.
+    section : str
+        Of the link.
+    key : str
+        ``bandwidth`` or ``latency``.
+
+    Raises
+    ------
+    InstanceError
+        Naming section and key of anything else.
+    """
     text = parser[section].get(key, "").strip()
     found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?)\s*\*\s*([A-Za-z]{1,9})", text)
     factor = _UNITS[key].get(found[2].lower()) if found else None

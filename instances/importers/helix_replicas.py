@@ -104,7 +104,7 @@ def read_plan_ini(instance: ReplicatedThroughput, plan: str | Path) -> Placement
 
     Raises
     ------
-    PlacewiseError
+    InstanceError, PlacewiseError
         In one line: which file, where, and what was expected.
     """
     parsed = _parsed(plan)

@@ -1,7 +1,7 @@
 """Replicated throughput as a declarative MILP over intervals, with one token's flow and the time that it takes.
 
-Maximising a flow under capacities is minimising the time per token under capacities times that time (Charnes and Cooper
-1962): the flow is then 1, a node or link of capacity C carries at most C times the time, and what a node carries in one
+Maximising a flow under capacities is minimising the time per token under capacities times that time, as Charnes and
+Cooper (1962) do with fractions: the flow is then 1, a node or link of capacity C carries at most C times the time, and what a node carries in one
 of its choices is at most that choice's binary. No product and no large constant is left.
 """
 

@@ -39,6 +39,8 @@ def placement_of(
         Of the constraint ``assignment``; the others are for `evaluate`.
     """
     size = instance.cluster.size
+    if _canonical(instance, anything):  # evaluated by the million
+        return anything, ()
     if members(anything) is not None:
         try:
             anything = from_json(instance, anything)
@@ -60,7 +62,26 @@ def placement_of(
             intervals.append((first, end) if first < end else NOTHING)
         if message:
             violations.append(refused(f"node {i}", f"node {i}: {message}"))
+    if not violations and all(held == NOTHING for held in intervals):
+        violations = [refused("nodes", "expected a node that holds a layer, found none")]
     return (None, tuple(violations[:MOST_LISTED])) if violations else (tuple(intervals), ())
+
+
+def _canonical(instance: ReplicatedThroughput, anything: Any) -> bool:
+    """Whether an object is a plan as `placement_of` returns it."""
+    if type(anything) is not tuple or len(anything) != instance.cluster.size:
+        return False
+    held = False
+    for i, pair in enumerate(anything):
+        if type(pair) is not tuple or len(pair) != 2 or type(pair[0]) is not int or type(pair[1]) is not int:
+            return False
+        first, end = pair
+        if first == end == 0:
+            continue
+        if not 0 <= first < end <= instance.layers or end - first > instance.most_layers(i):
+            return False
+        held = True
+    return held
 
 
 def _wrong(instance: ReplicatedThroughput, node: int, first: int, end: int) -> str:
@@ -172,6 +193,8 @@ def from_json(instance: ReplicatedThroughput, document: Any) -> Placement:
         if wrong or first > last:
             raise InstanceError(path, wrong or f"expected first <= last, found {first} and {last}")
         found[position[name]] = (first, last + 1)
+    if not found:
+        raise InstanceError("placement.nodes", "expected a node that holds a layer, found none")
     return tuple(found.get(i, NOTHING) for i in range(instance.cluster.size))
 
 

@@ -6,6 +6,8 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from placewise.models.replicated.data import NodeType
 from placewise.models.resources import (
     FREE_BYTES_PER_S,
@@ -16,6 +18,8 @@ from placewise.models.resources import (
 )
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from placewise.models.replicated.data import ReplicatedThroughput
 
 
@@ -48,9 +52,9 @@ def scaled(instance: ReplicatedThroughput, resource: Resource, factor: float) ->
         return replace(instance, node_types=tuple(kinds), types=tuple(types))
     if resource.kind == "ends":
 
-        def more(values: object) -> object:
+        def more(values: NDArray[np.float64]) -> NDArray[np.float64]:
             if math.isinf(factor):
-                return FREE_BYTES_PER_S
+                return np.full_like(values, FREE_BYTES_PER_S)
             return scaled_entries(values, resource, factor)
 
         return replace(

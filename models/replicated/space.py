@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import islice, product
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -31,11 +31,12 @@ def intervals(instance: ReplicatedThroughput, node: int) -> list[Interval]:
 
 
 def count(instance: ReplicatedThroughput) -> float:
-    """Return how many plans there are."""
+    """Return how many plans there are in which some node holds a layer."""
     sizes = [instance.most_layers(i) for i in range(instance.cluster.size)]
-    return float(prod(1.0 + k * instance.layers - k * (k - 1) / 2 for k in sizes))
+    return float(prod(1.0 + k * instance.layers - k * (k - 1) / 2 for k in sizes) - 1)
 
 
 def placements(instance: ReplicatedThroughput) -> Iterator[Placement]:
     """Yield all of them."""
-    return product(*(intervals(instance, i) for i in range(instance.cluster.size)))
+    every = product(*(intervals(instance, i) for i in range(instance.cluster.size)))
+    return islice(every, 1, None)  # all but the first, in which no node holds any

@@ -1,4 +1,6 @@
-"""Helix' MILP (ASPLOS 2025) as its planner states it: first layers, numbers of layers, valid connections, flow.
+"""Helix' MILP as its planner states it: first layers, numbers of layers, valid connections, flow.
+
+Source: Mei, Zhuang, Miao, Yang, Jia and Vinayak (2025).
 
 Its rows are those of the planner: ``e_i = s_i + sum_k k b_ik <= L``; a connection is valid where the receiver begins at
 the sender's end (with partial inference: where it holds the next layer), from the source where it begins at 0, to the

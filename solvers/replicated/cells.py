@@ -81,7 +81,8 @@ class ChainTable:
         self.last: list[list[tuple[int, int] | None]] = []
         for at, rate in enumerate(rates):
             usable = [(g, k, float(prices[g])) for r, g, k in items if r >= rate]
-            cost, last = [0.0] + [inf] * longest, [None] * (longest + 1)  # type: ignore[var-annotated]
+            cost = [0.0] + [inf] * longest
+            last: list[tuple[int, int] | None] = [None] * (longest + 1)
             for layers in range(1, longest + 1):
                 for g, k, price in usable:
                     if k <= layers and cost[layers - k] + price < cost[layers]:
@@ -90,7 +91,15 @@ class ChainTable:
             self.last.append(last)
 
     def chain(self, at: int, layers: int) -> Chain:
-        """Return the chain of a rate, by its position, over so many layers, largest nodes first."""
+        """Return the chain of a rate, largest nodes first.
+
+        Parameters
+        ----------
+        at : int
+            Position of the rate.
+        layers : int
+            Over how many.
+        """
         parts = []
         while layers:
             part = self.last[at][layers]
@@ -118,6 +127,11 @@ def cells(
         Most layers of a cell.
     most_each : int, optional
         Units that each chain gets at most, where links before or after it are slow.
+
+    Yields
+    ------
+    (float, Cell)
+        Price and cell.
     """
     table = ChainTable(found, members, prices, longest)
     for count in (1, 2, 3):
@@ -137,6 +151,11 @@ def side_by_side(
         One, two or three, as long as one another.
     most : sequence of int
         Units that each chain gets at most.
+
+    Yields
+    ------
+    (float, Cell)
+        Price and cell.
     """
     best: dict[int, tuple[float, tuple[int, ...]]] = {}
     given = [np.minimum(table.rates, limit) for table, limit in zip(tables, most, strict=True)]

@@ -19,7 +19,15 @@ MOST_OF_A_KIND = 30
 
 
 class Ends(NamedTuple):
-    """Booleans by position in the pool: the first and the last cell of a region, and the mixed cell after it."""
+    """Which cells stand at the ends of a region: Booleans by position in the pool.
+
+    Parameters
+    ----------
+    enter, leave : dict of int to Boolean
+        The first and the last cell.
+    mixed : dict of int to Boolean
+        The mixed cell after the last one.
+    """
 
     enter: dict[int, Any]
     leave: dict[int, Any]
@@ -52,7 +60,13 @@ class Crossings:
         self.known: dict[tuple[Any, Any], bool] = {}
 
     def follows(self, one: Cell, other: Cell) -> bool:
-        """Return whether a cell hands the whole flow on to another one."""
+        """Return whether a cell hands the whole flow on to another one.
+
+        Parameters
+        ----------
+        one, other : Cell
+            In their order.
+        """
         senders, receivers = (
             tuple(
                 (rate, self.region[chain[0][0]]) for rate, chain in zip(cell.rates, cell.chains, strict=True)

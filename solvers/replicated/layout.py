@@ -57,6 +57,11 @@ def exchanged(
         Units at which to stop.
     late : callable
         Whether time is up.
+
+    Returns
+    -------
+    (tuple of (int, int), int)
+        The plan, and its flow in units.
     """
     best = maximum_flow(instance, plan).value
     improved = True

@@ -218,6 +218,11 @@ def cheapest_pattern(found: Groups, prices: Floats) -> tuple[float, Pattern | No
         With their flow.
     prices : ndarray
         Of a node of each group, at least 0.
+
+    Returns
+    -------
+    (float, Pattern or None)
+        Infinite without one.
     """
     items = _items(found, prices)
     if not items:

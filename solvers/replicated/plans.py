@@ -91,7 +91,15 @@ class PlanSearch:
         self._report()
 
     def attempt(self, flow: int, limit_s: float = CHOICE_S) -> bool:
-        """Look for a plan of cells that carries a flow; take it, or whatever carries more than the best one."""
+        """Look for a plan of cells that carries a flow; take it, or whatever carries more than the best one.
+
+        Parameters
+        ----------
+        flow : int
+            In units.
+        limit_s : float
+            Seconds of CP-SAT for each order of regions.
+        """
         found = groups(self.instance, flow)
         parameters = self.context.parameters
         for share in SHARES:
@@ -171,5 +179,5 @@ def claim(search: PlanSearch, reason: Reason) -> Claim:
         seconds(search.flow) if search.plan is not None else None,
         seconds(search.bound) if search.bound else None,
         solve_s=search.context.elapsed,
-        limit="time" if search.late() else "cells",
+        limit="cells" if reason is Reason.LIMIT and not search.late() else "time",
     )

@@ -1,8 +1,11 @@
 """Rules by which decentralised servers choose their layers, in this project's reading of their public descriptions.
 
 Petals: servers join one after the other, here in the order of the file; each takes as many consecutive layers as it
-holds, where the layers are served worst so far. Swarm: the layers are cut into equal stages, as many as every node can
-hold one of; nodes go, those that take most tokens first, to the stage that is served worst so far.
+holds, where the layers are served worst so far. Swarm: the layers are cut into equal stages, as long as every node can
+hold; nodes go, those that take most tokens first, to the stage that is served worst so far.
+
+Sources: Borzunov, Ryabinin, Chumachenko, Baranchuk, Dettmers, Belkada, Samygin and Raffel (2023); Ryabinin, Dettmers,
+Diskin and Borzunov (2023).
 """
 
 from __future__ import annotations

@@ -107,8 +107,9 @@ class Selection:
                 if len(set(regions)) == 1:
                     continue
                 slow = [max(self.slow[other][r] for other in range(count) if other != r) for r in regions]
-                for most in {(self.found.flow,) * chains, tuple(min(m, self.found.flow) for m in slow)}:
-                    offered = side_by_side(self.found, [tables[r] for r in regions], most)
+                limits = {(self.found.flow,) * chains, tuple(min(rate, self.found.flow) for rate in slow)}
+                for limit in sorted(limits):
+                    offered = side_by_side(self.found, [tables[r] for r in regions], limit)
                     self._keep(self.mixed, offered)
 
     def _worth(self, cell: Cell) -> float:
