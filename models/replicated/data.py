@@ -61,7 +61,7 @@ class ReplicatedThroughput(BaseInstance):
     Parameters
     ----------
     cluster : Cluster
-        M nodes and their links. What a node holds is limited by its type; memory and rates are not read.
+        M nodes and their links. What a node holds is limited by its type; memory and rates are left out.
     node_types : iterable of NodeType
         The kinds of nodes.
     types : iterable of str or int
@@ -122,7 +122,12 @@ class ReplicatedThroughput(BaseInstance):
         if not kinds or len(set(names)) < len(names):
             raise InstanceError("node_types", "expected at least one type, with distinct names")
         self._set(
-            cluster=cluster,
+            cluster=Cluster(
+                cluster.device_names,
+                np.zeros(cluster.size, dtype=np.int64),
+                cluster.bandwidth_bytes_per_s,
+                cluster.latency_s,
+            ),
             node_types=kinds,
             types=tuple(_kind(names, given, position) for position, given in enumerate(types)),
             layers=count(layers, "model.layers"),

@@ -26,21 +26,6 @@ if TYPE_CHECKING:
     from placewise.models.replicated.flow import Placement
 
 
-def longest_time_s(instance: ReplicatedThroughput) -> float:
-    """Return the most seconds per token of any plan that lets tokens pass: one at the least capacity of all.
-
-    Parameters
-    ----------
-    instance : ReplicatedThroughput
-        M nodes.
-    """
-    costs = capacities(instance)
-    least = [min(row) for row in costs.node if row]
-    for array in (costs.link, costs.source, costs.sink):
-        least += array[array > 0].tolist()
-    return costs.seconds(min(least, default=1))
-
-
 def helix_milp(instance: ReplicatedThroughput) -> Any:
     """Return Helix' model.
 
@@ -58,8 +43,8 @@ def helix_milp(instance: ReplicatedThroughput) -> Any:
     import pyomo.environ as pyo
 
     costs, size, count = capacities(instance), instance.cluster.size, instance.layers
-    per_ms, longest_ms = costs.unit / MILLISECONDS, MILLISECONDS * longest_time_s(instance)
-    capacity = {(SOURCE, i): int(costs.source[i]) for i in range(size) if costs.source[i]}
+    per_ms = costs.unit / MILLISECONDS
+    capacity = {(SOURCE, i): int(costs.source[i]) for i in range(size)}
     capacity |= {(i, SINK): int(costs.sink[i]) for i in range(size) if costs.sink[i]}
     capacity |= {(int(i), int(j)): int(costs.link[i, j]) for i, j in np.argwhere(costs.link > 0)}
     model = pyo.ConcreteModel(name=instance.name)
@@ -95,8 +80,9 @@ def helix_milp(instance: ReplicatedThroughput) -> Any:
         ),
     )
     model.time_at_most = pyo.Constraint(model.sizes, rule=lambda m, i, k: m.time_of[i, k] <= m.time)
+    # More time than a whole token takes helps no node, so no large constant is needed.
     model.time_if_held = pyo.Constraint(
-        model.sizes, rule=lambda m, i, k: m.time_of[i, k] <= longest_ms * m.layers[i, k]
+        model.sizes, rule=lambda m, i, k: costs.node[i][k - 1] * per_ms * m.time_of[i, k] <= m.layers[i, k]
     )
     model.speed = pyo.Constraint(
         model.nodes,
@@ -156,14 +142,16 @@ def start(model: Any, placement: Placement) -> None:
     """
     instance = model.replicated
     flow = maximum_flow(instance, placement)
-    time_ms = MILLISECONDS * capacities(instance).seconds(flow.value) if flow.value else 0.0
+    costs = capacities(instance)
+    time_ms = MILLISECONDS * costs.seconds(flow.value) if flow.value else 0.0
     model.time.set_value(time_ms)
     for i, (first, _) in enumerate(placement):
         model.first[i].set_value(first)
     for i, k in model.sizes:
         held = placement[i][1] - placement[i][0] == k
         model.layers[i, k].set_value(int(held))
-        model.time_of[i, k].set_value(time_ms if held else 0.0)
+        whole_ms = MILLISECONDS * costs.seconds(costs.node[i][k - 1])
+        model.time_of[i, k].set_value(min(time_ms, whole_ms) if held else 0.0)
     for pair in model.connections:
         units = flow.arcs.get(pair, 0)
         model.flow[pair].set_value(units / flow.value if flow.value else 0.0)

@@ -21,7 +21,6 @@ from placewise.models.registry import PROBLEMS, problem_of
 from placewise.solvers.evidence.result import Claim, Reason, Status
 from placewise.solvers.evidence.verify import verify
 
-
 #: Problems whose placements are made of devices; in a replicated plan they are layers.
 OF_DEVICES = [problem for problem in PROBLEMS if problem != "replicated-throughput"]
 
