@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from placewise.benchmarks.agreement import judge
 from placewise.instances import read, shipped_instances
@@ -37,7 +38,7 @@ def published(folder: Path) -> list[str]:
     """
     lines = []
     for name, where in FOLDERS.items():
-        instance = read(name)
+        instance: Any = read(name)
         for path in sorted((folder / where).glob("*_sol.ini")):
             objective = evaluate(instance, read_plan_ini(instance, path)).objective
             flow = "nothing passes" if objective is None else f"{1 / objective:.3f}"

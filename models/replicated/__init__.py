@@ -17,8 +17,9 @@ from placewise.models.replicated.flow import Flow, Placement, maximum_flow
 from placewise.models.replicated.milp import interval_milp
 from placewise.models.replicated.placement import evaluate
 from placewise.models.replicated.problems import REPLICATED
-from placewise.models.replicated.stages import Replica, stages
+from placewise.models.replicated.stages import stages
 from placewise.models.replicated.textbook import helix_milp
+from placewise.models.stages import Replica
 
 __all__ = [
     "PARTIAL_INFERENCE",

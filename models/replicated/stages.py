@@ -2,51 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from placewise.models.replicated.cost import capacities
 from placewise.models.replicated.flow import maximum_flow
+from placewise.models.stages import Replica
 
 if TYPE_CHECKING:
     from placewise.models.replicated.data import ReplicatedThroughput
     from placewise.models.replicated.flow import Placement
-
-
-@dataclass(frozen=True)
-class Replica:
-    """Consecutive layers on one node.
-
-    Parameters
-    ----------
-    device : str
-        By name.
-    kind : str
-        Its type.
-    first, last : int
-        The layers, both inclusive, from 0.
-    tokens_per_s : float
-        What passes it in a maximum flow of the planning objective; not a measurement.
-    most_tokens_per_s : float
-        What it takes with so many layers.
-    """
-
-    device: str
-    kind: str
-    first: int
-    last: int
-    tokens_per_s: float
-    most_tokens_per_s: float
-
-    @property
-    def label(self) -> str:
-        """The layers, e.g. ``0-26``."""
-        return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
-
-    def __str__(self) -> str:
-        word = "layer" if self.first == self.last else "layers"
-        rates = f"{self.tokens_per_s:.4g} of {self.most_tokens_per_s:.4g} tokens/s"
-        return f"{self.device} ({self.kind}): {word} {self.label}, {rates}"
 
 
 def stages(instance: ReplicatedThroughput, placement: Placement) -> tuple[Replica, ...]:
