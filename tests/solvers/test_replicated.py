@@ -163,10 +163,10 @@ def test_helix_files_are_read(tmp_path):
     [
         ("type=L4", "type=H100", "ComputeNode-1.type: expected one of T4, L4, found 'H100'"),
         ("Link-0-1", "Link-0-7", "Link-0-7: expected a link between two nodes"),
-        ("Link-0-1", "Link-1-1", "Link-1-1: expected a link between a node and another one"),
+        ("Link-0-1", "Link-1-1", "Link-1-1: expected a link between two nodes"),
         ("3.5 * kbps", "fast", "Link-0-1.bandwidth: expected"),
-        ("nodes=2", "nodes=two", "NodeNames.total_compute_nodes: expected a whole number"),
-        ("[NodeNames]", "NodeNames]", "expected an .ini file"),
+        ("nodes=2", "nodes=two", "NodeNames.total_compute_nodes: expected the number of nodes"),
+        ("[NodeNames]", "NodeNames]", "not an .ini file"),
     ],
 )
 def test_wrong_files_are_one_line(tmp_path, old, new, message):
