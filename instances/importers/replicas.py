@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.instances.importers.values import TOKEN_BYTES
+from placewise.instances.importers.with_cluster import require_rates
 from placewise.models.edgeshard.times import Roofline, table_s
 from placewise.models.errors import InstanceError
 from placewise.models.replicated.data import NodeType, ReplicatedThroughput
@@ -40,6 +41,7 @@ def replicated(model: PublishedModel, cluster: Cluster, length: int) -> Replicat
     InstanceError
         Where a device's rates are not stated, or the decoder layers differ.
     """
+    require_rates(cluster, memory=True)
     decoders = model.layers(length, separate_cache=True)[1:-1]
     if len(set(decoders)) > 1:
         raise InstanceError("", "expected equal decoder layers: a node's tokens per second count them only")
