@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.registry import problem_of
+from placewise.models.stages import layer_names
 from placewise.solvers.evidence import picture, shown
 
 if TYPE_CHECKING:
@@ -291,6 +292,7 @@ class VerifiedResult:
             "terms": dict(self.terms),
             "figures": dict(self.figures),
             "placement": None if placement is None else problem.placement_json(self.instance, placement),
+            "layer_names": layer_names(self.instance),
             "incumbent_by": self.incumbent_by,
             "violations": [violation.message for violation in self.violations],
             "conflicts": [f"{conflict.kind}: {conflict.message}" for conflict in self.conflicts],
