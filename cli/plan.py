@@ -76,13 +76,11 @@ def _of_result(options: argparse.Namespace) -> dict[str, Any]:
 
 def _of_instance(options: argparse.Namespace, source: str) -> dict[str, Any]:
     """Return the document of an instance's placement, which is evaluated."""
+    if len(options.files) != (2 if options.split is None else 1):
+        raise PlacewiseError("RESULT: expected one result file, or --split, after INSTANCE")
     instance = instance_of(options, source)
     if options.split is None:
-        if len(options.files) != 2:
-            raise PlacewiseError(f"RESULT: expected one result, found {len(options.files) - 1}")
         return _named(instance, options.files[1])
-    if len(options.files) != 1:
-        raise PlacewiseError("RESULT: expected a result file, or --split")
     placement, counted = placement_of_split(instance, options.split)
     note(f"--split: {counted}")
     return _document(instance, placement)

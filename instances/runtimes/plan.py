@@ -172,6 +172,11 @@ def require_known(chain: Chain, settings: Settings) -> None:
         Any.
     settings : Settings
         With `at`.
+
+    Raises
+    ------
+    PlacewiseError
+        Naming it, and those of the placement.
     """
     for name in settings.at:
         if name not in chain.used:

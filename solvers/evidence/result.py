@@ -274,7 +274,6 @@ class VerifiedResult:
         from placewise.instances.identity import instance_hash  # a worker process needs no file formats
 
         problem = problem_of(self.instance)
-        placement = self.placement
         return {
             "format": "placewise-result/1",
             "instance": self.instance.name,
@@ -291,7 +290,7 @@ class VerifiedResult:
             "relative_gap": self.relative_gap,
             "terms": dict(self.terms),
             "figures": dict(self.figures),
-            "placement": None if placement is None else problem.placement_json(self.instance, placement),
+            "placement": self.named,
             "layer_names": layer_names(self.instance),
             "incumbent_by": self.incumbent_by,
             "violations": [violation.message for violation in self.violations],
