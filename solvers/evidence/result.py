@@ -195,10 +195,9 @@ class VerifiedResult:
     @property
     def named(self) -> dict[str, Any] | None:
         """The placement by names of devices, as result files state it; None without one."""
-        placement = self.placement
-        return (
-            None if placement is None else problem_of(self.instance).placement_json(self.instance, placement)
-        )
+        if self.placement is None:
+            return None
+        return problem_of(self.instance).placement_json(self.instance, self.placement)
 
     @property
     def stages(self) -> tuple[Any, ...]:
