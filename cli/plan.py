@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
 def _of_result(options: argparse.Namespace) -> dict[str, Any]:
     """Return the document of a result file alone; of an older one with the shipped instance's names."""
     (file,) = options.files
-    document = read_json(file)
+    document: dict[str, Any] = read_json(file)
     with blaming(file):
         spec = parse_result(document)
     if options.cluster:

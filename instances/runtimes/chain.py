@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from placewise.instances.strict_json import short
 from placewise.models.errors import InstanceError, PlacewiseError
@@ -141,7 +141,7 @@ def _chain(problem: str, names: list[str], devices: list[str], placement: dict[s
     )
 
 
-def _texts(value: object) -> bool:
+def _texts(value: object) -> TypeGuard[list[str]]:
     return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
 
 
