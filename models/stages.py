@@ -135,3 +135,15 @@ class Replica:
         word = "layer" if self.first == self.last else "layers"
         rates = f"{self.tokens_per_s:.4g} of {self.most_tokens_per_s:.4g} tokens/s"
         return f"{self.device} ({self.kind}): {word} {self.label}, {rates}"
+
+
+def layer_names(instance: object) -> list[str] | None:
+    """Return the names of a chain's layers, after which plans for runtimes know what each is; None where there are none.
+
+    Parameters
+    ----------
+    instance : object
+        Of any problem.
+    """
+    layers = getattr(instance, "layers", None)
+    return [str(layer.name) for layer in layers] if isinstance(layers, tuple) else None
