@@ -81,7 +81,7 @@ def shipped_plan(instance: EdgeShardThroughput, counts: tuple[int, int]) -> tupl
         layer, own = (int(x) for x in parent[layer, a, b, own])
         a, b = a - (own == 0), b - (own == 1)
     left = [iter(range(1, counts[0] + 1)), iter(range(counts[0] + 1, sum(counts) + 1))]
-    placement = [instance.source]
+    placement = [instance.source_index]
     for own, layer, end in reversed(stages):
         placement += [next(left[own])] * (end - layer)
     return tuple(placement)

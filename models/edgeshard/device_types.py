@@ -52,7 +52,7 @@ def device_types(instance: EdgeShardInstance) -> list[list[int]]:
     list of list of int
         Device indices, ascending in each type; types by their first device.
     """
-    costs, source = time_tables(instance), instance.source
+    costs, source = time_tables(instance), instance.source_index
     useful = useful_devices(instance)
     # Layer 0 is on the source.
     furthest, compute_s = furthest_in_memory(instance)[1:], costs.compute_s[1:]

@@ -8,8 +8,7 @@ and each adds one to a count: states are filled by their number of devices, all 
 
 `within` decides a threshold for the bottleneck: a stage that starts before a layer may end anywhere up to the furthest
 layer that time and memory allow, so the ends that can be reached are those not beyond the furthest end of the nearest
-start. `quickest` returns the least sum of all times among pipelines within a threshold, by a minimum over the starts of
-each end.
+start.
 
 Sources: counts of equal items as the state, Gilmore and Gomory (1966); pipelines on heterogeneous processors by types,
 Benoit and Robert (2008); the same state in PipeEdge's scheduler, Hu, Imes, Zhao, Kundu, Beerel, Crago and Walters
@@ -92,7 +91,7 @@ class Counts:
     """
 
     def __init__(self, instance: EdgeShardInstance, types: list[list[int]] | None = None) -> None:
-        self.costs, self.source = time_tables(instance), instance.source
+        self.costs, self.source = time_tables(instance), instance.source_index
         self.count = len(instance.layers)
         self.types = device_types(instance) if types is None else types
         sizes = [len(group) for group in self.types]
@@ -106,7 +105,7 @@ class Counts:
         order = np.argsort(used, kind="stable")
         limits = np.searchsorted(used[order], np.arange(1, min(sum(sizes), self.count - 1) + 2))
         self.levels = [order[a:b] for a, b in pairwise(limits)]
-        groups = [[self.source], *self.types]
+        groups: list[list[int]] = [[self.source], *self.types]
         compute_s = [self.costs.compute_s[:, group].max(axis=1) for group in groups]
         self.time_before = np.vstack([np.zeros(len(groups)), np.cumsum(compute_s, axis=1).T])
         furthest = furthest_in_memory(instance)
@@ -139,7 +138,7 @@ class Counts:
         for column in range(reach.shape[1]):
             before = self.time_before[:, column]
             reach[:, column] = np.searchsorted(before, before[:-1] + threshold_s, side="right") - 1
-        return np.minimum(reach, self.memory_end)
+        return np.asarray(np.minimum(reach, self.memory_end))
 
     def within(self, threshold_s: float) -> tuple[int, ...] | None:
         """Return a pipeline whose every stage, transfer and return takes at most a threshold, or None if there is none.
@@ -194,66 +193,6 @@ class Counts:
                 furthest = np.append(ends[:, kind + 1], -1).astype(np.int16)[latest]
                 reached[kind, codes, 1:] = furthest[:, :-1] >= places[1:]
         return None
-
-    def quickest(self, threshold_s: float = np.inf) -> tuple[float, tuple[int, ...]] | None:
-        """Return the least sum of all times among pipelines within a threshold, and one that attains it; None if none.
-
-        The sum is that of all compute times, transfers and the return: with no threshold the least latency of
-        placements that use each device once.
-
-        Parameters
-        ----------
-        threshold_s : float
-            Of every stage, transfer and the return, seconds.
-        """
-        ends = self.ends(threshold_s)
-        kinds, before = range(len(self.types)), self.time_before
-        return_s = np.where(np.array(self.return_s) <= threshold_s, self.return_s, np.inf)
-        best_s, best = np.inf, None
-        if ends[0, 0] >= self.count and np.isfinite(return_s[0]):
-            best_s, best = float(before[-1, 0] + return_s[0]), (self.source,) * self.count
-        begun = np.where(np.arange(self.count) <= ends[0, 0], before[:-1, 0], np.inf)
-        opened, *links = [
-            [np.where(hop_s <= threshold_s, hop_s, np.inf) for hop_s in row] for row in self.hop_s
-        ]
-        cost_s = np.full((len(kinds), self.states, self.count), np.inf)
-
-        def starts(kind: int, codes: NDArray[np.intp], first: bool) -> NDArray[np.float64]:
-            """Return the least cost before each layer at which a device of a type takes over to make up codes."""
-            if first:
-                return np.broadcast_to(begun + opened[kind], (len(codes), self.count))
-            found = np.full((len(codes), self.count), np.inf)
-            for sender in kinds:
-                np.minimum(found, cost_s[sender, codes - self.stride[kind]] + links[sender][kind], out=found)
-            return found
-
-        def path(kind: int, code: int, start: int) -> tuple[int, ...]:
-            steps = [Step(kind, start)]
-            while code != self.stride[kind]:
-                code -= self.stride[kind]
-                kind = min(kinds, key=lambda k: float(cost_s[k, code, start] + links[k][kind][start]))
-                spent = starts(kind, np.array([code]), code == self.stride[kind])[0, :start]
-                fits = ends[:start, kind + 1] >= start
-                start = int(np.where(fits, spent - before[:start, kind + 1], np.inf).argmin())
-                steps.append(Step(kind, start))
-            return self.placement(steps)
-
-        for number, level in enumerate(self.levels):
-            for kind in kinds:
-                codes = level[self.digits[kind][level] > 0]
-                base = starts(kind, codes, number == 0) - before[:-1, kind + 1]
-                final = np.where(ends[:, kind + 1] >= self.count, base, np.inf)
-                final = final + (before[-1, kind + 1] + return_s[kind + 1])
-                if final.size and final.min() < best_s:
-                    row, start = np.unravel_index(final.argmin(), final.shape)
-                    best_s, best = float(final[row, start]), path(kind, int(codes[row]), int(start))
-                found = np.full((len(codes), self.count), np.inf)
-                for length in range(1, int((ends[:, kind + 1] - np.arange(self.count)).max(initial=0)) + 1):
-                    fits = ends[:-length, kind + 1] >= np.arange(length, self.count)
-                    runs = np.where(fits, base[:, :-length], np.inf)
-                    np.minimum(found[:, length:], runs, out=found[:, length:])
-                cost_s[kind, codes] = found + before[:-1, kind + 1]
-        return None if best is None else (best_s, best)
 
     def placement(self, steps: list[Step]) -> tuple[int, ...]:
         """Return the device of each layer, from the stages by type in reverse order; the source has what is before.

@@ -33,7 +33,9 @@ def rough_pipeline(instance: EdgeShardInstance, context: Context) -> tuple[int, 
         What is solved; the clock.
     """
     speed = time_tables(instance).compute_s[1:].sum(axis=0)
-    ordered = sorted((j for j in useful_devices(instance) if j != instance.source), key=speed.__getitem__)
+    ordered = sorted(
+        (j for j in useful_devices(instance) if j != instance.source_index), key=speed.__getitem__
+    )
     ratios = [speed[b] / max(speed[a], 1e-300) for a, b in pairwise(ordered)]
     cuts = sorted((np.argsort(ratios)[::-1][: GROUPS - 1] + 1).tolist())
     groups = [ordered[a:b] for a, b in pairwise([0, *cuts, len(ordered)]) if a < b]

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
-from placewise.models.edgeshard.device_types import furthest_in_memory
-from placewise.models.edgeshard.runs import has_equal_block, useful_devices
+from placewise.models.edgeshard.memory import furthest_ends
+from placewise.models.edgeshard.runs import has_equal_block, require_no_least, useful_devices
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.solvers.edgeshard.bisection import bisect
@@ -43,6 +43,7 @@ def guarantee(instance: EdgeShardInstance) -> Guarantee:
     NotApplicableError
         For other instances.
     """
+    require_no_least(instance)
     decide = Thresholds(instance)
     useful = len(decide.others) + 1
     if useful > LARGEST_SIZE and not decide.equal:
@@ -61,17 +62,18 @@ class Thresholds:
 
     def __init__(self, instance: EdgeShardInstance) -> None:
         self.costs = time_tables(instance)
-        self.source, self.count = instance.source, len(instance.layers)
-        self.others = [j for j in useful_devices(instance) if j != instance.source]
+        self.source, self.count = instance.source_index, len(instance.layers)
+        self.others = [j for j in useful_devices(instance) if j != instance.source_index]
         self.time_before = np.vstack(
             [np.zeros(instance.cluster.size), np.cumsum(self.costs.compute_s, axis=0)]
         )
-        self.memory_end = furthest_in_memory(instance)
+        ends = instance.rules.ends(instance.cluster.size, self.count)
+        self.memory_end = np.minimum(furthest_ends(instance)[:-1], ends)
         between = [
             self.costs.messages_s[m][np.ix_(self.others, self.others)]
             for m in set(self.costs.message[:-1].tolist())
         ]
-        self.equal = has_equal_block(instance)
+        self.equal = has_equal_block(instance) and not instance.rules.pinned
         #: From here on all other devices are linked with each other.
         self.linked_from_s = max((float(matrix.max()) for matrix in between if matrix.size), default=0.0)
 

@@ -1,178 +1,168 @@
-"""Latency with equal layers: chains of devices by labels under bounds with priced visits, then the ways to end elsewhere.
+"""Contiguous chains over kinds of devices: tables of runs and hops, and a Lagrangian bound that prices visits.
 
-Where revisits never pay (`revisits_never_pay`), a best placement is a chain of distinct devices, each with a number of
-equal layers, whose last device also hosts the last layer; or one that hands the last layer to another device, perhaps over
-a relay that keeps a layer for it. The first kind is one search over chains. Each of the others is the same search with
-another end: a host that is fixed leaves room for the last layer from the start, and a relay has two layers or more. They
-are first refuted together, each end at its least cost and without its conditions; those that a bound cannot refute are
-searched one by one.
+Each run alone fits its device, which the tables see to; that a device is visited once is priced: for prices ``v >= 0``
+in seconds per visit, ``min over paths of (cost + sum_k v_k visits_k) - sum_k v_k devices_k`` bounds the latency of
+contiguous placements from below, and so does its rest from any point of a path on, over the devices not visited yet.
 
-A search climbs to good prices (`priced_visits`), drops devices through which no path is better than what is known, and
-widens a beam of labels until none is left out (`chain_labels`). NumPy only.
-
-Sources: reduced costs that fix variables, Dantzig, Fulkerson and Johnson (1954); decremental relaxation of the visits,
-Righini and Salani (2008); steps of Polyak's length, Polyak (1969), halved where they stall, Held, Wolfe and Crowder (1974).
+Sources: Lagrangian relaxation, Held and Karp (1970, 1971); subgradient steps of Polyak's length, Polyak (1969).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from placewise.models.edgeshard.cost import latency_floor_s, time_tables
-from placewise.models.edgeshard.cpsat import units_that_fit
-from placewise.models.edgeshard.placement import evaluate_latency
-from placewise.models.edgeshard.runs import require_equal_block, revisits_never_pay
-from placewise.models.problem import Guarantee
-from placewise.solvers.edgeshard.chain_labels import ChainLabels
-from placewise.solvers.edgeshard.priced_visits import Chains, PricedPaths
-from placewise.solvers.evidence.result import Claim, Reason
+from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.kinds import kinds_of
+from placewise.models.edgeshard.memory import furthest_ends
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from numpy.typing import NDArray
 
     from placewise.models.edgeshard import EdgeShardInstance
-    from placewise.solvers.edgeshard.priced_visits import Array
     from placewise.solvers.execution.context import Context
 
-#: Labels per hop of the beams, one after the other.
-WIDTHS = (100, 1000, 10_000, 100_000, 1_000_000)
-#: Steps of the ascent: twice before the first beam, and before each other one.
-FIRST_STEPS, STEPS = 15, 40
-#: Steps in a row that raise no bound before they are halved, and how small they get.
-PATIENCE, LEAST_WEIGHT = 5, 1e-3
-#: Devices whose visits are remembered at most, and entries of the tables by subset and pair of devices.
-MOST_REMEMBERED, LARGEST_TABLE = 7, 100_000
 
-
-def guarantee(instance: EdgeShardInstance) -> Guarantee:
-    """Return EXACT where revisits never pay, else RESTRICTION.
-
-    Raises
-    ------
-    NotApplicableError
-        Where layers are not equal.
-    """
-    require_equal_block(instance)
-    hop_s = time_tables(instance).transfer_s(0)
-    return Guarantee.EXACT if revisits_never_pay(hop_s, instance.source) else Guarantee.RESTRICTION
-
-
-class Search:
-    """The search over the chains of one kind.
+@dataclass(frozen=True, eq=False)
+class VisitBound:
+    """A dual bound and the completions behind it.
 
     Parameters
     ----------
-    chains : Chains
-        Of the kind.
-    context : Context
-        Clock.
-    upper_s : float
-        What is known, without the first layer.
-    on_chain, on_bound : callable
-        Are told of each better chain, its cost and the devices of the instance with their numbers of equal layers, and
-        of each better bound.
+    dual_bound : float
+        Seconds; no contiguous placement costs less.
+    price_s : ndarray, shape (K + 1,)
+        Seconds per visit of each kind; the last is the source, whose price is 0.
+    to_go_s : ndarray, shape (K + 1, N + 1)
+        Least priced cost of layers i..N-1 and the return, when a run on a kind has ended before layer i.
+    visits : ndarray of int, shape (K + 1,)
+        How often the path of the bound visits each kind.
     """
 
-    def __init__(
-        self,
-        chains: Chains,
-        context: Context,
-        upper_s: float,
-        on_chain: Callable[[float, list[tuple[int, int]]], None],
-        on_bound: Callable[[float], None],
-    ) -> None:
-        self.context, self.upper_s, self.on_chain, self.on_bound = context, upper_s, on_chain, on_bound
-        self.bound_s = -np.inf
-        self.paths = PricedPaths(chains, np.zeros(len(chains.devices)))
-        self._raised(self.paths.bound_s)
+    dual_bound: float
+    price_s: NDArray[np.float64]
+    to_go_s: NDArray[np.float64]
+    visits: NDArray[np.int64]
 
-    def run(self) -> None:
-        """Search until the bound meets what is known, or the widths or the time end."""
-        if not np.isfinite(self.upper_s):
-            self._beam(WIDTHS[0])
-        self._drop_useless()
-        self._climb(FIRST_STEPS)
-        self._beam(WIDTHS[0])
-        self._drop_useless()
-        for width in WIDTHS:
-            self._remember()
-            self._climb(FIRST_STEPS)
-            self._drop_useless()
-            self._beam(width)
-            if not self.open:
-                return
 
-    @property
-    def open(self) -> bool:
-        """Whether there is a gap, and time."""
-        gap_s = self.context.parameters.relative_gap * self.upper_s if np.isfinite(self.upper_s) else 0.0
-        return bool(self.bound_s < self.upper_s - gap_s) and self.context.remaining > 0
+class KindTables:
+    """Runs and hops of an instance by kind of device; the source is the last kind, and only it begins.
 
-    def _raised(self, bound_s: float) -> None:
-        if bound_s > self.bound_s:
-            self.bound_s = bound_s
-            self.on_bound(bound_s)
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        Its source is given.
+    """
 
-    def _beam(self, width: int) -> None:
-        if not self.open:
-            return
-        found = ChainLabels(self.paths, self.context).search(self.upper_s, width)
-        if found.chain is not None:
-            self.upper_s = found.cost_s
-            devices = self.paths.chains.devices
-            self.on_chain(self.upper_s, [(int(devices[j]), count) for j, count in found.chain])
-        self._raised(min(found.missed_s, self.upper_s))
+    def __init__(self, instance: EdgeShardInstance) -> None:
+        costs, source = time_tables(instance), instance.source_index
+        self.tick_s, self.count = costs.tick_s, len(instance.layers)
+        members: dict[int, list[int]] = {}
+        for device, kind in enumerate(kinds_of(instance)):
+            if device != source:
+                members.setdefault(kind, []).append(device)
+        size, count = instance.cluster.size, self.count
+        least, ends = instance.rules.least(size), instance.rules.ends(size, count)
+        ends = np.minimum(ends, furthest_ends(instance)[:-1])
+        useful = (ends > np.arange(count)[:, None]).any(axis=0) | (least > 0)
+        self.members = [devices for kind, devices in sorted(members.items()) if useful[kind]]
+        first = [devices[0] for devices in self.members] + [source]
+        second = [devices[-1] for devices in self.members] + [source]
+        self.size = np.array([len(devices) for devices in self.members], dtype=np.int64)
+        #: Kinds whose devices must all be used.
+        self.required = least[first[:-1]] > 0
+        self.time_before = np.vstack([np.zeros(size), np.cumsum(costs.compute_s, axis=0)]).T[first]
+        self.return_s = costs.return_s[first]
+        #: Furthest end and least length of a run, by kind and first layer.
+        self.end, self.least = ends.T[first], np.maximum(least[first], 1)
+        # Transfer by sender, receiver and first layer of the receiver's run; the source is entered by none.
+        self.hop_s = np.full((len(first), len(first) - 1, count + 1), np.inf)
+        table = costs.messages_s[costs.message[:-1]].transpose(1, 2, 0)
+        self.hop_s[:, :, 1:-1] = table[np.ix_(first, second[:-1])]
+        for kind, devices in enumerate(self.members):
+            if len(devices) == 1:
+                self.hop_s[kind, kind] = np.inf
+        steps = np.arange(count + 1)
+        #: First and last start of a run that ends before each layer, by kind, shape (K + 1, N + 1).
+        self.earliest = np.vstack([np.searchsorted(end, steps) for end in self.end])
+        self.latest = steps[None, :] - self.least[:, None]
 
-    def _drop_useless(self) -> None:
-        """Keep the devices through which some path may be better than what is known."""
-        if not self.open or not np.isfinite(self.upper_s):
-            return
-        paths = self.paths
-        keep = paths.through_s()[0] < self.upper_s
-        keep[0] = True
-        if not keep.all():
-            place = np.cumsum(keep) - 1
-            remembered = tuple(int(place[j]) for j in paths.remembered if keep[j])
-            self.paths = PricedPaths(paths.chains.kept(keep), paths.price_s[keep], remembered)
+    def bound(self, price_s: NDArray[np.float64]) -> VisitBound:
+        """Return the bound at given prices, multiples of the tick.
 
-    def _remember(self) -> None:
-        """Remember the visits of the devices whose prices are highest, as far as the tables stay small."""
-        paths = self.paths
-        if not self.open or not paths.price_s.any():
-            return
-        size = len(paths.price_s)
-        most = int(np.log2(max(LARGEST_TABLE / (size * size), 1)))
-        dear = np.argsort(-paths.price_s)[: min(most, MOST_REMEMBERED)]
-        dear = dear[paths.price_s[dear] > paths.price_s.max() / 10]
-        price_s = paths.price_s.copy()
-        price_s[dear] = 0.0
-        self.paths = PricedPaths(paths.chains, price_s, tuple(dear.tolist()))
-        self._raised(self.paths.bound_s)
+        Parameters
+        ----------
+        price_s : ndarray, shape (K + 1,)
+            Seconds per visit, 0 for the source.
+        """
+        kinds, count = len(self.return_s), self.count
+        to_go = np.full((kinds, count + 1), np.inf)
+        finish = np.full((kinds, count + 1), np.inf)  # time before an end plus what follows it
+        to_go[:, -1] = self.return_s
+        finish[:, -1] = self.time_before[:, -1] + self.return_s
+        follower = np.zeros((kinds, count + 1), dtype=np.intp)
+        until = np.zeros((kinds, count + 1), dtype=np.intp)
+        steps = np.arange(count + 1)[None, :]
+        for i in range(count - 1, -1, -1):
+            inside = (steps[:, i + 1 :] >= i + self.least[:, None]) & (
+                steps[:, i + 1 :] <= self.end[:, i, None]
+            )
+            window = np.where(inside, finish[:, i + 1 :], np.inf)
+            best = window.argmin(axis=1)
+            until[:, i] = best + i + 1
+            run_s = window[np.arange(kinds), best] - self.time_before[:, i] + price_s
+            if i and kinds > 1:
+                through = self.hop_s[:, :, i] + run_s[None, :-1]
+                follower[:, i] = through.argmin(axis=1)
+                to_go[:, i] = through[np.arange(kinds), follower[:, i]]
+                finish[:, i] = self.time_before[:, i] + to_go[:, i]
+        total = float(run_s[-1])
+        visits = np.zeros(kinds, dtype=np.int64)
+        if np.isfinite(total):
+            kind, layer = kinds - 1, int(until[-1, 0])
+            while layer < count:
+                kind = int(follower[kind, layer])
+                visits[kind] += 1
+                layer = int(until[kind, layer])
+        return VisitBound(total - float(price_s[:-1] @ self.size), price_s, to_go, visits)
 
-    def _climb(self, steps: int) -> None:
-        """Raise the bound by better prices."""
-        best, tried, weight, stalled = self.paths, self.paths, 1.0, 0
+    def best_bound(self, context: Context, upper_s: float, steps: int, until: float) -> VisitBound:
+        """Climb the Lagrangian dual by subgradient steps of Polyak's length towards an upper bound.
+
+        Parameters
+        ----------
+        context : Context
+            Its clock, and where better bounds are reported.
+        upper_s : float
+            Cost of a known placement, or infinity.
+        steps : int
+            At most so many paths.
+        until : float
+            Seconds, as `Context.elapsed` counts them.
+        """
+        best = found = self.bound(np.zeros(len(self.return_s)))
+        size, weight, stalled = np.append(self.size, 0), 1.0, 0
         for _ in range(steps):
-            excess = tried.visits() - 1.0
-            excess[0] = 0.0
-            direction = np.where((tried.price_s > 0) | (excess > 0), excess, 0.0)
-            direction[list(tried.remembered)] = 0.0
-            length = float(direction @ direction)
-            if not self.open or not length or weight < LEAST_WEIGHT:
+            if not np.isfinite(found.dual_bound) or context.elapsed >= until or weight < 1e-3:
                 break
-            target_s = self.upper_s if np.isfinite(self.upper_s) else best.bound_s * 1.01
-            step = weight * max(target_s - tried.bound_s, 1e-6 * abs(target_s)) / length
-            tick_s = best.chains.tick_s
-            price_s = np.clip(tried.price_s + step * direction, 0.0, abs(target_s))
-            tried = PricedPaths(best.chains, np.rint(price_s / tick_s) * tick_s, best.remembered)
-            if tried.bound_s > best.bound_s:
-                best, stalled = tried, 0
-                self._raised(best.bound_s)
+            excess = (found.visits - size).astype(np.float64)
+            direction = np.where((found.price_s > 0) | (excess > 0), excess, 0.0)
+            direction[-1] = 0.0
+            if not direction.any():
+                break
+            target = upper_s if np.isfinite(upper_s) else best.dual_bound * 1.05
+            step = (
+                weight * max(target - best.dual_bound, 1e-6 * target) / max(float(direction @ direction), 1.0)
+            )
+            price = np.floor(np.maximum(found.price_s + step * direction, 0.0) / self.tick_s) * self.tick_s
+            found = self.bound(price)
+            if found.dual_bound > best.dual_bound:
+                best, stalled = found, 0
+                context.report(dual_bound=min(best.dual_bound, upper_s))
             else:
                 stalled += 1
-            if stalled >= PATIENCE:
-                weight, stalled, tried = weight / 2, 0, best
-        self.paths = best
+            if stalled >= 10:
+                weight, stalled, found = weight / 2, 0, best
+        return best

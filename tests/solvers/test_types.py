@@ -9,7 +9,7 @@ import pytest
 from placewise.benchmarks.agreement import judge
 from placewise.benchmarks.pipeedge import SIZES, shipped_plan
 from placewise.instances.generators import generate
-from placewise.models.edgeshard import evaluate_latency, evaluate_throughput
+from placewise.models.edgeshard import evaluate_throughput
 from placewise.models.edgeshard.cost import bottleneck_values_s
 from placewise.models.edgeshard.device_types import device_types
 from placewise.models.errors import NotApplicableError
@@ -31,34 +31,27 @@ PROVEN_S = dict(
 
 
 def pipelines(instance):
-    """Return the bottleneck and the latency of every pipeline."""
-    latency = generate("edgeshard-latency", "alike", seed=int(instance.name.split("-")[1]))
+    """Return the bottleneck of every pipeline."""
     rest = product(range(instance.cluster.size), repeat=len(instance.layers) - 1)
     for placement in ((instance.source, *devices) for devices in rest):
         evaluation = evaluate_throughput(instance, placement)
         if evaluation.feasible:
-            yield evaluation.objective, evaluate_latency(latency, placement).objective
+            yield evaluation.objective
 
 
 def test_every_threshold_is_decided_as_by_enumeration():
-    """Feasible where some pipeline is, and the quickest within each threshold is as quick as any."""
+    """Feasible where some pipeline is."""
     feasible = 0
     for seed in range(60):
         instance = generate("edgeshard-throughput", "alike", seed=seed)
-        latency = generate("edgeshard-latency", "alike", seed=seed)
         every, table = list(pipelines(instance)), Counts(instance)
         feasible += bool(every)
         for threshold_s in (*bottleneck_values_s(instance)[::3].tolist(), np.inf):
-            allowed = [time_s for bottleneck_s, time_s in every if bottleneck_s <= threshold_s]
-            found, quickest = table.within(threshold_s), table.quickest(threshold_s)
-            assert (found is None) == (quickest is None) == (not allowed), (seed, threshold_s)
-            if allowed:
+            allowed, found = min(every, default=np.inf) <= threshold_s < np.inf, table.within(threshold_s)
+            allowed = allowed or (bool(every) and threshold_s == np.inf)
+            assert (found is None) == (not allowed), (seed, threshold_s)
+            if found is not None:
                 assert evaluate_throughput(instance, found).objective <= threshold_s
-                assert quickest[0] == min(allowed), (seed, threshold_s)
-                evaluation = evaluate_throughput(instance, quickest[1])
-                assert evaluation.feasible
-                assert evaluation.objective <= threshold_s
-                assert evaluate_latency(latency, quickest[1]).objective == quickest[0]
     assert feasible >= 30
 
 
