@@ -12,7 +12,7 @@ and Toth (1981); beams, Ow and Morton (1988).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 #: Entries of one matrix of labels by devices.
 CHUNK = 4_000_000
+#: Labels of one hop before equal ones are found, some 300 MB.
+LARGEST_COUNT = 6_000_000
+#: Odd numbers that mix hashes.
+MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], dtype=np.uint64)
 
 
 @dataclass
@@ -117,10 +121,9 @@ class ChainLabels:
             if not self.context.remaining:
                 missed_s = min(missed_s, float(level.bound_s.min()))
                 break
-            level, least_s = self._narrowed(level, width)
-            missed_s = min(missed_s, least_s)
             history.append(level)
-            level = self._expanded(level, history)
+            level, least_s = self._expanded(history, width)
+            missed_s = min(missed_s, least_s)
         return Found(self.upper_s, self.best, missed_s)
 
     def _roots(self) -> Labels:
@@ -148,57 +151,68 @@ class ChainLabels:
         )
         return labels.taken(bound_s < self.upper_s)
 
-    @staticmethod
-    def _narrowed(level: Labels, width: int) -> tuple[Labels, float]:
-        """Return the labels that a beam keeps, the best of each number of layers first, and the least bound of others."""
-        count = len(level.last)
-        if count <= width:
-            return level, np.inf
-        order = np.lexsort((level.bound_s, level.placed))
-        placed = level.placed[order]
-        begun = np.flatnonzero(np.append(True, placed[1:] != placed[:-1]))
-        rank = np.arange(count) - np.repeat(begun, np.diff(np.append(begun, count)))
-        order = order[np.lexsort((level.bound_s[order], rank))]
-        return level.taken(order[:width]), float(level.bound_s[order[width:]].min())
+    def _expanded(self, history: list[Labels], width: int) -> tuple[Labels, float]:
+        """Return the labels with one device more that a width leaves, and the least bound of the others.
 
-    def _expanded(self, level: Labels, history: list[Labels]) -> Labels:
-        """Return the labels with one device more; chains that end there are compared with the best."""
-        chains = self.chains
-        step = max(CHUNK // len(chains.devices), 1)
-        parts = [self._children(level, slice(a, a + step), history) for a in range(0, len(level.last), step)]
-        parts = [part for part in parts if part is not None]
-        if not parts:
-            return level.taken(np.zeros(0, dtype=np.intp))
-        parent, last, placed, cost_s, unpaid_s, bound_s = (
-            np.concatenate(column) for column in zip(*parts, strict=True)
-        )
-        inside = bound_s < self.upper_s
-        parent, last, placed = parent[inside], last[inside], placed[inside]
-        cost_s, unpaid_s, bound_s = cost_s[inside], unpaid_s[inside], bound_s[inside]
+        Chains that end there are compared with the best.
+        """
+        level, missed_s = history[-1], np.inf
+        step = max(CHUNK // len(self.chains.devices), 1)
+        found: tuple[Any, ...] | None = None
+        for start in range(0, len(level.last), step):
+            if not self.context.remaining:
+                missed_s = min(missed_s, float(level.bound_s[start:].min()))
+                break
+            part = self._children(level, slice(start, start + step), history)
+            if part is not None:
+                found = part if found is None else tuple(map(np.concatenate, zip(found, part, strict=True)))
+                if len(found[0]) > LARGEST_COUNT:
+                    order, least_s = _narrowed(
+                        np.arange(len(found[0])), found[2], found[5], LARGEST_COUNT // 2
+                    )
+                    found, missed_s = tuple(column[order] for column in found), min(missed_s, least_s)
+        if found is None:
+            return level.taken(np.zeros(0, dtype=np.intp)), missed_s
+        parent, last, placed, cost_s, unpaid_s, bound_s = found
         key = level.key[parent] + self.hash[last]
-        mixed = (key ^ (last.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))) + placed.astype(
-            np.uint64
-        ) * np.uint64(0xC2B2AE3D27D4EB4F)
+        mixed = (key ^ (last.astype(np.uint64) * MIX[0])) + placed.astype(np.uint64) * MIX[1]
         order = np.lexsort((cost_s, mixed))
-        parent, last, placed, key, mixed = parent[order], last[order], placed[order], key[order], mixed[order]
+        order = order[bound_s[order] < self.upper_s]  # which may have come down since
+        order = order[~self._repeated(level.seen, parent[order], last[order], placed[order], mixed[order])]
+        order, least_s = _narrowed(order, placed, bound_s, width)
+        parent, last = parent[order], last[order]
         seen = level.seen[parent]
         seen[np.arange(len(last)), last] = True
-        # The same hash is not yet the same label.
+        subset = self.paths.after[level.subset[parent], last]
+        labels = Labels(
+            last,
+            placed[order],
+            subset,
+            parent,
+            cost_s[order],
+            unpaid_s[order],
+            bound_s[order],
+            seen,
+            key[order],
+        )
+        return labels, min(missed_s, least_s)
+
+    @staticmethod
+    def _repeated(
+        seen: NDArray[np.bool_], parent: Ints, last: Ints, placed: Ints, mixed: NDArray[np.uint64]
+    ) -> NDArray[np.bool_]:
+        """Return which labels are those before them; the same hash is not yet the same label."""
         same = np.zeros(len(last), dtype=bool)
         same[1:] = mixed[1:] == mixed[:-1]
         at = np.flatnonzero(same)
-        same[at] = (
-            (last[at] == last[at - 1])
-            & (placed[at] == placed[at - 1])
-            & (seen[at] == seen[at - 1]).all(axis=1)
-        )
-        subset = self.paths.after[level.subset[parent], last]
-        labels = Labels(
-            last, placed, subset, parent, cost_s[order], unpaid_s[order], bound_s[order], seen, key
-        )
-        return labels.taken(~same)
+        same[at] = (last[at] == last[at - 1]) & (placed[at] == placed[at - 1])
+        at = np.flatnonzero(same)
+        for part in np.array_split(at, len(at) * seen.shape[1] // CHUNK + 1):
+            # Their last device is the same, and new to both.
+            same[part] = (seen[parent[part]] == seen[parent[part - 1]]).all(axis=1)
+        return same
 
-    def _children(self, level: Labels, part: slice, history: list[Labels]) -> tuple[Ints, ...] | None:
+    def _children(self, level: Labels, part: slice, history: list[Labels]) -> tuple[Any, ...] | None:
         chains, paths = self.chains, self.paths
         last, placed, unpaid_s = level.last[part], level.placed[part], level.unpaid_s[part]
         reached_s = level.cost_s[part, None] + chains.hop_s[last]
@@ -262,3 +276,14 @@ class ChainLabels:
                 chain.append((int(labels.last[label]), int(labels.placed[label]) - begun))
                 label = parent
             self.best = chain[::-1]
+
+
+def _narrowed(order: Ints, placed: Ints, bound_s: Array, width: int) -> tuple[Ints, float]:
+    """Return the labels that a beam keeps, the best of each number of layers first, and the least bound of the others."""
+    if len(order) <= width:
+        return order, np.inf
+    order = order[np.lexsort((bound_s[order], placed[order]))]
+    begun = np.flatnonzero(np.append(True, np.diff(placed[order]) != 0))
+    rank = np.arange(len(order)) - np.repeat(begun, np.diff(np.append(begun, len(order))))
+    order = order[np.lexsort((bound_s[order], rank))]
+    return order[:width], float(bound_s[order[width:]].min())

@@ -14,7 +14,7 @@ Vemuganti (1980), Christofides, Mingozzi and Toth (1981); steps of Polyak's leng
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -116,31 +116,42 @@ class PricedPaths:
 
     def _fill(self, placed: int) -> None:
         """Fill the tables of one number of layers from those of more."""
-        chains, numbers = self.chains, np.arange(len(self.chains.devices))
+        chains = self.chains
         best = np.broadcast_to(self.last_s(placed), self.after.shape)
         second, following = np.full(best.shape, np.inf), np.full(best.shape, -1)
         steps = min(len(self.lengths), chains.total - placed)
         if steps:
-            at = (self.after[:, None], (placed + self.lengths[:steps])[:, None], numbers)
-            after, length_s = self.end_next[at], self.length_s[:steps]
-            first = length_s + self.end_s[at]
+            ahead, length_s = slice(placed + 1, placed + steps + 1), self.length_s[:steps]
+            after, first = self._after(self.end_next, ahead), length_s + self._after(self.end_s, ahead)
+            other = length_s + self._after(self.end_other_s, ahead)
             row = first.argmin(axis=1)[:, None]
             least, nearest = (np.take_along_axis(table, row, 1)[:, 0] for table in (first, after))
-            unlike = np.where(after != nearest[:, None], first, length_s + self.end_other_s[at]).min(axis=1)
+            unlike = np.where(after != nearest[:, None], first, other).min(axis=1)
             second = np.minimum(np.maximum(least, best), unlike)
             following = np.where(least < best, nearest, -1)
             best = np.minimum(least, best)
         best = np.where(self.fresh, best + self.price_s, np.inf)
         second = np.where(self.fresh, second + self.price_s, np.inf)
         self.run_s[:, placed], self.run_next[:, placed], self.run_other_s[:, placed] = best, following, second
-        through = (
-            np.where(following[:, None] == numbers[:, None], second[:, None], best[:, None]) + chains.hop_s
-        )
+        # What follows a run is not the device before it: few pairs, for which the other continuation counts.
+        through = best[:, None] + chains.hop_s
+        subset, device = np.nonzero(following >= 0)
+        before = following[subset, device]
+        through[subset, before, device] = second[subset, device] + chains.hop_s[before, device]
         nearest = through.argmin(axis=2)[:, :, None]
         self.end_s[:, placed] = np.take_along_axis(through, nearest, 2)[:, :, 0]
         self.end_next[:, placed] = nearest[:, :, 0]
         np.put_along_axis(through, nearest, np.inf, 2)
         self.end_other_s[:, placed] = through.min(axis=2)
+
+    def _after(self, table: NDArray[Any], ahead: slice) -> NDArray[Any]:
+        """Return a table's entries for some numbers of layers, by the subset before each device is visited."""
+        if not self.remembered:
+            return table[:, ahead]
+        found = table[:, ahead].copy()
+        for device in self.remembered:
+            found[:, :, device] = table[self.after[:, device], ahead, device]
+        return found
 
     def last_s(self, placed: int) -> Array:
         """Return what each device takes for the rest and the end of a chain, shape (M,)."""
