@@ -10,6 +10,7 @@ import numpy as np
 from placewise.instances.generators.edgeshard import LATENCY, tiny
 from placewise.models.cluster import Cluster
 from placewise.models.edgeshard.data import EdgeShardInstance, chain_type
+from placewise.models.edgeshard.times import Stated
 from placewise.models.workload import Layer
 
 
@@ -104,7 +105,7 @@ def slow_source(*, problem: str = LATENCY, seed: int, name: str | None = None) -
     return replace(
         base,
         cluster=cluster,
-        compute_time_s=time_s,
+        times=Stated(time_s),
         return_bytes=draw.choice([0.0, 0.0, 1.0, 4.0]),
         name=name or f"slow-source-{seed}",
         description=f"random, equal layers, links of any speed at the source, seed {seed}",

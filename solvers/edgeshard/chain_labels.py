@@ -59,10 +59,13 @@ class Labels:
     def taken(self, chosen: Ints | NDArray[np.bool_]) -> Labels:
         """Return some of them."""
         return Labels(
-            *(
-                getattr(self, name)[chosen]
-                for name in ("last", "placed", "subset", "parent", "cost_s", "unpaid_s", "bound_s")
-            ),
+            self.last[chosen],
+            self.placed[chosen],
+            self.subset[chosen],
+            self.parent[chosen],
+            self.cost_s[chosen],
+            self.unpaid_s[chosen],
+            self.bound_s[chosen],
             self.seen[chosen],
             self.key[chosen],
         )
@@ -114,8 +117,9 @@ class ChainLabels:
         width : int
             Labels per hop.
         """
-        self.upper_s, self.best = upper_s, None
-        missed_s, history = np.inf, []
+        self.upper_s = upper_s
+        self.best: list[tuple[int, int]] | None = None
+        missed_s, history = np.inf, list[Labels]()
         level = self._roots()
         while len(level.last):
             if not self.context.remaining:
@@ -224,15 +228,17 @@ class ChainLabels:
             return None
         cost_s, placed, before = reached_s[rows, device], placed[rows], last[rows]
         self._ended(level, part, rows, device, cost_s, placed, history)
-        counts = paths.lengths
+        counts, column = paths.lengths, device[:, None]
         if not len(counts):
             return None
         after = placed[:, None] + counts
         inside = after <= chains.total
         after = np.where(inside, after, 0)
         child_s = np.where(inside, cost_s[:, None] + paths.length_s.T[device], np.inf)
-        at = paths.after[level.subset[part][rows], device][:, None], after, device[:, None]
-        end_s = np.where(paths.end_next[at] == before[:, None], paths.end_other_s[at], paths.end_s[at])
+        subset = paths.after[level.subset[part][rows], device][:, None]
+        ended = subset, after, column
+        back = paths.end_next[ended] == before[:, None]
+        end_s = np.where(back, paths.end_other_s[ended], paths.end_s[ended])
         left_s = unpaid_s[rows] - paths.price_s[device]
         bound_s = child_s + end_s - left_s[:, None]
         pair, number = np.nonzero(bound_s < self.upper_s)
