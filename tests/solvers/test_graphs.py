@@ -11,7 +11,7 @@ from placewise.benchmarks.conformance.methods import check_method
 from placewise.instances import convert, generate, read
 from placewise.instances.importers import branching
 from placewise.models.cluster import Cluster
-from placewise.models.errors import InstanceError
+from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.models.graph import GraphThroughput, Message, Node, evaluate, stages
 from placewise.models.graph.cost import device_loads, loads
 from placewise.solvers import solve
@@ -151,6 +151,6 @@ def test_the_way_on_is_named(tmp_path):
     graph = GRAPH | {"nodes": [node | {"colorClass": n} for n, node in enumerate(GRAPH["nodes"])]}
     graph["edges"] = [{"sourceId": 7, "destId": d, "cost": 1, "size": 1} for d in (8, 9, 10)]
     path.write_text(json.dumps(graph), encoding="utf-8")
-    with pytest.raises(InstanceError, match="--problem graph-throughput takes graphs that branch"):
+    with pytest.raises(PlacewiseError, match="--problem graph-throughput takes graphs that branch"):
         convert(path)
     assert convert(path, problem="graph-throughput").cluster.size == 3
