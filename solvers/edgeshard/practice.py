@@ -135,7 +135,7 @@ def _filled(speed: Sequence[float], most: Sequence[int], count: int) -> list[int
         parts[able[0]] += 1
         spare.remove(able[0])
         spare.append(able[0])
-    return np.minimum(np.cumsum(parts), count).tolist()
+    return [int(end) for end in np.minimum(np.cumsum(parts), count)]
 
 
 def _cut(instance: EdgeShardInstance, order: Sequence[int], ends: Sequence[int]) -> tuple[int, ...]:
