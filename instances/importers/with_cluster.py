@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from placewise.instances.formats.common import ClusterSpec, build_cluster
 from placewise.instances.importers.values import TOKEN_BYTES
 from placewise.models.dilemma.data import Dilemma, QuantizableLayer
 from placewise.models.edgeshard.batches import EdgeShardBatch
+from placewise.models.edgeshard.cost import roofline_time_s
 from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.models.head_migration import HeadMigration, HeadMigrationDecoder, HeadTransformer
 
@@ -30,17 +32,16 @@ def read_cluster(document: Any) -> Cluster:
     return build_cluster(check(ClusterSpec, document))
 
 
-def _common(model: PublishedModel, cluster: Cluster, problem: str) -> dict[str, Any]:
-    name = f"{model.transformer.name}-{cluster.size}-devices-{problem}"
-    stored = f"{model.bytes_per_parameter} bytes per parameter"
-    if model.weight_bytes:
-        stored = f"{sum(model.weight_bytes) / 1e9:.4g} GB of weights"
-    text = f"{model.transformer.name} with {stored} on {cluster.size} devices"
-    return {"name": name, "cluster": cluster, "description": text}
+def _common(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> dict[str, Any]:
+    return {
+        "name": f"{model.name}-{cluster.size}-devices-{problem}",
+        "cluster": cluster,
+        "description": model.description(length),
+    }
 
 
 def _require_nominal(model: PublishedModel) -> None:
-    if model.weight_bytes:
+    if model.quantized:
         raise PlacewiseError(
             "--problem: expected one of the EdgeShard problems for a file whose weights are quantised already; "
             "the others take a config.json"
@@ -80,7 +81,7 @@ def chain(
     _require_rates(cluster, memory=True)
     layers = model.layers(length)
     return kind(
-        **_common(model, cluster, kind.problem),
+        **_common(model, cluster, kind.problem, length),
         layers=layers,
         return_bytes=TOKEN_BYTES,
     )
@@ -105,11 +106,16 @@ def batch(model: PublishedModel, cluster: Cluster, length: int) -> EdgeShardBatc
     """
     _require_rates(cluster, memory=True)
     layers = model.layers(length, separate_cache=True)
+    common = _common(model, cluster, EdgeShardBatch.problem, length)
+    stated = None
+    if model.experts:  # larger batches read more of them: no rate of one layer says that
+        stated = [
+            roofline_time_s(model.layers(length, separate_cache=True, sequences=size), cluster, size)
+            for size in BATCH_SIZES
+        ]
+        common["description"] += "; times with as many distinct experts as a batch is expected to choose"
     return EdgeShardBatch(
-        **_common(model, cluster, EdgeShardBatch.problem),
-        layers=layers,
-        batch_sizes=BATCH_SIZES,
-        return_bytes=TOKEN_BYTES,
+        **common, layers=layers, batch_sizes=BATCH_SIZES, compute_time_s=stated, return_bytes=TOKEN_BYTES
     )
 
 
@@ -134,20 +140,26 @@ def widths(model: PublishedModel, cluster: Cluster, length: int) -> Dilemma:
     """
     _require_nominal(model)
     _require_rates(cluster, memory=False)
-    shape = model.transformer
-    flops = 2.0 * shape.decoder_parameters + 4.0 * length * shape.width_of_head * shape.attention_heads
-    layer = QuantizableLayer(
-        "decoder", flops, shape.decoder_parameters, float(shape.hidden_size), 8 * model.bytes_per_parameter
+    bits = 8 * model.bytes_per_parameter
+    layers = tuple(
+        QuantizableLayer(
+            layer.name,
+            float(layer.flops or 0),
+            sum(tensor.parameters for tensor in block.tensors),
+            float(model.hidden_size),
+            bits,
+        )
+        for layer, block in zip(replace(model, split_experts=False).layers(length)[1:-1], model.blocks, strict=True)
     )
-    widths = tuple(width for width in BIT_WIDTHS if width <= 8 * model.bytes_per_parameter)
+    widths = tuple(width for width in BIT_WIDTHS if width <= bits)
     # Rounding to b bits leaves half a unit in the last place; weights are not read, so all layers are alike.
-    error = np.array([[0.5 / 2.0**width for width in widths]] * shape.decoder_layers)
+    error = np.array([[0.5 / 2.0**width for width in widths]] * len(layers))
     return Dilemma(
-        **_common(model, cluster, Dilemma.problem),
-        layers=(layer,) * shape.decoder_layers,
+        **_common(model, cluster, Dilemma.problem, length),
+        layers=layers,
         bit_widths=widths,
         quantization_error=error,
-        error_budget=float(shape.decoder_layers * 0.5 / 2.0**8),
+        error_budget=float(len(layers) * 0.5 / 2.0**8),
     )
 
 
@@ -173,12 +185,17 @@ def heads(model: PublishedModel, cluster: Cluster, length: int) -> HeadMigration
     _require_nominal(model)
     _require_rates(cluster, memory=False)
     shape = model.transformer
+    if shape is None:
+        raise PlacewiseError(
+            "--problem: expected another one: the paper's layer has one feed-forward network, and heads that keep keys "
+            "and values of their own"
+        )
     if shape.head_size not in (None, shape.hidden_size // shape.attention_heads):
         raise InstanceError(
             "head_dim", "expected hidden_size / num_attention_heads: the paper's heads share D"
         )
     return HeadMigration(
-        **_common(model, cluster, HeadMigration.problem),
+        **_common(model, cluster, HeadMigration.problem, length),
         transformer=HeadTransformer(
             shape.attention_heads,
             shape.hidden_size,
@@ -211,5 +228,5 @@ def decoder(model: PublishedModel, cluster: Cluster, length: int) -> HeadMigrati
         As `heads`.
     """
     layer = heads(model, cluster, length)
-    name = _common(model, cluster, HeadMigrationDecoder.problem)["name"]
-    return HeadMigrationDecoder(layer, model.transformer.decoder_layers, name=name)
+    name = _common(model, cluster, HeadMigrationDecoder.problem, length)["name"]
+    return HeadMigrationDecoder(layer, len(model.blocks), name=name)
