@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from placewise.instances.generation import generate
 from placewise.models.errors import NotApplicableError
@@ -21,6 +21,7 @@ from placewise.solvers.solve import solve
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from placewise.models.problem import Instance
     from placewise.solvers.evidence.result import VerifiedResult
 
 ORACLE = "brute-force"
@@ -29,7 +30,7 @@ BOUND_TOLERANCE = 1e-6
 
 
 def judge(
-    instance: Any,
+    instance: Instance,
     methods: Iterable[str],
     counts: Counter[tuple[str, str]],
     truth: VerifiedResult | None = None,
@@ -90,7 +91,7 @@ def _agrees(result: VerifiedResult, truth: VerifiedResult, tolerance: float) -> 
     return result.objective <= truth.objective + tolerance * abs(truth.objective)
 
 
-def _fault(instance: Any, result: VerifiedResult, truth: VerifiedResult) -> str:
+def _fault(instance: Instance, result: VerifiedResult, truth: VerifiedResult) -> str:
     return (
         f"{instance.name}: {result.method} says {result.status.value} {result.objective!r}, "
         f"brute force {truth.status.value} {truth.objective!r}"
@@ -108,13 +109,14 @@ def main() -> int:
     parser.add_argument("problem", choices=list(problems()))
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--family", default="tiny", help="a family of tiny instances (default: tiny)")
     parser.add_argument("--methods", help="comma-separated (default: all that are installed)")
     options = parser.parse_args()
     methods = options.methods.split(",") if options.methods else default_methods(options.problem)
     counts: Counter[tuple[str, str]] = Counter()
     faults = []
     for seed in range(options.first_seed, options.first_seed + options.count):
-        found = judge(generate(options.problem, "tiny", seed=seed), methods, counts)
+        found = judge(generate(options.problem, options.family, seed=seed), methods, counts)
         for fault in found:
             print(fault, flush=True)
         faults += found

@@ -8,11 +8,14 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from statistics import mean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from placewise.instances.generation import generate
 from placewise.solvers.head_migration.horizon import cut
 from placewise.solvers.solve import solve
+
+if TYPE_CHECKING:
+    from placewise.models.head_migration import HeadMigrationInstance
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "fast": {"background": 0.5},
@@ -51,7 +54,7 @@ def network(devices: int, heads: int, intervals: int, seed: int, **options: Any)
     )
 
 
-def step_of(instance: Any) -> Any | None:
+def step_of(instance: HeadMigrationInstance) -> Any | None:
     """Return the second interval after the best placement of the first, or None without one."""
     first = solve(cut(instance, 0, 1, None), "step", isolate=False)
     return None if first.placement is None else cut(instance, 1, 2, first.placement[0])

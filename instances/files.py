@@ -19,8 +19,10 @@ from placewise.models.errors import InstanceError, PlacewiseError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from placewise.models.problem import Instance
 
-def read(source: str | Path | Mapping[str, Any]) -> Any:
+
+def read(source: str | Path | Mapping[str, Any]) -> Instance:
     """Read an instance.
 
     Parameters
@@ -101,18 +103,19 @@ def exists(path: Path) -> bool:
         return False
 
 
-def from_document(document: Any) -> Any:
+def from_document(document: Any) -> Instance:
     """Build an instance from a parsed document; raise `InstanceError` with the path of what is wrong."""
     spec = schema.parse(document)
-    return formats()[document["problem"]].build(spec)
+    instance: Instance = formats()[document["problem"]].build(spec)
+    return instance
 
 
-def to_document(instance: Any) -> dict[str, Any]:
+def to_document(instance: Instance) -> dict[str, Any]:
     """Return an instance as a document that `read` takes back, bit for bit."""
     return format_named(instance.problem).document(instance)
 
 
-def write(instance: Any, target: str | Path) -> None:
+def write(instance: Instance, target: str | Path) -> None:
     """Write an instance file that `read` takes back as an equal instance: whole or not at all.
 
     Parameters

@@ -11,13 +11,13 @@ from placewise.models.problem import Formulation, InstanceT, PlacementT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from placewise.models.problem import Problem
+    from placewise.models.problem import Instance, Problem
 
 #: Relative to a row's bound: what floating-point solvers leave of a row that somebody added.
 ROW_TOLERANCE = 1e-6
 
 
-def stated(model: Any, instance: Any, formulation: str) -> Any:
+def stated(model: Any, instance: Instance, formulation: str) -> Any:
     """Return a model that knows what it states: what is added to it later is somebody's own.
 
     Parameters

@@ -16,6 +16,7 @@ from placewise.solvers.solve import solve
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from placewise.models.problem import Instance
     from placewise.solvers.evidence.result import Conflict, VerifiedResult
     from placewise.solvers.execution.method import Method
 
@@ -36,7 +37,7 @@ class GapReport:
         Within one result, and between two.
     """
 
-    instance: Any
+    instance: Instance
     results: tuple[VerifiedResult, ...]
     skipped: Mapping[str, str] = field(default_factory=dict)
     conflicts: tuple[Conflict, ...] = ()
@@ -125,7 +126,7 @@ class GapReport:
 
 
 def compare(
-    instance: Any,
+    instance: Instance,
     methods: Sequence[str] | None = None,
     *,
     started: Callable[[str], None] | None = None,
@@ -175,7 +176,7 @@ def compare(
     return GapReport(instance, tuple(results), skipped, tuple(find_conflicts(results)))
 
 
-def _why_not(method: Method[Any, Any], instance: Any) -> str | None:
+def _why_not(method: Method[Any, Any], instance: Instance) -> str | None:
     if method.missing:
         return f"not installed: {method.missing}"
     try:
@@ -199,8 +200,11 @@ def excess(objective: float, bound: float) -> float:
     Parameters
     ----------
     objective, bound : float
-        In one unit, that of the problem; infinite relative to a bound of 0.
+        In one unit, that of the problem; infinite relative to a bound of 0, and to one that is not finite: it says
+        nothing.
     """
+    if not (math.isfinite(objective) and math.isfinite(bound)):
+        return math.inf
     if objective <= bound:
         return 0.0
     return (objective - bound) / abs(bound) if bound else math.inf

@@ -5,7 +5,7 @@ It shares nothing with them but `evaluate`, which is the specification.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
@@ -13,13 +13,14 @@ from placewise.models.registry import problem_of
 from placewise.solvers.evidence.result import Claim, Reason
 
 if TYPE_CHECKING:
+    from placewise.models.problem import Instance
     from placewise.solvers.execution.context import Context
 
 #: More placements than this are not tiny: a minute or so.
 LARGEST_COUNT = 2_000_000
 
 
-def guarantee(instance: Any) -> Guarantee:
+def guarantee(instance: Instance) -> Guarantee:
     """Return EXACT for tiny instances; raise `NotApplicableError` for others."""
     count = problem_of(instance).count(instance)
     if count > LARGEST_COUNT:
@@ -29,7 +30,7 @@ def guarantee(instance: Any) -> Guarantee:
     return Guarantee.EXACT
 
 
-def run(instance: Any, context: Context) -> Claim:
+def run(instance: Instance, context: Context) -> Claim:
     """Return the best of all placements, or a proof that there is none.
 
     Parameters

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from placewise.models.problem import Instance
     from placewise.solvers.execution.method import UserFunction
 
 #: Seconds that the heuristics which go first may take at most, and those that refute a false "infeasible".
@@ -32,7 +33,7 @@ FIRST_S, PROBE_S = 1.0, 10.0
 
 
 def solve(
-    instance: Any,
+    instance: Instance,
     method: str | UserFunction | Method[Any, Any] | None = None,
     *,
     time_limit: float = 60.0,
@@ -136,7 +137,7 @@ def solve(
     return result
 
 
-def resolved(instance: Any, method: str | UserFunction | Method[Any, Any] | None) -> Method[Any, Any]:
+def resolved(instance: Instance, method: str | UserFunction | Method[Any, Any] | None) -> Method[Any, Any]:
     """Return the method that a name, a function or nothing means for an instance; raise `PlacewiseError` for others.
 
     Parameters
@@ -173,7 +174,7 @@ class InterruptedResult(KeyboardInterrupt):
         self.result = result
 
 
-def feasible_start(instance: Any, given: Any) -> Any:
+def feasible_start(instance: Instance, given: Any) -> Any:
     """Return a warm start in the problem's own form.
 
     Parameters

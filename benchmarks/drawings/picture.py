@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from placewise.models.problem import Problem
+    from placewise.models.problem import Instance, Problem
 
 #: What is on each device, and how often something is sent from one to another.
 Graph: TypeAlias = tuple[Mapping[int, str], Mapping[tuple[int, int], int]]
@@ -27,7 +27,7 @@ Graph: TypeAlias = tuple[Mapping[int, str], Mapping[tuple[int, int], int]]
 MOST_LINES, LONGEST_ENTRY = 30, 80
 
 
-def draw_document(console: Console, instance: Any, placement: Any) -> None:
+def draw_document(console: Console, instance: Instance, placement: Any) -> None:
     """Draw a placement as its file states it: a line per entry, equal ones in a row once."""
     lines = []
     for key, value in problem_of(instance).to_json(instance, placement).items():
@@ -52,7 +52,7 @@ def _short(entry: Any) -> str:
     return text if len(text) <= LONGEST_ENTRY else f"{text[: LONGEST_ENTRY - 3]}..."
 
 
-def bare_graph(instance: Any, placement: Any) -> Graph:
+def bare_graph(instance: Instance, placement: Any) -> Graph:
     """Return no notes and no arrows: the devices alone are drawn."""
     del instance, placement
     return {}, {}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from placewise.benchmarks.harness.suites import RunSpec
+    from placewise.models.problem import Instance
 
 FORMAT = "placewise-record/1"
 FILE = "records.jsonl"
@@ -144,7 +145,7 @@ def _time(value: Any) -> float:
 def record_of(
     run: RunSpec,
     suite: str,
-    instance: Any,
+    instance: Instance,
     result: VerifiedResult,
     wall_s: float,
     *,
@@ -167,7 +168,13 @@ def record_of(
 
 
 def failed_record(
-    run: RunSpec, suite: str, instance: Any, message: str, wall_s: float = 0.0, *, transient: bool = False
+    run: RunSpec,
+    suite: str,
+    instance: Instance,
+    message: str,
+    wall_s: float = 0.0,
+    *,
+    transient: bool = False,
 ) -> dict[str, Any]:
     """Return the record of a run that came to no result."""
     result = VerifiedResult(
@@ -176,7 +183,7 @@ def failed_record(
     return record_of(run, suite, instance, result, wall_s, transient=transient)
 
 
-def skipped_record(run: RunSpec, suite: str, instance: Any, why: str) -> dict[str, Any]:
+def skipped_record(run: RunSpec, suite: str, instance: Instance, why: str) -> dict[str, Any]:
     """Return the record of a run that does not apply, or whose solver is missing."""
     return _common(run, suite, instance, 0.0) | {
         "format": FORMAT,
@@ -196,7 +203,7 @@ def skipped_record(run: RunSpec, suite: str, instance: Any, why: str) -> dict[st
     }
 
 
-def _common(run: RunSpec, suite: str, instance: Any, wall_s: float) -> dict[str, Any]:
+def _common(run: RunSpec, suite: str, instance: Instance, wall_s: float) -> dict[str, Any]:
     return {
         "key": run.key,
         "suite": suite,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
     from pathlib import Path
 
+    from placewise.models.problem import Instance
     from placewise.solvers.evidence.result import Conflict
 
     #: ``(runs, suite's name) -> records``, in any order.
@@ -197,7 +198,7 @@ def write_conflicts(records: list[Record], folder: Path) -> None:
         write_text(place / "reproduce.txt", reproduce)
 
 
-def _write_mps(instance: Any, methods: tuple[str, ...], place: Path) -> None:
+def _write_mps(instance: Instance, methods: tuple[str, ...], place: Path) -> None:
     """Write the declarative model of each method, the problem's first one, if it has any, for methods without."""
     first = next(iter(problem_named(instance.problem).formulations), None)
     stated = {find_method(instance.problem, method).formulation or first for method in methods}

@@ -60,9 +60,7 @@ def layouts_of(
         if not isinstance(group, dict):
             raise InstanceError(where, f"expected an object, found {short(group)}")
         targets = group.get("targets")
-        modules = (
-            Modules() if targets == ["Linear"] else listed(targets, f"{where}.targets", exact=True)
-        )
+        modules = Modules() if targets == ["Linear"] else listed(targets, f"{where}.targets", exact=True)
         own = group.get("format") or form
         if own not in FORMATS:
             raise InstanceError(f"{path}.format", f"expected one of {', '.join(FORMATS)}, found {short(own)}")
@@ -74,7 +72,9 @@ def layouts_of(
 
 def _is_plain(value: object) -> bool:
     """Whether a configuration of sparsity or transforms says that there is none."""
-    return not value or (isinstance(value, dict) and value.get("format") in ("dense", None) and len(value) < 2)
+    return not value or (
+        isinstance(value, dict) and value.get("format") in ("dense", None) and len(value) < 2
+    )
 
 
 def _layout(weights: Any, form: str, path: str) -> Layout:
@@ -97,11 +97,16 @@ def _layout(weights: Any, form: str, path: str) -> Layout:
         return of_bits(stored, SCALE_BYTES)
     if strategy == "block":
         block = weights.get("block_structure")
-        if not isinstance(block, list) or len(block) != 2 or not all(isinstance(n, int) and n > 0 for n in block):
+        if (
+            not isinstance(block, list)
+            or len(block) != 2
+            or not all(isinstance(n, int) and n > 0 for n in block)
+        ):
             raise InstanceError(f"{path}.block_structure", f"expected two sizes, found {short(block)}")
         return of_bits(stored, 0, *block)
     if strategy != "group" or not group:
         raise InstanceError(
-            f"{path}.strategy", f"expected tensor, channel, block, or group with group_size, found {short(strategy)}"
+            f"{path}.strategy",
+            f"expected tensor, channel, block, or group with group_size, found {short(strategy)}",
         )
     return grouped(stored, group, zeros=not weights.get("symmetric", True), scale_bytes=SCALE_BYTES)

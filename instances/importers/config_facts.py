@@ -122,7 +122,9 @@ class Facts:
                 raise InstanceError(self.at(key), f"expected true or false, found {short(stated)}")
             found[key] = default if stated is None else stated
             if found[key] is not self.family.must.get(key, found[key]):
-                raise InstanceError(self.at(key), f"expected {str(not found[key]).lower()} for {self.family.name}")
+                raise InstanceError(
+                    self.at(key), f"expected {str(not found[key]).lower()} for {self.family.name}"
+                )
         return found
 
     def widths(self, switches: dict[str, bool]) -> dict[str, int]:
@@ -213,7 +215,14 @@ class Facts:
         return dict(zip(names, (experts, chosen, width, 2 * width, shared), strict=True))
 
     def _latent(self, heads: int) -> dict[str, int]:
-        names = ("query_latent", "latent", "latent_and_rope", "latent_heads", "latent_queries", "latent_values")
+        names = (
+            "query_latent",
+            "latent",
+            "latent_and_rope",
+            "latent_heads",
+            "latent_queries",
+            "latent_values",
+        )
         if not self.family.latent:
             return dict.fromkeys(names, 0)
         query, latent, plain, rope, value = (

@@ -94,7 +94,9 @@ class Family:
     def width_names(self) -> frozenset[str]:
         """Names of the widths that its shapes are made of."""
         groups = (*self.embedding, *self.layer, *self.head)
-        return frozenset(word for group in groups for shape in group.tensors.values() for word in shape.split())
+        return frozenset(
+            word for group in groups for shape in group.tensors.values() for word in shape.split()
+        )
 
 
 @cache

@@ -86,7 +86,9 @@ def listed(names: object, path: str, *, exact: bool = False) -> Modules:
 def _check(text: str, path: str) -> None:
     repeats = text.count("*") + text.count("+")
     if len(text) > MOST_CHARACTERS or repeats > MOST_REPEATS or not SIMPLE.fullmatch(text):
-        raise InstanceError(path, f"expected a plain pattern with up to {MOST_REPEATS} repeats, found {short(text)}")
+        raise InstanceError(
+            path, f"expected a plain pattern with up to {MOST_REPEATS} repeats, found {short(text)}"
+        )
     try:
         _pattern(text)
     except re.error as error:

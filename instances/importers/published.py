@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from placewise.instances.importers.cache import Attention, cache_kind, row_bytes
-from placewise.models.errors import PlacewiseError
-from placewise.models.workload import Layer, Transformer, decoding_flops, expected_experts
+from placewise.instances.importers.cache import Attention, cache_kind
+from placewise.models.experts import Experts
+from placewise.models.workload import Layer, Transformer, decoding_flops
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 #: What a token reads of a tensor: all of it; one row; its share of the experts. Buffers are stored, not computed with.
 WEIGHTS, TABLE, EXPERT, BUFFER = "weights", "table", "expert", "buffer"
@@ -158,11 +158,10 @@ class PublishedModel:
         """Type of the KV cache."""
         return self.cache_type or ("f32" if self.activation_bytes == 4 else "f16")
 
-    def share(self, sequences: int = 1) -> float:
-        """Return the share of a layer's experts that one step of so many sequences reads, as expected."""
-        if not self.experts:
-            return 1.0
-        return expected_experts(self.experts, self.experts_per_token, sequences) / self.experts
+    @property
+    def share(self) -> float:
+        """Share of a layer's experts that a token is sent to."""
+        return self.experts_per_token / self.experts if self.experts else 1.0
 
     def cache_bytes(self, tokens: int) -> tuple[int, ...]:
         """Return the KV cache of each decoder layer for a context of so many tokens, in bytes."""
@@ -172,10 +171,10 @@ class PublishedModel:
             for block in self.blocks
         )
 
-    def layers(
-        self, sequence_length: int, *, separate_cache: bool = False, sequences: int = 1
-    ) -> tuple[Layer, ...]:
+    def layers(self, sequence_length: int, *, separate_cache: bool = False) -> tuple[Layer, ...]:
         """Return embedding, decoder layers and output head, as one token of decoding sees them.
+
+        A tied table is a tensor that embedding and head share: neither has it in ``memory_bytes``.
 
         Parameters
         ----------
@@ -183,38 +182,55 @@ class PublishedModel:
             Tokens of context per sequence.
         separate_cache : bool
             State the cache per sequence in ``cache_bytes`` and leave it out of the other sizes.
-        sequences : int
-            Decoded together: weights of experts are read for as many distinct ones as are expected of them.
         """
-        share, output = self.share(sequences), float(self.hidden_size * self.activation_bytes)
-        made = [_layer("embedding", self.embedding, output, self._flops(self.embedding, 0, 0), share)]
+        output = float(self.hidden_size * self.activation_bytes)
+        made = [self._layer("embedding", self.embedding, output)]
         for block, cache in zip(self.blocks, self.cache_bytes(sequence_length), strict=True):
-            attention = block.attention
-            seen = attention.tokens_seen(sequence_length, full=self.full_cache) if attention else 0
-            width = attention.flops_width if attention else 0
             chosen = [t for t in block.tensors if t.role == EXPERT] if self.split_experts else []
-            rest = [t for t in block.tensors if t not in chosen] if chosen else block.tensors
-            name = "attention" if chosen else "decoder"
+            rest = [t for t in block.tensors if t.role != EXPERT] if chosen else block.tensors
             held = (0, cache) if separate_cache else (cache, 0)
-            made.append(_layer(name, rest, output, self._flops(rest, seen, width), share, *held))
+            flops = self._attention_flops(block, sequence_length)
+            made.append(self._layer("attention" if chosen else "decoder", rest, output, flops, *held))
             if chosen:
-                made.append(_layer("experts", chosen, output, self._flops(chosen, 0, 0), share))
-        logits = float(self.vocabulary_size * self.activation_bytes)
-        head = (*self.head, *([] if self.tied is None else [self._as_matrix(self.tied)]))
-        made.append(_layer("head", head, logits, self._flops(head, 0, 0), share))
-        if self.tied is not None:
-            made[0] = _shared(made[0], self.tied)
-            made[-1] = _shared(made[-1], self.tied)
+                made.append(self._layer("experts", chosen, output))
+        table = () if self.tied is None else (replace(self.tied, role=WEIGHTS),)  # the head reads all of it
+        made.append(
+            self._layer("head", (*self.head, *table), float(self.vocabulary_size * self.activation_bytes))
+        )
         return tuple(made)
 
-    @staticmethod
-    def _as_matrix(table: Tensor) -> Tensor:
-        """Return a table as the head reads it: all of it, for every token."""
-        return Tensor(table.name, table.parameters, table.stored_bytes)
+    def _attention_flops(self, block: Block, tokens: int) -> float:
+        if block.attention is None:
+            return 0.0
+        return decoding_flops(
+            0, block.attention.tokens_seen(tokens, full=self.full_cache), block.attention.flops_width
+        )
 
-    def _flops(self, tensors: Iterable[Tensor], seen: int, width: int) -> float:
-        share = self.experts_per_token / self.experts if self.experts else 1.0
-        return decoding_flops(sum(t.used_parameters(share) for t in tensors), seen, width)
+    def _layer(
+        self,
+        name: str,
+        tensors: Iterable[Tensor],
+        output_bytes: float,
+        attention_flops: float = 0,
+        held_bytes: int = 0,
+        cache_bytes: int = 0,
+    ) -> Layer:
+        """Return a layer with what it holds; what is held per token is read for each."""
+        tensors = tuple(tensors)
+        common = {} if self.tied is None else {self.tied.name: self.tied.stored_bytes}
+        shared = {tensor.name: common[tensor.name] for tensor in tensors if tensor.name in common}
+        stored = sum(tensor.stored_bytes for tensor in tensors) - sum(shared.values())
+        routed = sum(tensor.stored_bytes for tensor in tensors if tensor.role == EXPERT)
+        return Layer(
+            name,
+            memory_bytes=stored + held_bytes,
+            output_bytes=output_bytes,
+            flops=decoding_flops(sum(t.used_parameters(self.share) for t in tensors), 0, 0) + attention_flops,
+            weight_bytes=sum(tensor.read_bytes(self.share) for tensor in tensors) + held_bytes,
+            cache_bytes=cache_bytes,
+            shared=shared,
+            experts=Experts(self.experts, self.experts_per_token, routed / self.experts) if routed else None,
+        )
 
     def description(self, tokens: int) -> str:
         """Return in one line what is placed: weights, cache, context, and what was left out or assumed."""
@@ -236,31 +252,6 @@ class PublishedModel:
         """Return what is odd about a context of so many tokens."""
         if self.max_tokens is None or tokens <= self.max_tokens:
             return ()
-        return (f"warning: {tokens:,} tokens are more than the {self.max_tokens:,} that the model is made for",)
-
-
-def _layer(
-    name: str,
-    tensors: Iterable[Tensor],
-    output_bytes: float,
-    flops: float,
-    share: float,
-    held_bytes: int = 0,
-    cache_bytes: int = 0,
-) -> Layer:
-    """Return a layer with what it holds; what is held per token is read for each."""
-    tensors = tuple(tensors)
-    return Layer(
-        name,
-        memory_bytes=sum(tensor.stored_bytes for tensor in tensors) + held_bytes,
-        output_bytes=output_bytes,
-        flops=flops,
-        weight_bytes=sum(tensor.read_bytes(share) for tensor in tensors) + held_bytes,
-        cache_bytes=cache_bytes,
-    )
-
-
-def _shared(layer: Layer, tensor: Tensor) -> Layer:
-    """Return a layer that says which tensor of it others use too."""
-    del tensor
-    return layer
+        return (
+            f"warning: {tokens:,} tokens are more than the {self.max_tokens:,} that the model is made for",
+        )

@@ -68,15 +68,13 @@ class Scheme:
         return plain
 
 
-def scheme_of(document: dict[str, Any], bytes_per_parameter: int) -> Scheme | None:
+def scheme_of(document: dict[str, Any]) -> Scheme | None:
     """Return how a configuration's weights are quantised; None where they are not.
 
     Parameters
     ----------
     document : dict
         The configuration.
-    bytes_per_parameter : int
-        Of a number that is not quantised.
 
     Raises
     ------
@@ -85,7 +83,9 @@ def scheme_of(document: dict[str, Any], bytes_per_parameter: int) -> Scheme | No
     """
     stated = document.get(PATH)
     own = document.get("quantization")
-    if isinstance(own, dict) or (isinstance(stated, dict) and "quant_method" not in stated and "bits" in stated):
+    if isinstance(own, dict) or (
+        isinstance(stated, dict) and "quant_method" not in stated and "bits" in stated
+    ):
         return _mlx(own if isinstance(own, dict) else stated or {})
     if own is not None:
         raise InstanceError("quantization", f"expected group_size and bits, found {short(own)}")
@@ -99,8 +99,10 @@ def scheme_of(document: dict[str, Any], bytes_per_parameter: int) -> Scheme | No
     read = METHODS.get(method) if isinstance(method, str) else None
     if read is None:
         expected = ", ".join(METHODS)
-        raise InstanceError(f"{PATH}.quant_method", f"expected one of {expected}, found {short(method)}; {WAY_ON}")
-    return read(stated, bytes_per_parameter)
+        raise InstanceError(
+            f"{PATH}.quant_method", f"expected one of {expected}, found {short(method)}; {WAY_ON}"
+        )
+    return read(stated)
 
 
 def _require(stated: dict[str, Any], known: str) -> None:
@@ -122,7 +124,7 @@ def _group(stated: dict[str, Any], default: int) -> int:
     return 0 if stated.get("group_size") == -1 else _number(stated, "group_size", default)
 
 
-def _awq(stated: dict[str, Any], size: int) -> Scheme:
+def _awq(stated: dict[str, Any]) -> Scheme:
     _require(
         stated,
         "bits w_bit group_size q_group_size zero_point version backend modules_to_not_convert do_fuse modules_to_fuse "
@@ -132,10 +134,12 @@ def _awq(stated: dict[str, Any], size: int) -> Scheme:
     bits = _number(stated, key, 4, 16)
     group = _group(stated if "q_group_size" not in stated else {"group_size": stated["q_group_size"]}, 128)
     kept = listed(stated.get("modules_to_not_convert"), f"{PATH}.modules_to_not_convert")
-    return _linear(f"AWQ, {bits} bits in groups of {group}", grouped(bits, group, zeros=True, scale_bytes=2), kept)
+    return _linear(
+        f"AWQ, {bits} bits in groups of {group}", grouped(bits, group, zeros=True, scale_bytes=2), kept
+    )
 
 
-def _gptq(stated: dict[str, Any], size: int) -> Scheme:
+def _gptq(stated: dict[str, Any]) -> Scheme:
     _require(
         stated,
         "bits group_size desc_act sym true_sequential damp_percent static_groups dataset tokenizer batch_size backend meta "
@@ -146,14 +150,16 @@ def _gptq(stated: dict[str, Any], size: int) -> Scheme:
     )
     for key in ("dynamic", "modules_in_block_to_quantize"):
         if stated.get(key):
-            raise InstanceError(join(PATH, key), f"not known which bytes follow from widths by module; {WAY_ON}")
+            raise InstanceError(
+                join(PATH, key), f"not known which bytes follow from widths by module; {WAY_ON}"
+            )
     bits, group = _number(stated, "bits", None, 16), _group(stated, 128)
     layout = grouped(bits, group, zeros=True, scale_bytes=2, order_bytes=4)
     roles = (*LINEAR, families.HEAD) if stated.get("lm_head") else LINEAR
     return Scheme(f"GPTQ, {bits} bits in groups of {group}", ((Modules(), layout),), roles)
 
 
-def _bitsandbytes(stated: dict[str, Any], size: int) -> Scheme:
+def _bitsandbytes(stated: dict[str, Any]) -> Scheme:
     _require(
         stated,
         "_load_in_4bit _load_in_8bit load_in_4bit load_in_8bit llm_int8_enable_fp32_cpu_offload llm_int8_has_fp16_weight "
@@ -169,7 +175,7 @@ def _bitsandbytes(stated: dict[str, Any], size: int) -> Scheme:
     return _linear("bitsandbytes, 4 bits", per_block(4, 64, 4), kept)
 
 
-def _fp8(stated: dict[str, Any], size: int) -> Scheme:
+def _fp8(stated: dict[str, Any]) -> Scheme:
     _require(
         stated,
         "activation_scheme fmt weight_block_size modules_to_not_convert ignored_layers activation_scale_ub "
@@ -188,13 +194,13 @@ def _fp8(stated: dict[str, Any], size: int) -> Scheme:
     return _linear("FP8", of_bits(8, per_row, *sides), kept)
 
 
-def _mxfp4(stated: dict[str, Any], size: int) -> Scheme:
+def _mxfp4(stated: dict[str, Any]) -> Scheme:
     _require(stated, "modules_to_not_convert dequantize")
     kept = listed(stated.get("modules_to_not_convert"), f"{PATH}.modules_to_not_convert")
     return Scheme("MXFP4 experts", ((kept, None), (Modules(), mx(4, 32))), (families.EXPERT,))
 
 
-def _compressed(stated: dict[str, Any], size: int) -> Scheme:
+def _compressed(stated: dict[str, Any]) -> Scheme:
     from placewise.instances.importers.compressed_tensors import layouts_of
 
     title, layouts = layouts_of(stated, PATH, WAY_ON)
@@ -208,8 +214,12 @@ def _mlx(stated: dict[str, Any]) -> Scheme:
         if key in ("group_size", "bits", "mode", "quant_method", "linear_class", "quantize_input"):
             continue
         if value is not False and not isinstance(value, dict):
-            raise InstanceError(join(path, key), f"expected false, or group_size and bits, found {short(value)}")
-        layouts.append((Modules((key,), exact=True), mlx({**stated, **value}, join(path, key)) if value else None))
+            raise InstanceError(
+                join(path, key), f"expected false, or group_size and bits, found {short(value)}"
+            )
+        layouts.append(
+            (Modules((key,), exact=True), mlx({**stated, **value}, join(path, key)) if value else None)
+        )
     layouts.append((Modules(), mlx(stated, path)))
     title = f"MLX, {stated.get('bits')} bits in groups of {stated.get('group_size')}"
     return Scheme(title, tuple(layouts), (*LINEAR, families.ROUTER, families.HEAD, families.TABLE))

@@ -76,7 +76,9 @@ def read_header(source: str | Path) -> dict[str, Stored]:
             start = stream.read(8)
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else -1
             if not 2 <= length <= LARGEST_HEADER_BYTES:
-                raise InstanceError("", "expected a safetensors file: the length of its header, then the header")
+                raise InstanceError(
+                    "", "expected a safetensors file: the length of its header, then the header"
+                )
             content = stream.read(length)
     except (OSError, ValueError) as error:  # also a name that no file can have
         raise PlacewiseError(f"{source}: {getattr(error, 'strerror', None) or error}") from None
@@ -116,7 +118,8 @@ def parse_header(content: bytes, data_bytes: int) -> dict[str, Stored]:
     for (first, last), name in sorted(places):
         if first != end:
             raise InstanceError(
-                f"{join('', name)}.data_offsets", f"expected to begin at {end}, where the one before ends, found {first}"
+                f"{join('', name)}.data_offsets",
+                f"expected to begin at {end}, where the one before ends, found {first}",
             )
         end = last
     if data_bytes not in (0, end):

@@ -7,7 +7,15 @@ from typing import Any
 
 from placewise.instances.importers import families
 from placewise.instances.importers.config_facts import Facts, decoder_text, is_sparse
-from placewise.instances.importers.config_keys import ALIASES, EXPERTS, LATENT, OUTSIDE, WAY_ON, WINDOWS, require_known
+from placewise.instances.importers.config_keys import (
+    ALIASES,
+    EXPERTS,
+    LATENT,
+    OUTSIDE,
+    WAY_ON,
+    WINDOWS,
+    require_known,
+)
 from placewise.instances.importers.published import EXPERT, TABLE, WEIGHTS, Block, PublishedModel, Tensor
 from placewise.instances.importers.quantization import Scheme, scheme_of
 from placewise.instances.importers.values import MAX_LAYERS
@@ -28,7 +36,7 @@ def is_config(document: Any) -> bool:
 
 
 def read_config(
-    document: dict[str, Any], name: str, *, ignore_keys: tuple[str, ...] = ()
+    document: dict[str, Any], name: str, *, full_cache: bool = False, ignore_keys: tuple[str, ...] = ()
 ) -> PublishedModel:
     """Return the model that a configuration describes.
 
@@ -38,6 +46,8 @@ def read_config(
         A ``config.json``, parsed.
     name : str
         Of the model.
+    full_cache : bool
+        Whether windows are ignored.
     ignore_keys : tuple of str
         Keys of which somebody knows that they change neither sizes nor times.
 
@@ -65,8 +75,8 @@ def read_config(
     widths = facts.widths(switches)
     layers = facts.whole("layers", most=MAX_LAYERS)
     size, said = _stored_type(text, outer)
-    scheme = scheme_of({**outer, **text}, size)
-    windows = windows_of(facts, family, layers)
+    scheme = scheme_of({**outer, **text})
+    windows = (None,) * layers if full_cache else windows_of(facts, family, layers)
     reading = _Reading(family, widths, switches, size, scheme)
     blocks = tuple(
         Block(
@@ -125,9 +135,7 @@ class _Reading:
 
 def _known(family: families.Family) -> set[str]:
     """Return the keys that are read for a family."""
-    sizes = set(ALIASES) - (
-        set() if family.experts else {"experts", "experts_per_token", "expert_forward"}
-    )
+    sizes = set(ALIASES) - (set() if family.experts else {"experts", "experts_per_token", "expert_forward"})
     known = {key for size in sizes for key in ALIASES[size]} | set(family.switches)
     if family.experts:
         known |= set(EXPERTS)

@@ -85,7 +85,9 @@ def windows_of(facts: Facts, family: Family, layers: int) -> tuple[int | None, .
         raise InstanceError(
             facts.at("layer_types"), f"expected which layers have the window of sliding_window; {WAY_ON}"
         )
-    key = "_sliding_window_pattern" if "_sliding_window_pattern" in facts.document else "sliding_window_pattern"
+    key = (
+        "_sliding_window_pattern" if "_sliding_window_pattern" in facts.document else "sliding_window_pattern"
+    )
     period = facts.number(key, family.window_pattern, most=MAX_LAYERS)
     return tuple(length if (n + 1) % period else None for n in range(layers))
 

@@ -17,6 +17,7 @@ from placewise.solvers.execution.worker import perform_isolated
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from placewise.models.problem import Instance
     from placewise.solvers.backends.lowering import MatrixModel
     from placewise.solvers.evidence.result import Claim, Progress
     from placewise.solvers.execution.method import Backend, Method, Minimise
@@ -39,7 +40,7 @@ class OwnModel:
     backend: Backend
 
     @classmethod
-    def of(cls, instance: Any, method: Method[Any, Any], model: Any) -> OwnModel:
+    def of(cls, instance: Instance, method: Method[Any, Any], model: Any) -> OwnModel:
         """Return what is solved; raise `PlacewiseError` where the method or the model cannot be.
 
         Parameters

@@ -16,7 +16,7 @@ from placewise.solvers.backends.matrix import MatrixContext, MatrixResult
 from placewise.solvers.evidence.result import Claim, Reason
 
 if TYPE_CHECKING:
-    from placewise.models.problem import Formulation, InstanceT, Problem
+    from placewise.models.problem import Formulation, Instance, InstanceT, Problem
     from placewise.solvers.backends.lowering import MatrixModel
     from placewise.solvers.execution.context import Context
     from placewise.solvers.execution.method import Backend, Minimise
@@ -53,7 +53,7 @@ def run_formulation(
     return StatementSolve(problem, statement, backend.minimise, context, build_s).claim()
 
 
-def write_model(instance: Any, formulation: str, kind: str, target: str | Path) -> None:
+def write_model(instance: Instance, formulation: str, kind: str, target: str | Path) -> None:
     """Write a declarative model as ``mps`` or ``lp``: objective in milliseconds, names of the model.
 
     Parameters

@@ -17,6 +17,7 @@ from placewise.solvers.execution.statement import run_formulation
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from placewise.models.problem import Instance
     from placewise.solvers.backends.lowering import MatrixModel
     from placewise.solvers.execution.method import Backend, Method, UserFunction
     from placewise.solvers.execution.parameters import Parameters
@@ -36,7 +37,7 @@ class Task:
         When the time limit began to count, by `perf_counter`, which all processes of a machine share.
     """
 
-    instance: Any
+    instance: Instance
     method: Method[Any, Any]
     parameters: Parameters
     warm_start: Any = None

@@ -24,6 +24,7 @@ from placewise.solvers.explanation.inquiry import Effect, Inquiry, OutOfTimeErro
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from placewise.models.problem import Instance
     from placewise.solvers.evidence.result import VerifiedResult
 
 #: So much more of everything of a kind: what a limit costs at most.
@@ -116,7 +117,7 @@ def _titles(resources: list[Resource]) -> str:
 
 
 def explain(
-    instance: Any,
+    instance: Instance,
     method: str | None = None,
     *,
     change: float = 1.25,

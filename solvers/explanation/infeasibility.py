@@ -6,12 +6,13 @@ Source: Junker (2004), QuickXplain.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from placewise.solvers.evidence.result import Status
 from placewise.solvers.explanation.inquiry import Effect
 
 if TYPE_CHECKING:
+    from placewise.models.problem import Instance
     from placewise.models.resources import Resource
     from placewise.solvers.explanation.inquiry import Inquiry
 
@@ -90,7 +91,7 @@ class IrreducibleLimits:
     def _no_placement_with(self, limit: Resource, factor: float) -> bool:
         return self._no_placement(self._inquiry.scaled(limit, factor), f"{limit.title} x {factor:.3g}")
 
-    def _no_placement(self, instance: Any, title: str) -> bool:
+    def _no_placement(self, instance: Instance, title: str) -> bool:
         if self._inquiry.problem.diagnose(instance) is not None:
             return True
         return self._inquiry.solved(instance, title, relative_gap=0.99).status is Status.INFEASIBLE

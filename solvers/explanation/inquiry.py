@@ -12,6 +12,7 @@ from placewise.solvers.solve import solve
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from placewise.models.problem import Instance
     from placewise.models.resources import Resource
     from placewise.solvers.evidence.result import Status, VerifiedResult
 
@@ -74,7 +75,7 @@ class Inquiry:
     """
 
     def __init__(
-        self, instance: Any, method: str | None, time_limit: float, progress: Callable[[str], None]
+        self, instance: Instance, method: str | None, time_limit: float, progress: Callable[[str], None]
     ) -> None:
         self.instance = instance
         self.problem = problem_of(instance)
@@ -92,7 +93,7 @@ class Inquiry:
 
     def solved(
         self,
-        instance: Any,
+        instance: Instance,
         title: str,
         *,
         share: float = LARGEST_SHARE,

@@ -1,5 +1,7 @@
 """A wrong solver planted in each problem is caught, whatever it lies about."""
 
+import math
+
 import planted_liars
 import pytest
 
@@ -8,6 +10,7 @@ from placewise.models.problem import Guarantee
 from placewise.models.registry import PROBLEMS
 from placewise.solvers import compare
 from placewise.solvers.algorithms import ALGORITHMS
+from placewise.solvers.bridge import excess
 from placewise.solvers.evidence.result import Status
 from placewise.solvers.execution.method import Algorithm
 
@@ -50,3 +53,9 @@ def test_a_false_infeasible_is_caught_alone(plant, problem):
     report = compare(instance, ["liar"], isolate=False)
     assert [conflict.kind for conflict in report.conflicts] == ["false-infeasible"]
     assert report.results[0].status is Status.ERROR
+
+
+@pytest.mark.parametrize("bound", [math.inf, -math.inf, math.nan])
+def test_a_gap_to_a_bound_that_says_nothing_is_infinite(bound):
+    assert excess(1.0, bound) == math.inf
+    assert excess(1.0, 0.8) == pytest.approx(0.25)
