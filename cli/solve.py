@@ -70,6 +70,8 @@ def run(options: argparse.Namespace) -> int:
         output.print_json(document)
     else:
         show(result)
+        if options.cluster and getattr(instance, "description", ""):  # cache, context, and what was left out
+            print(f"\n{instance.description}")
         if returning is not None:
             print(told_of_returning(result, returning))
     if options.output:  # last: if the disk is full by now, the result is at least on the screen

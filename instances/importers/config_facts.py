@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from placewise.instances.importers.config_keys import ALIASES, LATENT, MAY_DIFFER
-from placewise.instances.importers.families import Family, all_on
+from placewise.instances.importers.families import Family, all_on, nested_defaults
 from placewise.instances.importers.values import MAX_LAYERS, MAX_WIDTH, whole
 from placewise.instances.strict_json import join, short
 from placewise.models.errors import InstanceError
@@ -46,8 +46,23 @@ class Facts:
     """
 
     def __init__(self, document: dict[str, Any], family: Family, path: str) -> None:
-        self.document, self.family, self.path = document, family, path
+        self.family, self.path = family, path
         self._assumed: list[str] = []
+        self.document = document
+        if path:  # a saved text_config leaves out what is equal to its class's defaults
+            absent = self._absent(nested_defaults().get(str(document.get("model_type")), {}))
+            self._assumed = [f"{key} {value}" for key, value in absent.items()]
+            self.document = absent | document
+
+    def _absent(self, defaults: dict[str, int]) -> dict[str, int]:
+        """Return the defaults of sizes that are stated under no name."""
+        stated = {size for size, names in ALIASES.items() if any(name in self.document for name in names)}
+        named = {name: size for size, names in ALIASES.items() for name in names}
+        return {
+            key: value
+            for key, value in defaults.items()
+            if key not in self.document and named.get(key) not in stated
+        }
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -84,10 +99,6 @@ class Facts:
             Largest value.
         """
         key = self.key(size)
-        if self.path and key not in self.document and size in self.family.defaults:
-            value = self.family.defaults[size]
-            self._assumed.append(f"{key} {value}")
-            return value
         return self.number(key, default, most)
 
     def number(self, key: str, default: int | None = None, most: int = MAX_WIDTH) -> int:
@@ -173,7 +184,9 @@ class Facts:
 
     def _positions(self) -> int:
         needed = bool({"positions", "opt_positions"} & _words(self.family))
-        return self.whole("positions", None if needed else 0, most=2**31)
+        if needed and self.document.get(self.key("positions")) is None and self.family.positions:
+            self._assumed.append(f"{self.key('positions')} {self.family.positions}")
+        return self.whole("positions", self.family.positions or None if needed else 0, most=2**31)
 
     def _key_heads(self, heads: int, switches: dict[str, bool]) -> int:
         if all_on(self.family.one_key_head, switches):

@@ -45,8 +45,7 @@ WINDOWS = (
 )
 OTHERS = (
     *("model_type", "architectures", "torch_dtype", "dtype", "tie_word_embeddings", "text_config"),
-    *("quantization_config", "quantization", "num_nextn_predict_layers", "word_embed_proj_dim"),
-    "num_ln_in_parallel_attn",
+    *("quantization_config", "quantization", "num_nextn_predict_layers"),
 )
 HARMLESS = frozenset(_DATA["keys"]["harmless"])
 HARMLESS_WHEN_OFF = frozenset(_DATA["keys"]["harmless_when_off"])

@@ -66,8 +66,8 @@ class Family:
         Switches of multi-query attention.
     experts, latent : bool
         Whether layers have experts; whether they keep one latent vector per token.
-    defaults : mapping of str to int
-        Sizes of a nested configuration that it does not state.
+    positions : int
+        Of a table of positions, where none are stated; 0 = they must be.
     """
 
     name: str
@@ -88,7 +88,7 @@ class Family:
     one_key_head: tuple[str, ...] = ()
     experts: bool = False
     latent: bool = False
-    defaults: Mapping[str, int] = field(default_factory=dict)
+    positions: int = 0
 
     @property
     def width_names(self) -> frozenset[str]:
@@ -128,6 +128,12 @@ def family_of(model_type: object, architectures: object) -> Family | None:
         return next((f for f in families().values() if model_type in f.types), None)
     names = architectures if isinstance(architectures, list) else []
     return next((f for f in families().values() if any(name in f.architectures for name in names)), None)
+
+
+@cache
+def nested_defaults() -> dict[str, dict[str, int]]:
+    """Return the sizes that a nested configuration need not state, by its type."""
+    return tomllib.loads((DATA / "config_defaults.toml").read_text(encoding="utf-8"))
 
 
 def known_types() -> list[str]:

@@ -107,7 +107,12 @@ def model_of(
         _require_known(own)
         return _Reading(header, own, family, full_cache=full_cache).model(name)
     except InstanceError as error:
-        if error.path in own or error.path.partition("[")[0] in own:
+        if error.path.partition("[")[0] in {
+            *own,
+            *architectures()["keys"]["read"],
+            "embedding_length",
+            "block_count",
+        }:
             raise InstanceError(f"{family}.{error.path}", error.expected) from None
         raise
 

@@ -141,6 +141,10 @@ def _known(family: families.Family) -> set[str]:
         known |= set(EXPERTS)
     if family.latent:
         known |= set(LATENT)
+    if "token_width" in family.width_names:
+        known.add("word_embed_proj_dim")
+    if "new_decoder_architecture" in family.switches:
+        known.add("num_ln_in_parallel_attn")
     return known | set(WINDOWS)
 
 
