@@ -112,6 +112,11 @@ class Facts:
             None = it must be stated; 0 lets it be 0.
         most : int
             Largest value.
+
+        Raises
+        ------
+        InstanceError
+            Naming the key.
         """
         try:
             return whole(self.document, key, default, most)

@@ -103,17 +103,17 @@ class Family:
 def families() -> dict[str, Family]:
     """Return the families by their name."""
     document = tomllib.loads((DATA / "families.toml").read_text(encoding="utf-8"))
-    groups = {
-        name: Group(**{key: tuple(value) if key == "when" else value for key, value in stated.items()})
-        for name, stated in document["group"].items()
-    }
+    groups = {name: Group(**_with_tuples(stated)) for name, stated in document["group"].items()}
     return {name: _family(name, stated, groups) for name, stated in document["family"].items()}
 
 
 def _family(name: str, stated: dict[str, Any], groups: dict[str, Group]) -> Family:
     parts = {key: tuple(groups[group] for group in stated[key]) for key in ("embedding", "layer", "head")}
-    rest = {key: tuple(value) if isinstance(value, list) else value for key, value in stated.items()}
-    return Family(name=name, **rest | parts)
+    return Family(name=name, **_with_tuples(stated) | parts)
+
+
+def _with_tuples(stated: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in stated.items()}
 
 
 def family_of(model_type: object, architectures: object) -> Family | None:

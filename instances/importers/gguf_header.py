@@ -94,7 +94,7 @@ def type_name(kind: int) -> str:
     """Return the name of a type of weights, as ``Q4_K``."""
     from gguf.constants import GGMLQuantizationType
 
-    return GGMLQuantizationType(kind).name
+    return str(GGMLQuantizationType(kind).name)
 
 
 def _block_sizes() -> dict[int, tuple[int, int]]:

@@ -80,10 +80,17 @@ def reader_of(paths: list[str], options: ModelOptions) -> Callable[[str], Publis
     options : ModelOptions
         What they leave open.
 
+    Returns
+    -------
+    callable or None
+        ``name -> PublishedModel``.
+
     Raises
     ------
     PlacewiseError
         Where a file cannot be read.
+    InstanceError
+        Where there are several of what is one.
     """
     if any(gguf_header.is_gguf(path) for path in paths):
         from placewise.instances.importers.gguf_model import read_gguf
