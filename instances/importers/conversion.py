@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from placewise.instances.files import blaming, read_json, read_text
 from placewise.instances.importers import helix
 from placewise.instances.importers.cluster_file import read_cluster_file
+from placewise.instances.importers.helix_replicas import read_cluster_ini
 from placewise.instances.importers.model_files import ModelOptions, model_name, reader_of
 from placewise.instances.importers.source import noted, with_source
 from placewise.instances.registry import formats
@@ -42,7 +43,7 @@ def convert(
     ----------
     sources : path or sequence of paths
         A transformer's ``config.json``; a GGUF file, or all its parts; a HALDA model profile with device profiles; a
-        layer graph of dnn-partitioning.
+        layer graph of dnn-partitioning; Helix' cluster as ``.ini`` with a JSON file of its types.
     cluster : path or Cluster, optional
         Devices and links, for a ``config.json`` or GGUF file: as an instance has them, with units, or Helix's ``.ini``.
     problem : str
@@ -71,6 +72,8 @@ def convert(
     if sequence_length is not None and not 1 <= sequence_length <= 2**30:
         raise PlacewiseError(f"--sequence-length: expected at least 1, found {sequence_length}")
     length = sequence_length or DEFAULT_LENGTH
+    if any(path.endswith(".ini") for path in paths):
+        return _from_ini(paths, name)
     options = ModelOptions(cache_type, full_cache, split_experts, tuple(ignore_keys))
     read_model = reader_of(paths, options)
     if read_model is not None:
@@ -92,6 +95,18 @@ def convert(
         f"{paths[0]}: expected a transformer's config.json, with a model_type, a GGUF file, a HALDA model profile, "
         "or a layer graph"
     )
+
+
+def _from_ini(paths: list[str], name: str | None) -> Any:
+    clusters, types = (
+        [path for path in paths if path.endswith(".ini") is wanted] for wanted in (True, False)
+    )
+    if len(clusters) != 1 or len(types) != 1:
+        raise PlacewiseError(
+            f"{clusters[0]}: expected with it one JSON file that has node_types and model, such as an instance of "
+            "replicated-throughput"
+        )
+    return read_cluster_ini(clusters[0], types[0], name=model_name(name, clusters[0]))
 
 
 def _alone(paths: list[str]) -> None:
