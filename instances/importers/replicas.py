@@ -80,5 +80,6 @@ def replicated(model: PublishedModel, cluster: Cluster, length: int) -> Replicat
         source_bandwidth_bytes_per_s=np.array(ends[0]),
         sink_bandwidth_bytes_per_s=np.array(ends[1]),
         name=f"{model.name}-{cluster.size}-devices-replicated-throughput",
-        description=f"the {len(decoders)} decoder layers of {model.description(length)}; a planning objective from peak rates, not measured tokens/s",
+        description=f"the {len(decoders)} decoder layers of {model.description(length)}; a planning objective from peak "
+        "rates, not measured tokens/s",
     )
