@@ -105,7 +105,13 @@ class IdealTables:
         return len(self.work)
 
     def members(self, smaller: int, larger: int) -> list[int]:
-        """Return the groups in an ideal and not in one within it."""
+        """Return the groups in an ideal and not in one within it.
+
+        Parameters
+        ----------
+        smaller, larger : int
+            Their positions.
+        """
         mask = int.from_bytes((self.words[larger] & ~self.words[smaller]).tobytes(), "little")
         return list(bits(mask))
 
@@ -118,6 +124,11 @@ class IdealTables:
             Its position.
         most_work : int
             Ticks.
+
+        Returns
+        -------
+        ndarray of int
+            Positions, ascending.
         """
         end = int(np.searchsorted(self.work, self.work[ideal] + most_work, side="right"))
         own = self.words[ideal]
@@ -133,6 +144,11 @@ class IdealTables:
             Its position.
         larger : ndarray of int
             Positions.
+
+        Returns
+        -------
+        ndarray of int64
+            Of each.
         """
         total = self.crossing[larger].copy()
         if not len(self.ticks):
