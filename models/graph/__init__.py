@@ -1,6 +1,6 @@
 """Graphs that branch: which device computes which nodes, for the most samples per second.
 
-Source: Tarnawski, Phanishayee, Devanur, Mahajan and Nina Paravecino (2020), maximising throughput with contiguous splits.
+Source: Tarnawski, Phanishayee, Devanur, Mahajan and Paravecino (2020), maximising throughput with contiguous splits.
 
 - **Sets**: nodes ``v = 0..N-1`` of a graph without cycles, devices ``d = 0..M-1``, some of which are hosts.
 - **Data**: seconds of each node on each device; memory of nodes and devices; messages, each from one node to some others,

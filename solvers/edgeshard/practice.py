@@ -9,7 +9,7 @@ out of memory: the rules themselves do not look.
 - Parallax: of pipelines over the devices the one with the largest ``k**2 / stages``, which for ``k = 1`` pipeline, as an
   instance has it, is the fewest devices that hold the model, largest first; within it water filling.
 
-Sources: the documentation of exo and llama.cpp; Tong et al. (2025), Parallax.
+Sources: the documentation of exo and llama.cpp; Tong, Jiang, Chen, Zhao, Lu, Qu, Yang, Ai and Yuan (2025).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A state is an ideal and how many devices of each kind hold it. With a target loa
 what is left must fit on the devices that are left; both keep the states few. A target that fails bounds the optimum, one
 that succeeds gives it.
 
-Source: Tarnawski, Phanishayee, Devanur, Mahajan and Nina Paravecino (2020).
+Source: Tarnawski, Phanishayee, Devanur, Mahajan and Paravecino (2020).
 """
 
 from __future__ import annotations
