@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from placewise.instances.importers import gguf_header
+from placewise.instances.importers.gguf_header import _layer_bytes
 from placewise.models.errors import InstanceError, PlacewiseError
 
 
@@ -182,3 +183,17 @@ def test_without_the_formats_library(monkeypatch):
         header()
     with pytest.raises(InstanceError, match="expected a GGUF file"):
         gguf_header.parse_header(b"GGUX" + bytes(40))
+
+
+def test_only_numbered_blocks_are_blocks():
+    """Other tensors with numbers, blocks without one or with more digits than a model has are read with the embedding."""
+    tensors = {
+        "token_embd.weight": 1,
+        "output.weight": 2,
+        "output_norm.weight": 4,
+        "blk.0.a": 8,
+        "blk.0.b": 16,
+    }
+    others = {"other.0.c": 32, "blk.x.d": 64, "blk.1234567890.e": 128}
+    assert _layer_bytes(tensors, 1) == (1, 24, 6)
+    assert _layer_bytes(tensors | others, 1) == (1 + 32 + 64 + 128, 24, 6)
