@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from placewise.cli import output
@@ -14,7 +15,6 @@ from placewise.solvers import solve
 
 if TYPE_CHECKING:
     import argparse
-from itertools import pairwise
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,7 +84,7 @@ def residual(instance: EdgeShardLatency, placement: Any, measured_s: float) -> d
     predicted_s = evaluation.objective
     compute_s = evaluation.terms["compute"]
     hops = sum(a != b for a, b in pairwise(placement))
-    hops += int(instance.return_bytes > 0 and placement[-1] != instance.source)
+    hops += int(instance.return_bytes > 0 and placement[-1] != placement[0])
     layers = sum(bool(layer.memory_bytes or layer.flops) for layer in instance.layers)
     missing_s = measured_s - predicted_s
     left_s = compute_s + missing_s
