@@ -38,6 +38,7 @@ ENTRY_POINTS = "placewise.formats"
 
 _CHAINS: dict[str, Callable[..., EdgeShardInstance]] = {
     "alike": alike.alike,
+    "slow-source": alike.slow_source,
     "testbed": edgeshard_family.paper_testbed,
     "tight": edgeshard_family.tight,
     "tiny": edgeshard_family.tiny,

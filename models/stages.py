@@ -99,3 +99,15 @@ class Share:
         parts = [f"{self.heads} {'head' if self.heads == 1 else 'heads'}"] if self.heads else []
         parts += ["projection"] * self.proj + ["network"] * self.ffn
         return f"interval {self.interval}, layer {self.layer}, {self.device}: {', '.join(parts)}"
+
+
+def layer_names(instance: object) -> list[str] | None:
+    """Return the names of a chain's layers, after which plans for runtimes know what each is; None where there are none.
+
+    Parameters
+    ----------
+    instance : object
+        Of any problem.
+    """
+    layers = getattr(instance, "layers", None)
+    return [str(layer.name) for layer in layers] if isinstance(layers, tuple) else None

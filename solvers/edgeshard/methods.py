@@ -6,6 +6,7 @@ from typing import Any
 
 from placewise.models.edgeshard import pipeline_cpsat, runs
 from placewise.models.edgeshard.problems import KNOWN
+from placewise.models.edgeshard.rules import LIMITS, MUST_USE, PINNED
 from placewise.models.problem import Guarantee
 from placewise.solvers.edgeshard import (
     algorithm_1,
@@ -14,6 +15,7 @@ from placewise.solvers.edgeshard import (
     batches,
     chains,
     cpsat,
+    equal_chains,
     labels,
     starts,
     subsets,
@@ -55,6 +57,15 @@ LATENCY = (
         ("ortools",),
         _CP,
         KNOWN,
+    ),
+    Algorithm(
+        "equal-chains",
+        over_sources(equal_chains.run),
+        for_sources(equal_chains.guarantee),
+        "chains of devices by labels under bounds that price visits, ends elsewhere included; for equal layers",
+        distributions=("numpy", "ortools"),
+        abilities=_SEARCH,
+        honours=KNOWN - {PINNED, LIMITS, MUST_USE},
     ),
     Algorithm(
         "labels",
