@@ -51,7 +51,7 @@ LATENCY: Problem[EdgeShardInstance, Placement] = Problem(
             rules.EVERY,
         ),
     },
-    default_methods=("subsets", "run-length", "labels"),
+    default_methods=("subsets", "run-length", "subsets-bounded", "labels"),
     first_methods=("greedy",),
     probing_methods=("greedy", "cloud-edge-opt", "algorithm-1-once"),
     stages=stages.stages,
