@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from placewise.cli import output
+from placewise.cli.convert import add_cluster_options, instance_of
 from placewise.cli.split import placement_of_split
 from placewise.cli.streams import note
-from placewise.instances import read
 from placewise.instances.files import blaming, read_text
 from placewise.instances.strict_json import loads
 from placewise.models.errors import InstanceError, PlacewiseError
@@ -34,7 +34,9 @@ _COLOURS = {"holds": "green", "fails": "red"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("instance", metavar="INSTANCE", help="a path, or a shipped name")
+    parser.add_argument(
+        "instance", metavar="INSTANCE", help="a path, or a shipped name; with --cluster a model's file"
+    )
     parser.add_argument(
         "result",
         metavar="RESULT",
@@ -54,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="relative gap up to which 'optimal' is right (default 1e-6, as for solve)",
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    add_cluster_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -62,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         raise PlacewiseError(f"--gap: expected 0 <= G < 1, found {options.gap:g}")
     if (options.result is None) == (options.split is None):
         raise PlacewiseError("RESULT: expected a result file, or --split")
-    instance = read(options.instance)
+    instance = instance_of(options, options.instance)
     if options.split is not None:
         placement, counted = placement_of_split(instance, options.split)
         document = {"placement": problem_of(instance).to_json(instance, placement)}

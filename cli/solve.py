@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
 from placewise.benchmarks.drawings.registry import picture_of
 from placewise.cli import output
-from placewise.cli.convert import add_cluster_options, converted
+from placewise.cli.convert import add_cluster_options, instance_of
 from placewise.cli.rules import add_rule_options, with_rules
-from placewise.instances import read
 from placewise.instances.files import require_writable
+from placewise.models.edgeshard.data import EdgeShardInstance
 from placewise.models.edgeshard.rules import CONTIGUOUS
-from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_of
 from placewise.solvers import solve as solve_instance
 from placewise.solvers.evidence.result import Status, VerifiedResult
@@ -51,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     """Solve, show, and return the exit status."""
     if options.output:
         require_writable(options.output)
-    instance = _instance(options)
+    instance = with_rules(instance_of(options, options.instance), options, contiguous=bool(options.cluster))
     settings = output.solve_options(options)
     if options.warm_start:
         from placewise.cli.check import read_result
@@ -80,23 +79,12 @@ def run(options: argparse.Namespace) -> int:
     return output.INTERRUPTED if interrupted else output.exit_status(result)
 
 
-def _instance(options: argparse.Namespace) -> Any:
-    """Return the instance of a file, or of a model on a cluster."""
-    if options.cluster:
-        return with_rules(converted(options, [options.instance]), options, contiguous=True)
-    for option in ("problem", "sequence_length"):
-        if getattr(options, option) is not None:
-            raise PlacewiseError(
-                f"--{option.replace('_', '-')}: expected together with --cluster; an instance states it"
-            )
-    return with_rules(read(options.instance), options)
-
-
 def _returning(result: VerifiedResult, time_limit: float) -> VerifiedResult | None:
     """Return the best where devices may be returned to; None where the result has no contiguous placement."""
     instance = result.instance
     if CONTIGUOUS not in problem_of(instance).options(instance) or result.objective is None:
         return None
+    assert isinstance(instance, EdgeShardInstance)
     asked = replace(instance, rules=replace(instance.rules, contiguous=False))
     return solve_instance(asked, time_limit=min(time_limit, RETURNING_S), warm_start=result.placement)
 
@@ -133,6 +121,16 @@ def show(result: VerifiedResult) -> None:
         picture_of(result.instance).draw(console, result.instance, result.placement)
         terms = ", ".join(f"{name} {output.duration(value)}" for name, value in result.terms.items() if value)
         console.print(f"\n{terms}", soft_wrap=True)
+        figures = result.figures
+        if "time_to_first_token_s" in figures:
+            first, later = (
+                output.duration(figures[key]) for key in ("time_to_first_token_s", "time_per_token_s")
+            )
+            told = f"first token after {first} (prompt of {figures['prompt_tokens']}), then {later} per token"
+            console.print(told, soft_wrap=True)
+        left_out = ", ".join(problem.left_out(result.instance))
+        if left_out:
+            console.print(f"[dim]the times leave out {escape(left_out)}[/dim]", soft_wrap=True)
     versions = " ".join(f"{name} {number}" for name, number in result.versions.items())
     seconds = f"build {result.build_s:.2f} s, solve {result.solve_s:.2f} s"
     console.print(

@@ -14,12 +14,12 @@ from placewise.instances.formats import (
     head_migration,
     head_migration_decoder,
 )
+from placewise.instances.generators import alike, numbers, pipeedge
 from placewise.instances.generators import dilemma as dilemma_family
 from placewise.instances.generators import edgeshard as edgeshard_family
 from placewise.instances.generators import edgeshard_batch as batch_family
 from placewise.instances.generators import head_migration as heads_family
 from placewise.instances.generators import head_migration_decoder as decoder_family
-from placewise.instances.generators import numbers
 from placewise.instances.generators import rules as rules_family
 from placewise.instances.importers import with_cluster
 from placewise.models.dilemma.problems import DILEMMA
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 ENTRY_POINTS = "placewise.formats"
 
 _CHAINS: dict[str, Callable[..., EdgeShardInstance]] = {
+    "alike": alike.alike,
     "testbed": edgeshard_family.paper_testbed,
     "tight": edgeshard_family.tight,
     "tiny": edgeshard_family.tiny,
@@ -62,7 +63,7 @@ FORMATS: dict[str, Format[Any]] = {
             edgeshard.EdgeShardSpec,
             edgeshard.build,
             edgeshard.document,
-            _CHAINS,
+            {**_CHAINS, "pipeedge": pipeedge.measured},
             partial(with_cluster.chain, EdgeShardThroughput),
             DATA / "edgeshard",
         ),
@@ -75,6 +76,7 @@ FORMATS: dict[str, Format[Any]] = {
                 "testbed": batch_family.paper_testbed,
                 "tiny": batch_family.tiny,
                 "tiny-rules": rules_family.tiny,
+                "tiny-in-flight": batch_family.tiny_in_flight,
             },
             with_cluster.batch,
             DATA / "edgeshard",

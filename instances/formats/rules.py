@@ -28,8 +28,8 @@ def build_rules(spec: RulesSpec) -> Rules:
     return Rules(
         contiguous=spec.contiguous,
         pinned={_layer(key): device for key, device in spec.pinned.items()},
-        min_layers=dict(spec.min_layers),
-        max_layers=dict(spec.max_layers),
+        min_layers=list(spec.min_layers.items()),
+        max_layers=list(spec.max_layers.items()),
         must_use=spec.must_use,
     )
 

@@ -101,9 +101,9 @@ def _known(draw: random.Random, instance: Any) -> Sequence[int]:
     size, count = instance.cluster.size, len(instance.layers)
     source = instance.source if draw.random() < 0.9 else None
     pipeline = instance.at(instance.batch_sizes[0]) if isinstance(instance, EdgeShardBatch) else instance
-    plain, placement = replace(pipeline, source=None, rules=Rules()), [0]
+    plain, placement = replace(pipeline, source=None, rules=Rules()), list[int]()
     for _ in range(DRAWS):
-        placement = _chain(draw, size, count, source)
+        placement = list(_chain(draw, size, count, source))
         if problem_of(plain).evaluate(plain, placement).feasible:
             break
     return placement

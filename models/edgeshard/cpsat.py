@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.models.edgeshard.cost import time_tables
 from placewise.models.edgeshard.diagnosis import broken_rules
+from placewise.models.edgeshard.memory import bytes_beside_first, require_shared_with_first
 from placewise.models.edgeshard.runs import require_equal_block, shortcut_pairs
 from placewise.models.time_range import require_whole_numbers
 from placewise.models.whole_times import WholeTimes, finite_sum, wanted, whole_times
@@ -122,6 +123,7 @@ def latency_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> RunLe
     from ortools.sat.python import cp_model
 
     require_equal_block(instance)
+    require_shared_with_first(instance)
     costs = time_tables(instance)
     require_whole_numbers(costs.whole_numbers)
     devices, source = range(instance.cluster.size), instance.source_index
@@ -222,12 +224,13 @@ def _memory_rows(
     model: Any, instance: EdgeShardInstance, count: dict[int, Any], hosts: dict[int, list[Any]]
 ) -> None:
     """Add Eq. 5 in decoder layers: those that fit, beside the first layer on the source, and with the last one."""
-    memory = [int(need) for need in instance.memory_bytes]
+    memory = bytes_beside_first(instance)
     block = len(memory) - 2
     for j, variable in count.items():
-        space = int(instance.cluster.memory_bytes[j]) - memory[0] * (j == instance.source_index)
+        space = int(instance.cluster.memory_bytes[j]) - int(memory[0, j]) * (j == instance.source_index)
         alone, with_last = (
-            units_that_fit(room, memory[1] if block else 0, block) for room in (space, space - memory[-1])
+            units_that_fit(room, int(memory[1, j]) if block else 0, block)
+            for room in (space, space - int(memory[-1, j]))
         )
         if with_last < 0:
             for literal in hosts[j]:

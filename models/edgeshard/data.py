@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from placewise.models.cluster import Cluster, non_negative, require_tables, whole_bytes
+from placewise.models.arrays import non_negative, whole_bytes
+from placewise.models.cluster import Cluster, require_tables
 from placewise.models.devices import flat
+from placewise.models.edgeshard.memory import check_shared
+from placewise.models.edgeshard.request import Request
 from placewise.models.edgeshard.rules import CONTIGUOUS, FREE_SOURCE, Rules
 from placewise.models.edgeshard.times import Stated, Times, table_s, times_of
 from placewise.models.errors import InstanceError
+from placewise.models.experts import check_experts
 from placewise.models.instance import BaseInstance
 from placewise.models.units import MAX_BYTES
 from placewise.models.values import require_kind
@@ -50,6 +54,10 @@ class EdgeShardInstance(BaseInstance):
         Bytes sent from the last layer's device to the source per token (Eq. 6); 0 = nothing is sent.
     rules : Rules, optional
         What is asked of a placement beyond the paper.
+    request : Request, optional
+        Prompt and answer of each sequence, and which passes the objective counts; a decode round without one.
+    latency_occupies : bool
+        Whether in a pipeline a link's latency occupies it; it only delays what is sent otherwise.
     name, description, reference : str
         For people; the problem's name by default.
 
@@ -65,6 +73,8 @@ class EdgeShardInstance(BaseInstance):
     source: int | None
     return_bytes: float
     rules: Rules
+    request: Request | None
+    latency_occupies: bool
     name: str
     description: str
     reference: str
@@ -84,6 +94,8 @@ class EdgeShardInstance(BaseInstance):
         times: Times | None = None,
         return_bytes: float = 0.0,
         rules: Rules | None = None,
+        request: Request | None = None,
+        latency_occupies: bool = False,
         name: str | None = None,
         description: str = "",
         reference: str = "",
@@ -96,10 +108,15 @@ class EdgeShardInstance(BaseInstance):
             source=None if source is None else cluster.index(source, "source_device"),
             return_bytes=float(return_bytes) + 0.0,
             rules=Rules() if rules is None else rules,
+            request=request,
+            latency_occupies=latency_occupies,
             name=self.problem if name is None else name,
             description=description,
             reference=reference,
         )
+        if request is not None:
+            require_kind(request, Request, "request")
+        require_kind(latency_occupies, bool, "latency_occupies")
         self._check()
         require_kind(self.rules, Rules, "rules")
         self._set(rules=self.rules.on(cluster, len(self.layers)))
@@ -113,6 +130,9 @@ class EdgeShardInstance(BaseInstance):
         require_tables("model.layers.output_bytes", messages, self.cluster.size, self.cluster.size)
         shape = (len(self.layers),)
         whole_bytes([layer.memory_bytes for layer in self.layers], shape, "model.layers.memory_bytes")
+        check_shared(self.layers)
+        check_experts(self.layers)
+        whole_bytes([layer.alone_bytes for layer in self.layers], shape, "model.layers.shared")
         for position, layer in enumerate(self.layers):
             if layer.cache_bytes:
                 path = f"model.layers[{position}].cache_bytes"
@@ -132,8 +152,8 @@ class EdgeShardInstance(BaseInstance):
 
     @property
     def memory_bytes(self) -> NDArray[np.int64]:
-        """``Req_i`` of each layer, shape (N,)."""
-        return np.array([layer.memory_bytes for layer in self.layers], dtype=np.int64)
+        """``Req_i`` of each layer alone on a device, its shared tensors with it, shape (N,)."""
+        return np.array([layer.alone_bytes for layer in self.layers], dtype=np.int64)
 
     @property
     def source_index(self) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from placewise.models.edgeshard.memory import used_bytes
 from placewise.models.time_range import reachable
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ def _too_large(instance: EdgeShardInstance) -> str | None:
                 f"layer {i} ({layer.name}) needs {need[i]:,} bytes and fits on no device; "
                 f"the largest, {largest}, has {budget.max():,}"
             )
-    if need.sum() > budget.sum():
-        return f"the layers need {need.sum():,} bytes in all and the devices have {budget.sum():,}"
+    least = used_bytes(instance.layers)
+    if least > budget.sum():
+        return f"the layers need {least:,} bytes in all and the devices have {budget.sum():,}"
     return None
 
 
@@ -63,11 +65,12 @@ def _unreached(instance: EdgeShardInstance, source: int) -> Iterator[str]:
     budget = instance.cluster.memory_bytes
     if need[0] > budget[source]:
         yield f"layer 0 needs {need[0]:,} bytes and {names[source]} has {budget[source]:,}"
+    least = used_bytes(instance.layers)
     reached = reachable(instance.cluster.bandwidth_bytes_per_s > 0, source)
-    if need.sum() > budget[reached].sum():
+    if least > budget[reached].sum():
         lost = [name for name, inside in zip(names, reached, strict=True) if not inside]
         yield (
-            f"no path from the source {names[source]} to {', '.join(lost)}; the layers need {need.sum():,} bytes "
+            f"no path from the source {names[source]} to {', '.join(lost)}; the layers need {least:,} bytes "
             f"and the devices that it reaches have {budget[reached].sum():,}"
         )
     for i, layer in enumerate(instance.layers):

@@ -14,8 +14,9 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.edgeshard import rule_rows
+from placewise.models.edgeshard.memory_rows import memory_rows, overloaded, start_memory
 from placewise.models.statement import stated
-from placewise.models.units import MILLISECONDS, common_unit
+from placewise.models.units import MILLISECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -179,20 +180,30 @@ def _assignment(model: Any, instance: EdgeShardInstance, chosen: Any = 1) -> Non
     if instance.source is not None:
         model.privacy = pyo.Constraint(expr=model.assign[0, instance.source] == chosen)
     rule_rows.layer_rows(model, instance.rules, chosen)
-    unit = common_unit(instance.memory_bytes)
-    model.requirement = pyo.Param(model.layers, initialize=lambda _, i: int(instance.memory_bytes[i]) // unit)
-    model.budget = pyo.Param(
-        model.devices, initialize=lambda _, j: int(instance.cluster.memory_bytes[j]) // unit
-    )
-    model.memory = pyo.Constraint(
-        model.devices,
-        rule=lambda m, j: pyo.quicksum(m.requirement[i] * m.assign[i, j] for i in m.layers) <= m.budget[j],
-    )
-    model.cover = pyo.ConstraintList()  # filled by `tighten`
+    memory_rows(model, instance)
 
 
 def _minimise_latency(model: Any, instance: EdgeShardInstance, transfers: Any) -> None:
     """Add the objective: Eq. 2 and the return trip of Eq. 6, which a missing link forbids."""
+    import pyomo.environ as pyo
+
+    model.objective = pyo.Objective(expr=_waited(model, instance, transfers))
+
+
+def round_trip(model: Any, instance: EdgeShardInstance) -> Any:
+    """Return what a token waits for in a pipeline's model, in milliseconds: computation, messages, the way back.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel or Block
+        With the rows of `pipeline_rows`.
+    instance : EdgeShardInstance
+        The pipeline's layers and devices.
+    """
+    return _waited(model, instance, model.flow.items())
+
+
+def _waited(model: Any, instance: EdgeShardInstance, transfers: Any) -> Any:
     import pyomo.environ as pyo
 
     costs = rule_rows.tables(instance)
@@ -202,11 +213,11 @@ def _minimise_latency(model: Any, instance: EdgeShardInstance, transfers: Any) -
         for j in model.devices
     )
     communication = pyo.quicksum(
-        float(costs.transfer_s(i - 1)[k, j]) * MILLISECONDS * variable
+        float(costs.delay_s(i - 1)[k, j]) * MILLISECONDS * variable
         for (i, k, j), variable in transfers
         if k != j
     )
-    model.objective = pyo.Objective(expr=compute + communication + rule_rows.token_ms(model, instance))
+    return compute + communication + rule_rows.token_ms(model, instance, under_way=True)
 
 
 def extract(model: Any) -> Placement:
@@ -226,6 +237,7 @@ def start(model: Any, placement: Sequence[int] | None) -> None:
     """
     for (i, j), variable in model.assign.items():
         variable.set_value(int(placement is not None and placement[i] == j))
+    start_memory(model, placement)
     for products in (model.component("flow"), model.component("both")):
         for (i, k, j), variable in () if products is None else products.items():
             variable.set_value(int(placement is not None and placement[i - 1] == k and placement[i] == j))
@@ -254,9 +266,8 @@ def tighten(model: Any, placement: Sequence[int]) -> bool:
     import pyomo.environ as pyo
 
     added = False
-    for j in model.devices:
+    for j in overloaded(model, placement):
         layers = [i for i in model.layers if placement[i] == j]
-        if sum(model.requirement[i] for i in layers) > model.budget[j]:
-            model.cover.add(pyo.quicksum(model.assign[i, j] for i in layers) <= len(layers) - 1)
-            added = True
+        model.cover.add(pyo.quicksum(model.assign[i, j] for i in layers) <= len(layers) - 1)
+        added = True
     return added

@@ -7,6 +7,7 @@ from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.memory import used_bytes
 from placewise.models.errors import InstanceError
 from placewise.models.gate import devices, entries, listed, members, named, refused, shown
 from placewise.models.problem import Evaluation, Violation
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from placewise.models.edgeshard.data import EdgeShardInstance
+    from placewise.models.workload import Layer
 
 #: Device index of each layer, N entries.
 Placement = tuple[int, ...]
@@ -84,14 +86,32 @@ def evaluate_latency(instance: EdgeShardInstance, placement: Any) -> Evaluation:
     if placement is None:
         return Evaluation(None, {}, refusals)
     instance = instance.at_source(placement[0])
-    costs = time_tables(instance)
-    terms = {
-        "compute": sum(float(costs.compute_s[i, device]) for i, device in enumerate(placement)),
-        "communication": sum(hops_s(instance, placement)),
-        "return": float(costs.return_s[placement[-1]]),
-    }
+    terms = round_trip(instance, placement)
     violations = common_violations(instance, placement, runs=True)
     return _evaluation(sum(terms.values()), terms, violations)
+
+
+def round_trip(instance: EdgeShardInstance, placement: Sequence[int]) -> dict[str, float]:
+    """Return what a token waits for from the source back to it: computation, messages with their latency, the return.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        N layers on M devices.
+    placement : sequence of int
+        The device of each layer.
+
+    Returns
+    -------
+    dict
+        Seconds by name, whose sum is Eq. 2 with the return trip of Eq. 6; infinite without a link.
+    """
+    costs = time_tables(instance.at_source(placement[0]))
+    return {
+        "compute": sum(float(costs.compute_s[i, device]) for i, device in enumerate(placement)),
+        "communication": sum(float(costs.delay_s(i)[k, j]) for i, (k, j) in enumerate(pairwise(placement))),
+        "return": float(costs.return_delay_s[placement[-1]]),
+    }
 
 
 def evaluate_throughput(instance: EdgeShardInstance, placement: Any) -> Evaluation:
@@ -132,7 +152,7 @@ def evaluate_throughput(instance: EdgeShardInstance, placement: Any) -> Evaluati
 
 
 def hops_s(instance: EdgeShardInstance, placement: Sequence[int]) -> list[float]:
-    """Return the transfer time between each two consecutive layers: 0 on one device, infinity without a link.
+    """Return the transfer time (in a pipeline: the occupation of the link) between each two consecutive layers: 0 on one device, infinity without a link.
 
     Parameters
     ----------
@@ -197,11 +217,12 @@ def memory_violations(instance: EdgeShardInstance, placement: Sequence[int]) -> 
     placement : sequence of int
         The device of each layer.
     """
-    used = [0] * instance.cluster.size
+    hosted: list[list[Layer]] = [[] for _ in range(instance.cluster.size)]
     for layer, device in zip(instance.layers, placement, strict=True):
-        used[device] += layer.memory_bytes
+        hosted[device].append(layer)
     violations = []
-    for device, need in enumerate(used):
+    for device, layers in enumerate(hosted):
+        need = used_bytes(layers)
         budget = int(instance.cluster.memory_bytes[device])
         if need > budget:
             name = instance.cluster.device_names[device]

@@ -11,6 +11,9 @@ from placewise.models.units import MILLISECONDS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from placewise.models.edgeshard.cost import TimeTables
     from placewise.models.edgeshard.data import EdgeShardInstance
     from placewise.models.edgeshard.rules import Rules
@@ -87,7 +90,7 @@ def one_run_each(model: Any, pairs: Any) -> None:
     )
 
 
-def token_ms(model: Any, instance: EdgeShardInstance) -> Any:
+def token_ms(model: Any, instance: EdgeShardInstance, *, under_way: bool = False) -> Any:
     """Return the milliseconds of the token's way back (Eq. 6), which a missing link forbids.
 
     With a free source they depend on the devices of the last and of the first layer: ``back[k,j]``, a flow between the
@@ -99,36 +102,43 @@ def token_ms(model: Any, instance: EdgeShardInstance) -> Any:
         With ``assign``; it gets the rows.
     instance : EdgeShardInstance
         N layers on M devices.
+    under_way : bool
+        How long the token is under way, in place of how long it occupies a link; of a model that may have these rows.
     """
     import pyomo.environ as pyo
 
     last = model.layers.last()
+
+    def back_s(j: int) -> NDArray[np.float64]:
+        costs = time_tables(instance.at_source(j))
+        return costs.return_delay_s if under_way else costs.return_s
+
     if instance.source is None:
         if not instance.return_bytes:
             return 0.0
-        return_s = {
-            (k, j): float(time_tables(instance.at_source(j)).return_s[k])
-            for j in model.devices
-            for k in model.devices
-        }
+        return_s = {(k, j): float(back_s(j)[k]) for j in model.devices for k in model.devices}
         linked = [pair for pair, time_s in return_s.items() if isfinite(time_s)]
-        model.back = pyo.Var(linked, domain=pyo.Binary)
-        model.back_from = pyo.Constraint(
-            model.devices,
-            rule=lambda m, k: (
-                pyo.quicksum(m.back[pair] for pair in linked if pair[0] == k) == m.assign[last, k]
-            ),
-        )
-        model.back_to = pyo.Constraint(
-            model.devices,
-            rule=lambda m, j: pyo.quicksum(m.back[pair] for pair in linked if pair[1] == j) == m.assign[0, j],
-        )
+        if model.component("back") is None:
+            model.back = pyo.Var(linked, domain=pyo.Binary)
+            model.back_from = pyo.Constraint(
+                model.devices,
+                rule=lambda m, k: (
+                    pyo.quicksum(m.back[pair] for pair in linked if pair[0] == k) == m.assign[last, k]
+                ),
+            )
+            model.back_to = pyo.Constraint(
+                model.devices,
+                rule=lambda m, j: (
+                    pyo.quicksum(m.back[pair] for pair in linked if pair[1] == j) == m.assign[0, j]
+                ),
+            )
         return pyo.quicksum(return_s[pair] * MILLISECONDS * model.back[pair] for pair in linked)
-    costs = time_tables(instance)
-    cut_off = [j for j in model.devices if not isfinite(costs.return_s[j])]
-    model.no_return_link = pyo.Constraint(cut_off, rule=lambda m, j: m.assign[last, j] == 0)
+    token_s = back_s(instance.source)
+    cut_off = [j for j in model.devices if not isfinite(token_s[j])]
+    if model.component("no_return_link") is None:
+        model.no_return_link = pyo.Constraint(cut_off, rule=lambda m, j: m.assign[last, j] == 0)
     reached = [j for j in model.devices if j not in cut_off]
-    return pyo.quicksum(float(costs.return_s[j]) * MILLISECONDS * model.assign[last, j] for j in reached)
+    return pyo.quicksum(float(token_s[j]) * MILLISECONDS * model.assign[last, j] for j in reached)
 
 
 def start(model: Any, placement: Sequence[int] | None) -> None:

@@ -92,7 +92,7 @@ class Rules(ByValue):
             if not 0 <= number < layers:
                 raise InstanceError("pinned", f"expected layers 0 to {layers - 1}, found {number}")
             pinned[number] = cluster.index(device, f"pinned.{number}")
-        limits = {}
+        limits: dict[str, dict[int, int]] = {}
         for key in ("min_layers", "max_layers"):
             limits[key] = {}
             for device, number in getattr(self, key):
@@ -178,7 +178,8 @@ class Rules(ByValue):
             if i in pinned:
                 stop[np.arange(devices) != pinned[i]] = i
             ends[i] = stop
-        return np.minimum(ends, np.arange(layers)[:, None] + self.most(devices, layers)[None, :])
+        most = np.arange(layers, dtype=np.int64)[:, None] + self.most(devices, layers)[None, :]
+        return np.asarray(np.minimum(ends, most))
 
     def violations(self, names: Sequence[str], placement: Sequence[int], *, runs: bool) -> list[Violation]:
         """Return the rules that a placement breaks.
@@ -213,10 +214,10 @@ class Rules(ByValue):
                         f"{names[int(host)]} hosts {hosted[int(host)]} layers, expected at {word} {number}"
                     )
                     found.append(Violation(key, names[int(host)], message))
-        for device in self.must_use:
-            if not hosted[int(device)]:
-                message = f"{names[int(device)]} hosts no layer, expected at least one: it must be used"
-                found.append(Violation("must_use", names[int(device)], message))
+        for must in self.must_use:
+            if not hosted[int(must)]:
+                message = f"{names[int(must)]} hosts no layer, expected at least one: it must be used"
+                found.append(Violation("must_use", names[int(must)], message))
         return found
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.cost import time_tables, weighted_compute_s
+from placewise.models.edgeshard.memory import require_shared_with_first
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.models.time_range import require_whole_numbers
@@ -30,12 +31,13 @@ def require_equal_block(instance: EdgeShardInstance) -> None:
     NotApplicableError
         Naming the first layer that differs.
     """
-    layers = instance.layers
+    layers, compute_s = instance.layers, weighted_compute_s(instance)
     for i in range(2, len(layers) - 1):
         same = (
-            layers[i].memory_bytes == layers[1].memory_bytes
+            layers[i].alone_bytes == layers[1].alone_bytes
             and layers[i].output_bytes == layers[1].output_bytes
-            and np.array_equal(instance.compute_time_s[i], instance.compute_time_s[1])
+            and layers[i].shared == layers[1].shared
+            and np.array_equal(compute_s[i], compute_s[1])
         )
         if not same:
             raise NotApplicableError(
@@ -153,6 +155,7 @@ def revisits_never_pay(hop_s: NDArray[np.float64], source: int) -> bool:
 def run_length_guarantee(instance: EdgeShardInstance) -> Guarantee:
     """Return EXACT where revisits never pay or are not wanted, else RESTRICTION; raise `NotApplicableError` for other layers."""
     require_equal_block(instance)
+    require_shared_with_first(instance)
     require_no_pins(instance)
     costs = time_tables(instance)
     require_whole_numbers(costs.whole_numbers)

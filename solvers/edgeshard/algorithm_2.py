@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.memory import stage_fits
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.solvers.evidence.result import Claim, Reason
@@ -143,12 +144,10 @@ class States:
         self.source, self.total = instance.source_index, len(instance.layers)
         self.others = [j for j in range(size) if j != instance.source_index]
         before_s = np.vstack([np.zeros(size), np.cumsum(costs.compute_s, axis=0)])
-        memory = np.concatenate([[0], np.cumsum(instance.memory_bytes)])
-        fits = memory[None, :, None] - memory[:, None, None] <= instance.cluster.memory_bytes
         steps, rules = np.arange(self.total + 1), instance.rules
         least, ends = rules.least(size), np.vstack([rules.ends(size, self.total), np.zeros(size)])
         length = (steps - steps[:, None])[:, :, None]
-        fits &= steps[None, :, None] <= ends[:, None, :]
+        fits = stage_fits(instance) & (steps[None, :, None] <= ends[:, None, :])
         forward = length >= np.maximum(least, 1)
         #: Devices that must be used, as a set.
         self.needed = sum(1 << bit for bit, j in enumerate(self.others) if least[j])

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.memory import added_bytes
 from placewise.models.registry import problem_of
 from placewise.solvers.evidence.result import Claim, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from placewise.models.edgeshard import EdgeShardInstance
+    from placewise.models.workload import Layer
     from placewise.solvers.execution.context import Context
 
 
@@ -104,24 +106,26 @@ def greedy(instance: EdgeShardInstance, context: Context) -> Claim:
         What is solved; options, clock and reports.
     """
     costs = time_tables(instance)
-    need = [int(size) for size in instance.memory_bytes]
+    layers = instance.layers
     free = [int(size) for size in instance.cluster.memory_bytes]
+    held: list[set[str]] = [set() for _ in free]
     placement: list[int] = []
-    rules, size = instance.rules, instance.cluster.size
+    rules, size, count = instance.rules, instance.cluster.size, len(layers)
     # A pipeline has one stage per device.
     once = instance.problem == "edgeshard-throughput" or rules.contiguous
-    ends, left = rules.ends(size, len(need)), rules.most(size, len(need)).tolist()
+    ends, left = rules.ends(size, count), rules.most(size, count).tolist()
 
     def longest(first: int, j: int) -> int:
-        return min(_run_length(need[first:], free[j]), int(ends[first, j]) - first, left[j])
+        return min(_run_length(layers[first:], free[j], held[j]), int(ends[first, j]) - first, int(left[j]))
 
     device = instance.source_index
-    while len(placement) < len(need):
-        taken = longest(len(placement), device)
+    while len(placement) < count:
+        first = len(placement)
+        taken = longest(first, device)
         placement += [device] * taken
         left[device] -= taken
-        free[device] -= sum(need[len(placement) - taken : len(placement)])
-        if len(placement) == len(need):
+        free[device] -= sum(added_bytes(layer, held[device]) for layer in layers[first : first + taken])
+        if len(placement) == count:
             break
         first = len(placement)
         candidates = []
@@ -148,13 +152,14 @@ def _split(instance: EdgeShardInstance, cut: int) -> tuple[int, ...]:
     return (instance.source_index,) * cut + (cloud_of(instance),) * (len(instance.layers) - cut)
 
 
-def _run_length(need: list[int], free: int) -> int:
-    """Return how many of the next layers fit."""
-    for length, size in enumerate(need):
-        free -= size
+def _run_length(layers: Sequence[Layer], free: int, held: set[str]) -> int:
+    """Return how many of the next layers fit beside the shared tensors that a device holds."""
+    held = set(held)
+    for length, layer in enumerate(layers):
+        free -= added_bytes(layer, held)
         if free < 0:
             return length
-    return len(need)
+    return len(layers)
 
 
 def _best(instance: EdgeShardInstance, context: Context, placements: Iterable[tuple[int, ...]]) -> Claim:

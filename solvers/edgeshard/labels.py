@@ -17,7 +17,9 @@ from operator import mul
 from typing import TYPE_CHECKING, NamedTuple
 
 from placewise.models.edgeshard import evaluate_latency
+from placewise.models.edgeshard.memory import require_shared_with_first
 from placewise.models.edgeshard.rules import PINNED
+from placewise.models.problem import Guarantee
 from placewise.solvers.edgeshard.baselines import cloud_edge_opt, greedy
 from placewise.solvers.edgeshard.chains import ChainSearch
 from placewise.solvers.edgeshard.lagrangian import PricedBound, RunPaths
@@ -83,10 +85,10 @@ class LabelSearch:
         self.margin = paths.costs.tick_s / 2  # costs are multiples of the tick
         self.root = self._root(paths)
         self.count, self.size = paths.count, paths.size
-        self.need = [int(size) for size in instance.memory_bytes]
-        # The smallest and the sum of all needs from each layer on.
-        self.least = [min(self.need[i:], default=0) for i in range(self.count + 1)]
-        self.rest = [sum(self.need[i:]) for i in range(self.count + 1)]
+        # By device: what layers need there, and the smallest and the sum of all needs from each layer on.
+        self.need: list[list[int]] = paths.need.T.tolist()
+        self.least = [[min(need[i:], default=0) for need in self.need] for i in range(self.count + 1)]
+        self.rest = [[sum(need[i:]) for need in self.need] for i in range(self.count + 1)]
         self.price: list[float] = self.root.price_s.tolist()
         self.to_go: list[list[float]] = self.root.to_go_s.tolist()
         self.time_before: list[list[float]] = paths.time_before.T.tolist()
@@ -151,13 +153,13 @@ class LabelSearch:
 
     def _runs(self, label: Label, device: int, hop: float) -> Iterator[Label]:
         """Yield the label continued by runs of every length that fits on a device."""
-        time_before, space = self.time_before[device], label.free[device]
+        time_before, space, need = self.time_before[device], label.free[device], self.need[device]
         start_cost = label.cost + hop - time_before[label.placed]
         stop = self.furthest[label.placed][device]
         if self.counted:
             stop = min(stop, label.placed + label.free[self.size + device])
         for end in range(label.placed + 1, stop + 1):
-            space -= self.need[end - 1]
+            space -= need[end - 1]
             cost = start_cost + time_before[end]
             if space < 0 or not cost < self.upper:
                 return
@@ -184,7 +186,10 @@ class LabelSearch:
     def _canonical(self, placed: int, free: tuple[int, ...]) -> tuple[int, ...]:
         """Free memory as later layers see it: too little for any is none, more than all need is all."""
         least, rest = self.least[placed], self.rest[placed]
-        seen = tuple(0 if space < least else min(space, rest) for space in free[: self.size])
+        seen = tuple(
+            0 if space < low else min(space, most)
+            for space, low, most in zip(free[: self.size], least, rest, strict=True)
+        )
         if not self.counted:
             return seen
         layers = self.count - placed
@@ -249,6 +254,12 @@ class LabelSearch:
     def _claim(self, reason: Reason, bound: float | None, message: str) -> Claim:
         objective = None if self.incumbent is None else self.upper
         return Claim(reason, self.incumbent, objective, bound, message, solve_s=self.context.elapsed)
+
+
+def guarantee(instance: EdgeShardInstance) -> Guarantee:
+    """Return EXACT; raise `NotApplicableError` for shared tensors that are not layer 0's and one other layer's."""
+    require_shared_with_first(instance)
+    return Guarantee.EXACT
 
 
 def run(instance: EdgeShardInstance, context: Context) -> Claim:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from placewise.models.edgeshard import pipeline_cpsat, runs
-from placewise.models.edgeshard.rules import EVERY
+from placewise.models.edgeshard.problems import KNOWN
 from placewise.models.problem import Guarantee
 from placewise.solvers.edgeshard import (
     algorithm_1,
@@ -18,6 +18,7 @@ from placewise.solvers.edgeshard import (
     starts,
     subsets,
     thresholds,
+    types,
 )
 from placewise.solvers.edgeshard.sources import for_sources, over_sources
 from placewise.solvers.execution.method import BOUND, PROGRESS, SEED, THREADS, WARM_START, Algorithm
@@ -40,7 +41,7 @@ def _baselines(module: object, addition: str = "") -> tuple[Algorithm[Any], ...]
     if module is baselines:
         runs_of = {name: over_sources(run) for name, run in (runs_of | {"greedy": starts.greedy}).items()}
     return tuple(
-        Algorithm(name, runs_of[name], Guarantee.HEURISTIC, summary + addition, honours=EVERY)
+        Algorithm(name, runs_of[name], Guarantee.HEURISTIC, summary + addition, honours=KNOWN)
         for name, summary in summaries.items()
     )
 
@@ -53,15 +54,15 @@ LATENCY = (
         "CP-SAT circuit through the devices with layer counts; for equal layers",
         ("ortools",),
         _CP,
-        EVERY,
+        KNOWN,
     ),
     Algorithm(
         "labels",
         over_sources(labels.run),
-        Guarantee.EXACT,
+        for_sources(labels.guarantee),
         "the paper's DP repaired: memory kept per path, Lagrangian bounds, local search, best first",
         abilities=_SEARCH | {SEED},
-        honours=EVERY,
+        honours=KNOWN,
     ),
     Algorithm(
         "subsets",
@@ -69,7 +70,7 @@ LATENCY = (
         for_sources(subsets.guarantee),
         "dynamic programme over sets of devices, equal ones counted; contiguous placements",
         abilities=_SEARCH | {SEED},
-        honours=EVERY,
+        honours=KNOWN,
     ),
     Algorithm(
         "subsets-bounded",
@@ -77,7 +78,7 @@ LATENCY = (
         for_sources(subsets.bounded_guarantee),
         "the same for more devices: what cannot win by priced visits is left out, until memory or time ends",
         abilities=_SEARCH | {SEED},
-        honours=EVERY,
+        honours=KNOWN,
     ),
     Algorithm(
         "chains",
@@ -85,7 +86,7 @@ LATENCY = (
         Guarantee.HEURISTIC,
         "local search over the order of devices, run ends by dynamic programming",
         abilities=frozenset({PROGRESS, SEED}),
-        honours=EVERY,
+        honours=KNOWN,
     ),
     Algorithm(
         "algorithm-1",
@@ -110,7 +111,7 @@ THROUGHPUT = (
         "CP-SAT circuit through the stages' devices with layer counts; for equal layers",
         ("ortools",),
         _CP,
-        EVERY,
+        KNOWN,
     ),
     Algorithm(
         "stages",
@@ -119,7 +120,7 @@ THROUGHPUT = (
         "CP-SAT circuit with the first layer and the end of each stage; any layers",
         ("ortools",),
         _CP,
-        EVERY,
+        KNOWN,
     ),
     Algorithm(
         "thresholds",
@@ -128,14 +129,22 @@ THROUGHPUT = (
         "bisection over bottlenecks, each decided by counting equal layers, or by reachability over sets of devices",
         ("numpy", "ortools"),
         _SEARCH,
-        EVERY,
+        KNOWN,
+    ),
+    Algorithm(
+        "types",
+        types.run,
+        types.guarantee,
+        "bisection over bottlenecks, each decided by counts of devices used per type; many devices of few types",
+        ("numpy",),
+        _SEARCH,
     ),
     Algorithm(
         "algorithm-2-repaired",
         over_sources(algorithm_2.run_repaired),
         for_sources(algorithm_2.repaired_guarantee),
         "the paper's Algorithm 2 in its sensible reading, vectorised over sets of devices",
-        honours=EVERY,
+        honours=KNOWN,
     ),
     Algorithm(
         "algorithm-2",
@@ -154,7 +163,7 @@ BATCH = (
         "the best pipeline of each batch size that can still win",
         ("numpy", "ortools"),
         _SEARCH,
-        EVERY,
+        KNOWN,
     ),
     Algorithm(
         "largest-batch",
@@ -162,7 +171,7 @@ BATCH = (
         Guarantee.HEURISTIC,
         "the paper's way: the largest batch that fits, then its best pipeline",
         ("numpy", "ortools"),
-        honours=EVERY,
+        honours=KNOWN,
     ),
     *_baselines(batches, "; the largest batch that fits"),
 )

@@ -17,6 +17,7 @@ import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
 from placewise.models.edgeshard.kinds import kinds_of
+from placewise.models.edgeshard.memory import furthest_ends
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,9 +66,7 @@ class KindTables:
                 members.setdefault(kind, []).append(device)
         size, count = instance.cluster.size, self.count
         least, ends = instance.rules.least(size), instance.rules.ends(size, count)
-        memory_before = np.concatenate([[0], np.cumsum(instance.memory_bytes)])
-        reach = memory_before[:-1, None] + instance.cluster.memory_bytes[None, :]
-        ends = np.minimum(ends, np.searchsorted(memory_before, reach, side="right") - 1)
+        ends = np.minimum(ends, furthest_ends(instance)[:-1])
         useful = (ends > np.arange(count)[:, None]).any(axis=0) | (least > 0)
         self.members = [devices for kind, devices in sorted(members.items()) if useful[kind]]
         first = [devices[0] for devices in self.members] + [source]
