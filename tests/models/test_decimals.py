@@ -164,3 +164,22 @@ def test_errors_without_a_budget_have_a_unit():
     """All are 0, of a unit that a row may be divided by."""
     budget, error, unit = whole_errors(quantized(np.array([[0.5, 0.1]] * 3)))
     assert (budget, error.any(), unit) == (None, False, 1)
+
+
+@pytest.mark.parametrize(("excess", "kept"), [(5e-10, True), (2e-9, False), (1e-7, False)])
+def test_the_tolerance_is_a_billionth(excess, kept):
+    """Of computed errors beside a budget, whichever way the sum was made."""
+    table = np.array([[1 / 3, 0.0]] * 3)
+    assert not is_written(table[0, 0])
+    budget = float(text(exact(round(1.0 - excess, 12))))
+    assert (broken(quantized(table, error_budget=budget), (0, 0, 0)) == []) == kept
+
+
+@pytest.mark.parametrize(("bits", "exact_unit"), [(49, True), (50, False)])
+def test_budgets_have_fewer_than_2_to_the_50_units(bits, exact_unit):
+    """Of 1/1024 here: with more, errors are rounded down."""
+    table = np.array([[2.0 ** (bits - 10), 0.0], [2.0**-10, 0.0], [0.0, 0.0]])
+    budget, error, unit = whole_errors(quantized(table, error_budget=2.0 ** (bits - 10)))
+    assert (unit == Fraction(1, 1024)) == exact_unit
+    if exact_unit:
+        assert (budget, error[1, 0]) == (2**bits, 1)

@@ -72,7 +72,9 @@ def test_a_broken_rule_is_named(rules, placement, broken):
     assert [violation.constraint for violation in evaluation.violations] == broken
     pipeline = EdgeShardThroughput.of(instance)
     found = [v.constraint for v in problem_of(pipeline).evaluate(pipeline, placement).violations]
-    assert [each for each in found if each != "contiguity"] == [each for each in broken if each != "contiguity"]
+    assert [each for each in found if each != "contiguity"] == [
+        each for each in broken if each != "contiguity"
+    ]
 
 
 def test_a_free_source_costs_what_its_first_device_does():
@@ -158,7 +160,11 @@ def test_files_and_diagnoses_keep_rules(problem, kind):
         ({"min_layers": {"fast": 2, "slow": 2}}, None, "need 4 layers at least; there are 3"),
         ({"pinned": {0: 1, 1: 1, 2: 1}}, None, "pinned to fast need 3 bytes and it has 2"),
         ({"min_layers": {"fast": 3}}, None, "fast must host at least need 3 bytes"),
-        ({"pinned": {1: 1}, "max_layers": {"fast": 0}}, None, "1 layers are pinned to fast, which may host 0"),
+        (
+            {"pinned": {1: 1}, "max_layers": {"fast": 0}},
+            None,
+            "1 layers are pinned to fast, which may host 0",
+        ),
         ({"max_layers": {"slow": 0}}, "slow", "layer 0 must be on slow, which may host no layer|may host"),
         ({"contiguous": True, "pinned": {0: 0, 1: 1, 2: 0}}, None, "pinned to slow, which hosts one run"),
     ],

@@ -119,7 +119,9 @@ def test_counts_are_a_range_or_a_list():
     assert case(MOST_IN_FLIGHT).counts[-1] == MOST_IN_FLIGHT
 
 
-@pytest.mark.parametrize("given", [0, MOST_IN_FLIGHT + 1, [], [0, 1], [2, 1], [1, 1], [1, MOST_IN_FLIGHT + 1]])
+@pytest.mark.parametrize(
+    "given", [0, MOST_IN_FLIGHT + 1, [], [0, 1], [2, 1], [1, 1], [1, MOST_IN_FLIGHT + 1]]
+)
 def test_odd_numbers_are_refused(given):
     """By the key's name."""
     with pytest.raises(InstanceError, match="in_flight: expected"):
@@ -144,7 +146,11 @@ def test_placements_have_a_number():
     instance = case([1, 3])
     assert evaluate(instance, {"in_flight": 3, "batch_size": 2, "layers": ["a", "b"]}).objective == 2.25
     assert from_json(instance, {"in_flight": 1, "batch_size": 1, "layers": ["a", "a"]}) == (1, 1, (0, 0))
-    for odd, constraint in (((2, 1, (0, 1)), "in_flight"), ((3, 3, (0, 1)), "batch"), ((1, (0, 1)), "assignment")):
+    for odd, constraint in (
+        ((2, 1, (0, 1)), "in_flight"),
+        ((3, 3, (0, 1)), "batch"),
+        ((1, (0, 1)), "assignment"),
+    ):
         assert [violation.constraint for violation in evaluate(instance, odd).violations] == [constraint]
     with pytest.raises(InstanceError, match=r"placement.in_flight: expected one of 1, 3 in flight, found 2"):
         from_json(instance, {"in_flight": 2, "batch_size": 1, "layers": ["a", "a"]})

@@ -125,7 +125,9 @@ def test_heuristics_double_the_number_in_flight():
     )
     claim = batches._largest_in_flight(roomy, Context(Parameters()), alone)
     several = [name.split("@")[1] for name in placed]
-    expected = [f"{n}x{size}" if n > 1 else f"{size}" for size in reversed(roomy.batch_sizes) for n in (1, 2, 4)]
+    expected = [
+        f"{n}x{size}" if n > 1 else f"{size}" for size in reversed(roomy.batch_sizes) for n in (1, 2, 4)
+    ]
     assert several == expected
     values = [
         problem_of(roomy).evaluate(roomy, (n, size, (roomy.source or 0,) * len(roomy.layers))).objective
