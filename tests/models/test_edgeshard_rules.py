@@ -196,3 +196,11 @@ def test_devices_of_a_kind_can_be_exchanged():
     slow = {"default": 1.0, "links": {("e", "f"): 0.5}}
     links = Cluster(tuple("abcdef"), memory_bytes=[4] * 6, bandwidth_bytes_per_s=slow)
     assert kinds_of(dataclasses.replace(instance, cluster=links)) == (0, 1, 1, 1, 4, 5)
+
+
+def test_a_pipeline_hosts_one_run_whatever_is_asked():
+    """Pins on both sides of another device's break Eq. 11; latency may return to a device."""
+    latency = two_machines("slow", pinned={0: 0, 1: 1, 2: 0})
+    assert problem_of(latency).diagnose(latency) is None
+    pipeline = EdgeShardThroughput.of(latency)
+    assert "pinned to slow, which hosts one run" in (problem_of(pipeline).diagnose(pipeline) or "")

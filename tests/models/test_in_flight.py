@@ -10,7 +10,14 @@ from placewise.instances import read, to_document
 from placewise.instances.files import from_document
 from placewise.instances.generators import generate
 from placewise.models.cluster import Cluster
-from placewise.models.edgeshard.batch_placement import choice_floor_s, diagnose, evaluate, floor_s, from_json
+from placewise.models.edgeshard.batch_placement import (
+    choice_floor_s,
+    diagnose,
+    evaluate,
+    floor_s,
+    from_json,
+    to_json,
+)
 from placewise.models.edgeshard.batches import MOST_IN_FLIGHT, EdgeShardBatch
 from placewise.models.errors import InstanceError
 from placewise.models.registry import problem_of
@@ -139,6 +146,8 @@ def test_limits_of_instances():
     assert whole.counts[-1] == 511
     with pytest.raises(InstanceError, match="in_flight: expected caches of at most"):
         dataclasses.replace(case(), layers=caches, in_flight=512, batch_sizes=(1, 2))
+    large = [dataclasses.replace(layer, cache_bytes=2**50 - 2**10) for layer in case(sizes=(1,)).layers]
+    assert dataclasses.replace(case(None, sizes=(1,)), layers=large).choices == ((None, 1),)
 
 
 def test_placements_have_a_number():

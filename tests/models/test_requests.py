@@ -131,3 +131,11 @@ def test_methods_agree_with_brute_force(problem, methods):
         instance = dataclasses.replace(plain, request=request)
         assert judge(instance, methods, counts) == []
     assert any(outcome == "exact: optimal" for _, outcome in counts)
+
+
+def test_the_latency_floor_of_a_free_source():
+    """Every layer where it is fastest: 1 and 1 s."""
+    instance = case(None, source=None)
+    uneven = dataclasses.replace(instance, compute_time_s=np.array([[1.0, 4.0], [2.0, 1.0]]))
+    assert latency_floor_s(uneven) == pytest.approx(2.0)
+    assert latency_floor_s(uneven) <= 2.0
