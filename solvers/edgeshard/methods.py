@@ -100,6 +100,12 @@ LATENCY = (
         honours=KNOWN,
     ),
     Algorithm(
+        "algorithm-1-path",
+        algorithm_1.run_path,
+        Guarantee.HEURISTIC,
+        "Algorithm 1 in its kindest reading: each table entry keeps its own path's memory",
+    ),
+    Algorithm(
         "algorithm-1",
         algorithm_1.run,
         Guarantee.UNSAFE,

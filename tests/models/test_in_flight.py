@@ -83,7 +83,7 @@ def test_on_one_device_nothing_is_sent():
     ],
 )
 def test_caches_of_all_are_in_memory(memory, placement, fits):
-    """n m caches, to the byte."""
+    """Those of n m sequences, to the byte."""
     broken = {violation.constraint for violation in evaluate(case(memory=memory), placement).violations}
     assert broken == (set() if fits else {"memory"})
 
@@ -155,6 +155,8 @@ def test_placements_have_a_number():
     instance = case([1, 3])
     assert evaluate(instance, {"in_flight": 3, "batch_size": 2, "layers": ["a", "b"]}).objective == 2.25
     assert from_json(instance, {"in_flight": 1, "batch_size": 1, "layers": ["a", "a"]}) == (1, 1, (0, 0))
+    assert to_json(instance, (3, 1, (0, 1))) == {"in_flight": 3, "batch_size": 1, "layers": ["a", "b"]}
+    assert to_json(case(None), (2, (0, 1))) == {"batch_size": 2, "layers": ["a", "b"]}
     for odd, constraint in (
         ((2, 1, (0, 1)), "in_flight"),
         ((3, 3, (0, 1)), "batch"),

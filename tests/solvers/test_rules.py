@@ -82,7 +82,7 @@ def test_a_stopped_search_has_a_bound(monkeypatch):
     result = solve(instance, "subsets-bounded", isolate=False)
     assert result.termination.limit == "states"
     assert 0 < result.dual_bound <= best <= result.objective
-    with pytest.raises(NotApplicableError, match="subsets keep up to .* numbers here"):
+    with pytest.raises(NotApplicableError, match=r"subsets keep up to .* numbers here"):
         find_method(instance.problem, "subsets").guarantee(instance)
 
 
