@@ -242,8 +242,12 @@ class SubsetSearch:
                 room += parts[-1].cost_s.nbytes
         if not parts:
             return Level(level.sets[:0], level.last[:0], level.cost_s[:0], np.inf)
-        joined = [np.concatenate([getattr(p, name) for p in parts]) for name in ("sets", "last", "cost_s")]
-        return Level(*joined, min(part.least_s for part in parts))
+        return Level(
+            np.concatenate([part.sets for part in parts]),
+            np.concatenate([part.last for part in parts]),
+            np.concatenate([part.cost_s for part in parts]),
+            min(part.least_s for part in parts),
+        )
 
     def _window(self, kind: int) -> list[tuple[int, NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]]:
         """Return the ends by the power of two that their window of starts spans, with its two parts' first entries."""
