@@ -135,9 +135,8 @@ class SubsetSearch:
             self.context.report(dual_bound=proven)
             following = self._next(level)
             if following is None:
-                words = "stopped at the time limit"
-                if self.context.remaining:
-                    words = f"stopped at {LARGEST_BYTES / 2**30:g} GiB of states"
+                gib = f"{LARGEST_BYTES / 2**30:g} GiB of states"
+                words = f"stopped at {gib if self.context.remaining else 'the time limit'}"
                 return self._claim(
                     Reason.LIMIT, proven, words, "time" if not self.context.remaining else "states"
                 )
