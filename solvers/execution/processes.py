@@ -34,6 +34,8 @@ _PR_SET_CHILD_SUBREAPER = 36
 #: Folders of living families, with the process that started each: a fork of it does not own them.
 _owners: dict[str, int] = {}
 _folders: dict[int, str] = {}
+#: Whether orphans below this process become its children, and it can see them.
+_adopts = False
 
 
 def start_family(
@@ -50,21 +52,49 @@ def start_family(
     **options
         Of `subprocess.Popen`.
     """
-    folder = str(Path(tempfile.gettempdir()).absolute() / f"placewise-{secrets.token_hex(8)}")
-    if not _owners:
-        atexit.register(end_all)  # also after an interruption at the worst moment
-    _owners[folder] = os.getpid()  # before it exists, so that nothing is left in between
+    folder = new_folder()
     try:
         Path(folder).mkdir(mode=0o700)
-        own = {MARK: folder, "TMPDIR": folder, "TEMP": folder, "TMP": folder}
-        worker = subprocess.Popen(
-            command, env={**(os.environ if env is None else env), **own}, start_new_session=True, **options
-        )
+        worker = subprocess.Popen(command, env=environment(folder, env), start_new_session=True, **options)
     except BaseException:
         _end(folder, None)
         raise
     _folders[worker.pid] = folder
     return worker
+
+
+def new_folder() -> str:
+    """Return the path of a family's folder, which is not made yet; it is removed when this process ends."""
+    folder = str(Path(tempfile.gettempdir()).absolute() / f"placewise-{secrets.token_hex(8)}")
+    if not _owners:
+        atexit.register(end_all)  # also after an interruption at the worst moment
+    _owners[folder] = os.getpid()  # before it exists, so that nothing is left in between
+    return folder
+
+
+def environment(folder: str, env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return an environment, by default that of this process, with a family's mark and temporary folder."""
+    own = {MARK: folder, "TMPDIR": folder, "TEMP": folder, "TMP": folder}
+    return {**(os.environ if env is None else env), **own}
+
+
+def remove_folder(folder: str) -> None:
+    """Remove the folder of a family that has ended."""
+    shutil.rmtree(folder, ignore_errors=True)
+    _owners.pop(folder, None)
+
+
+def relatives(folder: str | None, root: int | None) -> set[int]:
+    """Return the processes with a family's mark, or below a root, without the root and the caller.
+
+    Parameters
+    ----------
+    folder : str or None
+        The mark.
+    root : int or None
+        A process.
+    """
+    return _relatives(folder, root)
 
 
 def end_family(worker: subprocess.Popen[bytes]) -> None:
@@ -86,14 +116,28 @@ def exit_words(code: int) -> str:
 
 def adopt_orphans() -> None:
     """Let processes below this one that lose their parent become its children, where the system can."""
+    global _adopts
+    _adopts = False
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+            done = ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+            _adopts = done and (_PROC / "self" / "task" / str(os.getpid()) / "children").exists()
 
 
 def end_children() -> None:
     """End what a worker started, from within it."""
+    if _adopts and not children():  # then nothing is below it: what loses its parent would be its child
+        return
     _kill_relatives(os.environ.get(MARK), os.getpid())
+
+
+def children() -> set[int]:
+    """Return the children of this process, where the system tells; raise `OSError` elsewhere."""
+    found: set[int] = set()
+    for task in (_PROC / "self" / "task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+            found.update(map(int, (task / "children").read_text(encoding="ascii").split()))
+    return found
 
 
 def end_own_family() -> NoReturn:

@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from placewise.models.errors import PlacewiseError
 from placewise.solvers.evidence.result import Claim, Progress, Reason
+from placewise.solvers.execution.forked import Forked, fork_worker
 from placewise.solvers.execution.handover import (
     own_script,
     packed,
@@ -56,6 +57,10 @@ class Work(Protocol):
     @property
     def parameters(self) -> Parameters:
         """Options; the time limit counts from `started`."""
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """Modules that it needs, and that may be imported before it is known."""
 
     @property
     def started(self) -> float:
@@ -104,12 +109,11 @@ def perform_isolated(
     limit_s = task.parameters.time_limit
     deadline = task.started + limit_s + GRACE_S + GRACE_SHARE * limit_s
     last = Progress(0.0)
-    worker: subprocess.Popen[bytes] | None = None
+    worker: subprocess.Popen[bytes] | Forked | None = None
+    answered = False
     with tempfile.TemporaryFile() as errors:
         try:
-            worker = _start(task, errors)
-            messages: queue.Queue[Any] = queue.Queue()
-            threading.Thread(target=_receive, args=(worker.stdout, messages), daemon=True).start()
+            worker, messages = _start(task, errors)
             meanwhile()
             while True:
                 try:
@@ -119,9 +123,10 @@ def perform_isolated(
                 if isinstance(message, Progress):
                     last = _latest(last, message)
                     report(message)
-                elif isinstance(message, Claim):
-                    return message
-                elif isinstance(message, PlacewiseError):
+                elif isinstance(message, Claim | PlacewiseError):
+                    answered = True
+                    if isinstance(message, Claim):
+                        return message
                     raise message
                 else:
                     said = message or _tail(errors)
@@ -131,7 +136,7 @@ def perform_isolated(
             raise InterruptedSolve(_kept(last, Reason.INTERRUPTED, "interrupted", task.started)) from None
         finally:
             if worker is not None:
-                _stop(worker)
+                _stop(worker, answered=answered)
 
 
 def _kept(last: Progress, reason: Reason, message: str, began: float) -> Claim:
@@ -156,9 +161,11 @@ def _latest(last: Progress, new: Progress) -> Progress:
     )
 
 
-def _start(task: Work, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(task: Work, errors: IO[bytes]) -> tuple[subprocess.Popen[bytes] | Forked, queue.Queue[Any]]:
     content = packed(task)
-    worker = start_family(  # in a session of its own: Ctrl-C reaches the parent only
+    worker = fork_worker(
+        task.imports, errors
+    ) or start_family(  # in a session of its own: Ctrl-C reaches the parent only
         # -P: a numpy.py in the current folder is not NumPy.
         [sys.executable, "-P", "-c", COMMAND],
         stdin=subprocess.PIPE,
@@ -170,7 +177,9 @@ def _start(task: Work, errors: IO[bytes]) -> subprocess.Popen[bytes]:
         pickle.dump((paths(), own_script() if b"__main__" in content else None), worker.stdin)
         worker.stdin.write(content)
         worker.stdin.flush()
-    return worker
+    messages: queue.Queue[Any] = queue.Queue()
+    threading.Thread(target=_receive, args=(worker.stdout, messages), daemon=True).start()
+    return worker, messages
 
 
 def _receive(stream: Any, messages: queue.Queue[Any]) -> None:
@@ -183,7 +192,7 @@ def _receive(stream: Any, messages: queue.Queue[Any]) -> None:
         messages.put(f": what it sent cannot be read: {type(error).__name__}")
 
 
-def _next(messages: queue.Queue[Any], worker: subprocess.Popen[bytes], deadline: float) -> Any:
+def _next(messages: queue.Queue[Any], worker: subprocess.Popen[bytes] | Forked, deadline: float) -> Any:
     """Return the next message; raise ``queue.Empty`` at the deadline.
 
     A process that the worker forked may hold its end of the pipe open after its death: then silence is the end.
@@ -199,15 +208,18 @@ def _next(messages: queue.Queue[Any], worker: subprocess.Popen[bytes], deadline:
                 raise
 
 
-def _stop(worker: subprocess.Popen[bytes]) -> None:
-    end_family(worker)
+def _stop(worker: subprocess.Popen[bytes] | Forked, *, answered: bool) -> None:
+    if isinstance(worker, Forked):
+        worker.end(answered=answered)
+    else:
+        end_family(worker)
     for stream in (worker.stdin, worker.stdout):
         if stream is not None:
             with contextlib.suppress(OSError):
                 stream.close()
 
 
-def _exit_words(worker: subprocess.Popen[bytes], deadline: float) -> str:
+def _exit_words(worker: subprocess.Popen[bytes] | Forked, deadline: float) -> str:
     try:
         code = worker.wait(max(deadline - perf_counter(), 0.0))
     except subprocess.TimeoutExpired:  # it closed its answers, or garbled them, and goes on
