@@ -12,8 +12,9 @@ from rich.table import Table
 from placewise.benchmarks import pictures
 from placewise.cli import output
 from placewise.cli.check import read_result
-from placewise.instances import read
+from placewise.cli.convert import add_instance_options, instance_of
 from placewise.models.edgeshard import EdgeShardBatch, EdgeShardInstance, EdgeShardThroughput
+from placewise.models.edgeshard.batch_placement import parts_of
 from placewise.models.edgeshard.schedule import STRATEGIES, Schedule, simulate
 from placewise.models.errors import PlacewiseError
 from placewise.solvers import solve
@@ -31,7 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--result", metavar="RESULT", help="take the placement of a result file (default: solve)"
     )
     parser.add_argument("--method", metavar="M", help="solve by this method")
-    parser.add_argument("--micro-batches", type=int, default=4, metavar="N", help="in flight (default 4)")
+    parser.add_argument(
+        "--micro-batches",
+        type=int,
+        metavar="N",
+        help="in flight (default: what the placement says, else 4 or as many as fit)",
+    )
     parser.add_argument("--tokens", type=int, default=8, metavar="N", help="that each generates (default 8)")
     parser.add_argument(
         "--prompt-tokens", type=int, default=32, metavar="N", help="length of the prompts (default 32)"
@@ -41,23 +47,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--picture", metavar="F", help=f"write the timelines to a file: {', '.join(pictures.FORMATS)}"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    add_instance_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Simulate, show, and draw."""
     if options.picture:
         pictures.require_format(options.picture)
-    instance = read(options.instance)
+    instance = instance_of(options, options.instance)
     if not isinstance(instance, EdgeShardInstance | EdgeShardBatch):
         raise PlacewiseError(f"{instance.name}: expected an instance of EdgeShard, found {instance.problem}")
-    placement = _placement(instance, options)
-    sequences = 1
+    name, placement = instance.name, _placement(instance, options)
+    sequences, checked = 1, isinstance(instance, EdgeShardBatch)
     if isinstance(instance, EdgeShardBatch):
-        sequences, placement = placement
-        instance = instance.at(sequences)
+        sequences = parts_of(placement)[1]
+    else:
+        instance = EdgeShardThroughput.of(instance)
     schedules = [
         simulate(
-            EdgeShardThroughput.of(instance),
+            instance,
             placement,
             micro_batches=options.micro_batches,
             tokens=options.tokens,
@@ -69,9 +77,9 @@ def run(options: argparse.Namespace) -> int:
     if options.picture:
         pictures.save(pictures.gantt(schedules), options.picture)
     if options.json:
-        output.print_json(_document(instance.name, schedules, sequences))
+        output.print_json(_document(name, schedules, sequences, checked))
     else:
-        _show(instance.name, schedules, sequences)
+        _show(name, schedules, sequences, checked)
     return output.SOLVED
 
 
@@ -84,10 +92,11 @@ def _placement(instance: Instance, options: argparse.Namespace) -> Any:
     return result.placement
 
 
-def _document(name: str, schedules: list[Schedule], sequences: int) -> dict[str, Any]:
+def _document(name: str, schedules: list[Schedule], sequences: int, checked: bool) -> dict[str, Any]:
     return {
         "format": "placewise-schedule/1",
         "instance": name,
+        "caches_checked": checked,
         "schedules": [
             {
                 "strategy": schedule.strategy,
@@ -96,6 +105,7 @@ def _document(name: str, schedules: list[Schedule], sequences: int) -> dict[str,
                 "tokens": schedule.tokens,
                 "makespan_s": schedule.makespan_s,
                 "tokens_per_s": schedule.tokens_per_s * sequences,
+                "steady_tokens_per_s": schedule.steady_tokens_per_s * sequences,
                 "busy": {device: schedule.busy(device) for device in schedule.devices},
                 "tasks": [task._asdict() for task in schedule.tasks],
             }
@@ -104,7 +114,7 @@ def _document(name: str, schedules: list[Schedule], sequences: int) -> dict[str,
     }
 
 
-def _show(name: str, schedules: list[Schedule], sequences: int) -> None:
+def _show(name: str, schedules: list[Schedule], sequences: int, checked: bool) -> None:
     console = Console(highlight=False)
     first = schedules[0]
     console.print(
@@ -119,6 +129,15 @@ def _show(name: str, schedules: list[Schedule], sequences: int) -> None:
     table.add_row(
         "tokens per second", *(f"{schedule.tokens_per_s * sequences:.4g}" for schedule in schedules)
     )
+    table.add_row(
+        "in the second half", *(f"{schedule.steady_tokens_per_s * sequences:.4g}" for schedule in schedules)
+    )
     for device in first.devices:
         table.add_row(escape(f"{device} busy"), *(f"{schedule.busy(device):.0%}" for schedule in schedules))
     console.print(table)
+    if not checked and first.micro_batches > 1:
+        console.print(
+            f"[dim]memory is what the instance reserves, whatever is in flight; edgeshard-batch with in_flight tells "
+            f"the caches of {first.micro_batches} micro-batches apart[/dim]",
+            soft_wrap=True,
+        )

@@ -162,18 +162,6 @@ class Formulation(Generic[InstanceT, PlacementT]):
     honours: frozenset[str] = frozenset()
 
 
-def no_options(instance: Instance) -> frozenset[str]:
-    """Return the options of an instance of a problem that has none.
-
-    Parameters
-    ----------
-    instance : Instance
-        Any.
-    """
-    del instance
-    return frozenset()
-
-
 @dataclass(frozen=True, eq=False)
 class Problem(Generic[InstanceT, PlacementT]):
     """All that placewise knows about a problem: one object in the problem's folder, listed in `models.registry`.
@@ -212,6 +200,10 @@ class Problem(Generic[InstanceT, PlacementT]):
     options : callable
         ``instance -> names`` of what it asks for beyond the problem's plain statement. A method that does not honour
         one of them does not apply; `evaluate`, `placements`, `floor` and `diagnose` honour all.
+    left_out : callable
+        ``instance -> what its times leave out``, a few words each, as `placewise solve` shows them.
+    figures : callable
+        ``(instance, placement) -> numbers and words by name``: what else a placement amounts to, for results and people.
     """
 
     name: str
@@ -232,7 +224,9 @@ class Problem(Generic[InstanceT, PlacementT]):
     first_methods: tuple[str, ...] = ()
     probing_methods: tuple[str, ...] = ()
     stages: Callable[[InstanceT, PlacementT], Sequence[Any]] | None = None
-    options: Callable[[InstanceT], frozenset[str]] = no_options
+    options: Callable[[InstanceT], frozenset[str]] = lambda _: frozenset()
+    left_out: Callable[[InstanceT], tuple[str, ...]] = lambda _: ()
+    figures: Callable[[InstanceT, PlacementT], Mapping[str, Any]] = lambda _, __: {}
 
     def gate(self, instance: InstanceT, anything: object) -> tuple[PlacementT | None, tuple[Violation, ...]]:
         """Return the placement that an object is, in plain tuples and integers, or None and why it is none.

@@ -10,6 +10,9 @@ from rich.markup import escape
 from placewise.benchmarks.drawings.picture import Picture, chain_graph
 from placewise.benchmarks.pictures import LARGEST_TASK_COUNT, gantt
 from placewise.models.edgeshard import evaluate_throughput, time_tables
+from placewise.models.edgeshard.batch_placement import evaluate as evaluate_batch
+from placewise.models.edgeshard.batch_placement import parts_of, pipeline_of
+from placewise.models.edgeshard.memory import used_bytes
 from placewise.models.edgeshard.problems import BATCH, LATENCY, THROUGHPUT
 from placewise.models.edgeshard.schedule import simulate
 from placewise.models.errors import PlacewiseError
@@ -19,8 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from placewise.benchmarks.drawings.picture import Graph
-    from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance
-    from placewise.models.edgeshard.batches import BatchPlacement
+    from placewise.models.edgeshard import EdgeShardBatch, EdgeShardInstance
+    from placewise.models.edgeshard.batch_placement import BatchPlacement
     from placewise.models.edgeshard.placement import Placement
 
 BAR = 24
@@ -30,10 +33,12 @@ MICRO_BATCHES, TOKENS = 4, 4
 
 def draw_chain(console: Console, instance: EdgeShardInstance, placement: tuple[int, ...]) -> None:
     """Draw the chain of devices: layers, time and memory of each, and the transfers between them."""
+    instance = instance.at_source(placement[0])
     costs, names = time_tables(instance), instance.cluster.device_names
-    budget, need = instance.cluster.memory_bytes, instance.memory_bytes
+    budget = instance.cluster.memory_bytes
     used = {
-        device: sum(int(need[i]) for i, j in enumerate(placement) if j == device) for device in set(placement)
+        device: used_bytes(instance.layers[i] for i, j in enumerate(placement) if j == device)
+        for device in set(placement)
     }
     width = max(len(names[device]) for device in used)
     stages = [list(stage) for _, stage in groupby(range(len(placement)), key=placement.__getitem__)]
@@ -41,7 +46,7 @@ def draw_chain(console: Console, instance: EdgeShardInstance, placement: tuple[i
         first, last, device = stage[0], stage[-1], placement[stage[0]]
         if first:
             sender = placement[first - 1]
-            hop_s = float(costs.transfer_s(first - 1)[sender, device])
+            hop_s = float(costs.delay_s(first - 1)[sender, device])
             message = f"{size(instance.layers[first - 1].output_bytes)} in {duration(hop_s)}"
             console.print(f"{'':{width}}   [cyan]↓[/cyan] [dim]{message}[/dim]", soft_wrap=True)
         compute_s = float(costs.compute_s[stage, device].sum())
@@ -54,8 +59,8 @@ def draw_chain(console: Console, instance: EdgeShardInstance, placement: tuple[i
             f"{escape(f'{names[device]:{width}}')} {bar} {share:4.0%} {memory:18} {duration(compute_s):>9}  {escape(span)}",
             soft_wrap=True,
         )
-    if costs.return_s[placement[-1]]:
-        back = f"token back to {escape(names[instance.source])} in {duration(float(costs.return_s[placement[-1]]))}"
+    if costs.return_delay_s[placement[-1]]:
+        back = f"token back to {escape(names[instance.source_index])} in {duration(float(costs.return_delay_s[placement[-1]]))}"
         console.print(f"{'':{width}}   [cyan]↺[/cyan] [dim]{back}[/dim]", soft_wrap=True)
 
 
@@ -67,15 +72,18 @@ def draw_pipeline(console: Console, instance: EdgeShardInstance, placement: tupl
         console.print(f"\nthroughput {1 / bottleneck_s:.4g} tokens per second", soft_wrap=True)
 
 
-def draw_batch(console: Console, instance: EdgeShardBatchInstance, placement: BatchPlacement) -> None:
+def draw_batch(console: Console, instance: EdgeShardBatch, placement: BatchPlacement) -> None:
     """Draw the pipeline of the chosen batch size."""
-    batch_size, layers = placement
-    pipeline = instance.at(batch_size)
+    in_flight, batch_size, _ = parts_of(placement)
+    pipeline, layers = pipeline_of(instance, placement)
     draw_chain(console, pipeline, layers)
-    bottleneck_s = evaluate_throughput(pipeline, layers).objective
-    if bottleneck_s:
-        rate = batch_size / bottleneck_s
-        console.print(f"\nbatch of {batch_size}, throughput {rate:.4g} tokens per second", soft_wrap=True)
+    time_s = evaluate_batch(instance, placement).objective
+    rate = f"throughput {1 / time_s:.4g} tokens per second" if time_s else "throughput without limit"
+    if in_flight is None:
+        caches = "as in the paper: always full, with the caches of one batch in memory"
+        console.print(f"\nbatch of {batch_size}, {rate} [dim]({caches})[/dim]", soft_wrap=True)
+        return
+    console.print(f"\n{in_flight} micro-batches of {batch_size} in flight, {rate}", soft_wrap=True)
 
 
 def _span(instance: EdgeShardInstance, first: int, last: int) -> str:
@@ -98,15 +106,21 @@ def _layers(instance: EdgeShardInstance, placement: Placement) -> Graph:
     return chain_graph(placement, lambda j: f"layers {', '.join(spans[j][:4])}")
 
 
-def _batch(instance: EdgeShardBatchInstance, placement: BatchPlacement) -> Graph:
-    return _layers(instance.at(placement[0]), placement[1])
+def _batch(instance: EdgeShardBatch, placement: BatchPlacement) -> Graph:
+    return _layers(*pipeline_of(instance, placement))
 
 
 def pipeline_timeline(instance: EdgeShardInstance, placement: Placement) -> Any | None:
     """Return the timeline of a pipeline; None where it has none, or too many tasks for a picture."""
+    return _timeline(instance, placement, MICRO_BATCHES)
+
+
+def _timeline(
+    instance: EdgeShardInstance | EdgeShardBatch, placement: Any, micro_batches: int | None
+) -> Any | None:
     try:
         schedules = [
-            simulate(instance, placement, micro_batches=MICRO_BATCHES, tokens=TOKENS, strategy=strategy)
+            simulate(instance, placement, micro_batches=micro_batches, tokens=TOKENS, strategy=strategy)
             for strategy in ("bubbles", "no-bubbles")
         ]
     except PlacewiseError:
@@ -116,10 +130,9 @@ def pipeline_timeline(instance: EdgeShardInstance, placement: Placement) -> Any 
     return gantt(schedules)
 
 
-def batch_timeline(instance: EdgeShardBatchInstance, placement: BatchPlacement) -> Any | None:
+def batch_timeline(instance: EdgeShardBatch, placement: BatchPlacement) -> Any | None:
     """Return the timeline of the chosen batch size's pipeline."""
-    batch_size, layers = placement
-    return pipeline_timeline(instance.at(batch_size), layers)
+    return _timeline(instance, placement, None)
 
 
 LATENCY_PICTURE = Picture(LATENCY, draw_chain, _layers)

@@ -10,7 +10,9 @@ import numpy as np
 
 from placewise.instances.catalogue import transformer
 from placewise.instances.generators import edgeshard
+from placewise.models.edgeshard.batch_placement import evaluate
 from placewise.models.edgeshard.batches import EdgeShardBatch
+from placewise.models.edgeshard.request import Request
 from placewise.models.errors import PlacewiseError
 
 if TYPE_CHECKING:
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from placewise.models.workload import Transformer
 
 THROUGHPUT = "edgeshard-throughput"
+
+
+#: Of micro-batches in flight.
+CHOICES: tuple[int | tuple[int, ...], ...] = (1, 2, 3, 4, (2,), (1, 3), (1, 2, 5))
 
 
 def paper_testbed(
@@ -28,6 +34,7 @@ def paper_testbed(
     batch_sizes: str = "1,2,4,8,16,32",
     seed: int = 1,
     sequence_length: int = 128,
+    in_flight: int = 0,
     name: str | None = None,
 ) -> EdgeShardBatch:
     """Return the paper's testbed with the batch size left open.
@@ -38,6 +45,8 @@ def paper_testbed(
         As in `edgeshard.paper_testbed`; the cache of ``sequence_length`` tokens is kept per sequence.
     batch_sizes : str
         To choose from, separated by commas.
+    in_flight : int
+        Micro-batches in flight at most; 0 = the paper's reading.
     name : str, optional
         Name of the instance.
 
@@ -60,8 +69,14 @@ def paper_testbed(
         seed=seed,
         sequence_length=sequence_length,
     )
+    several = f"-in-flight-{in_flight}" if in_flight else ""
     return with_batches(
-        base, transformer(model), sizes, sequence_length=sequence_length, name=name or f"{base.name}-batch"
+        base,
+        transformer(model),
+        sizes,
+        sequence_length=sequence_length,
+        in_flight=in_flight or None,
+        name=name or f"{base.name}-batch{several}",
     )
 
 
@@ -71,6 +86,7 @@ def with_batches(
     batch_sizes: tuple[int, ...],
     *,
     sequence_length: int = 128,
+    in_flight: int | None = None,
     name: str,
 ) -> EdgeShardBatch:
     """Return an instance's cluster and source with the batch size of a model left open, times from peak rates.
@@ -85,6 +101,8 @@ def with_batches(
         To choose from, ascending.
     sequence_length : int
         Tokens of KV cache per sequence.
+    in_flight : int, optional
+        Micro-batches in flight at most; the paper's reading without it.
     name : str
         Name of the instance.
     """
@@ -96,6 +114,7 @@ def with_batches(
         batch_sizes=batch_sizes,
         source=base.source,
         return_bytes=base.return_bytes,
+        in_flight=in_flight,
         description=f"{base.description}; batch sizes {','.join(map(str, batch_sizes))}",
         reference="EdgeShard, Sections V-A and VII",
     )
@@ -138,3 +157,40 @@ def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> EdgeShar
         return_bytes=base.return_bytes,
         description=f"{base.description}, batch sizes {', '.join(map(str, sizes))}",
     )
+
+
+def tiny_in_flight(*, kind: str = "mixed", seed: int, name: str | None = None) -> EdgeShardBatch:
+    """Return a random instance that brute force solves, as `tiny`, with micro-batches in flight.
+
+    Up to 4 of them, or some of a list; links with latency, some with none; sometimes a limit on the time per token,
+    sometimes one that a placement drawn at random just meets; sometimes a prompt that counts.
+
+    Parameters
+    ----------
+    kind : str
+        As in `edgeshard.tiny`.
+    seed : int
+        All choices follow from it.
+    name : str, optional
+        Name of the instance.
+    """
+    base = tiny(kind=kind, seed=seed)
+    draw = random.Random(f"in-flight-{seed}")  # noqa: S311 - not for secrets
+    size = base.cluster.size
+    latency = np.array([[draw.choice([0, 0, 1, 4, 24]) / 16 for _ in range(size)] for _ in range(size)])
+    memory = base.cluster.memory_bytes * draw.choice([1, 1, 2, 3])
+    instance = replace(
+        base,
+        cluster=replace(base.cluster, latency_s=latency, memory_bytes=memory),
+        in_flight=draw.choice(CHOICES),
+        latency_occupies=draw.random() < 0.2,
+        request=draw.choice([None, None, None, Request(draw.randint(1, 4), draw.randint(1, 4), "request")]),
+        name=name or f"{base.name}-in-flight",
+    )
+    if draw.random() < 0.5:
+        return instance
+    layers = (instance.source, *sorted(draw.randrange(size) for _ in instance.layers[1:]))
+    number, batch = draw.choice(instance.counts), draw.choice(instance.batch_sizes)
+    cost_s = evaluate(replace(instance, time_per_token_limit_s=None), (number, batch, layers)).objective
+    limit_s = None if cost_s is None or number is None else cost_s * number * batch
+    return replace(instance, time_per_token_limit_s=limit_s)

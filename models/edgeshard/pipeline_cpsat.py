@@ -9,7 +9,7 @@ Source: the circuit constraint, Laurière (1978).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import pairwise
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
@@ -17,68 +17,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
-from placewise.models.edgeshard.cpsat import units_that_fit
-from placewise.models.edgeshard.runs import require_equal_block
+from placewise.models.edgeshard.cpsat import count_rows, units_that_fit
+from placewise.models.edgeshard.memory import bytes_beside_first, furthest_ends, require_shared_with_first
+from placewise.models.edgeshard.pipeline_cycle import delay_over, with_cycle
+from placewise.models.edgeshard.pipeline_model import PipelineModel
+from placewise.models.edgeshard.runs import require_equal_block, require_no_pins
 from placewise.models.problem import Guarantee
 from placewise.models.time_range import require_whole_numbers
 from placewise.models.whole_times import finite_largest, wanted, whole_times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from numpy.typing import NDArray
 
     from placewise.models.edgeshard.cost import TimeTables
     from placewise.models.edgeshard.data import EdgeShardInstance
-    from placewise.models.edgeshard.placement import Placement
+    from placewise.models.edgeshard.pipeline_cycle import Flight
     from placewise.models.whole_times import WholeTimes
 
 
-@dataclass(frozen=True)
-class PipelineModel:
-    """A CP-SAT model of a pipeline with the way back to a placement.
-
-    Parameters
-    ----------
-    cp_model, objective : ortools CpModel, IntVar
-        Minimises the bottleneck.
-    times : WholeTimes
-        The unit of it.
-    arcs : dict
-        Whether a device follows another.
-    count : dict
-        Layers on each device.
-    instance : EdgeShardInstance
-        What it states.
-    """
-
-    instance: EdgeShardInstance
-    cp_model: Any
-    objective: Any
-    times: WholeTimes
-    arcs: dict[tuple[int, int], Any]
-    count: dict[int, Any]
-
-    def extract(self, value: Callable[[Any], int]) -> Placement:
-        """Return the placement that the variables' values state."""
-        successor = {k: j for (k, j), arc in self.arcs.items() if value(arc)}
-        layers: list[int] = []
-        device: int | None = self.instance.source
-        while device is not None:
-            layers += [device] * value(self.count[device])
-            device = successor.get(device)
-        return tuple(layers)
-
-    def hint(self, placement: Sequence[int]) -> None:
-        """Start from a pipeline: its order of devices."""
-        hops = set(pairwise(dict.fromkeys(placement)))
-        for pair, arc in self.arcs.items():
-            self.cp_model.add_hint(arc, int(pair in hops))
-
-
 def run_length_guarantee(instance: EdgeShardInstance) -> Guarantee:
-    """Return EXACT for equal layers; raise `NotApplicableError` for others, and for times too far apart."""
+    """Return EXACT for equal layers; raise `NotApplicableError` for others, pins, and times too far apart."""
     require_equal_block(instance)
+    require_shared_with_first(instance)
+    require_no_pins(instance)
     require_whole_numbers(time_tables(instance).whole_numbers)
     return Guarantee.EXACT
 
@@ -89,7 +50,9 @@ def stages_guarantee(instance: EdgeShardInstance) -> Guarantee:
     return Guarantee.EXACT
 
 
-def throughput_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> PipelineModel:
+def throughput_run_length(
+    instance: EdgeShardInstance, cap_s: float = inf, flight: Flight | None = None
+) -> PipelineModel:
     """Return the model on counts, for an instance whose layers 1..N-2 are equal.
 
     Parameters
@@ -98,6 +61,8 @@ def throughput_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> Pi
         N layers on M devices.
     cap_s : float
         Of pipelines with a longer bottleneck, the model need not have any.
+    flight : Flight, optional
+        How many micro-batches are in flight; the pipeline is full whatever it takes without it.
 
     Raises
     ------
@@ -108,11 +73,13 @@ def throughput_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> Pi
     costs, total = time_tables(instance), len(instance.layers)
     require_whole_numbers(costs.whole_numbers)
     model, arcs, last, used = _circuit(instance, costs)
-    devices, source = range(instance.cluster.size), instance.source
-    memory = [int(need) for need in instance.memory_bytes]
-    times, ticks, bottleneck = _bottleneck(instance, costs, model, cap_s)
+    devices, source = range(instance.cluster.size), instance.source_index
+    memory = bytes_beside_first(instance)
+    times, ticks, bottleneck = _bottleneck(instance, costs, model, cap_s, flight)
+    computed = 0
     count = {j: model.new_int_var(0, total, f"count[{j}]") for j in devices}
     model.add(sum(count.values()) == total)
+    count_rows(model, instance, count)
     inner = min(1, total - 1)
     for j in devices:
         first = int(j == source)
@@ -121,24 +88,30 @@ def throughput_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> Pi
         model.add(block >= 0).only_enforce_if(used[j])
         model.add(count[j] == 0).only_enforce_if(~used[j])
         model.add(count[j] >= 1).only_enforce_if(used[j])
-        space = int(instance.cluster.memory_bytes[j]) - memory[0] * first
+        space = int(instance.cluster.memory_bytes[j]) - int(memory[0, j]) * first
         alone, with_last = (
-            units_that_fit(room, memory[inner], total) for room in (space, space - memory[-1])
+            units_that_fit(room, int(memory[inner, j]), total) for room in (space, space - int(memory[-1, j]))
         )
         if total > 1 and with_last < 0:
             model.add(last[j] == 0)
         model.add(block <= alone - (alone - max(with_last, 0)) * tail)
-        model.add(
-            int(ticks[inner, j]) * block + int(ticks[0, j]) * first + int(ticks[-1, j]) * tail <= bottleneck
-        ).only_enforce_if(used[j])
+        stage = int(ticks[inner, j]) * block + int(ticks[0, j]) * first + int(ticks[-1, j]) * tail
+        model.add(stage <= bottleneck).only_enforce_if(used[j])
+        computed += stage
     for (k, j), arc in arcs.items():
         _within(
             model, bottleneck, times.of(costs.transfer_s(0)[k, j]), arc, costs.transfer_s(0)[k, j] > cap_s
         )
-    return _finished(instance, costs, times, model, bottleneck, arcs, count, last, cap_s)
+    finished = _finished(instance, costs, times, model, bottleneck, arcs, count, last, cap_s)
+    if flight is None:
+        return finished
+    delayed = {pair: delay_over(model, costs, times, flight, pair, arc) for pair, arc in arcs.items()}
+    return with_cycle(finished, costs, flight, computed, delayed, last)
 
 
-def throughput_stages(instance: EdgeShardInstance, cap_s: float = inf) -> PipelineModel:
+def throughput_stages(
+    instance: EdgeShardInstance, cap_s: float = inf, flight: Flight | None = None
+) -> PipelineModel:
     """Return the model on first layers and ends, for any layers: sums over a stage are differences of elements.
 
     Parameters
@@ -147,13 +120,17 @@ def throughput_stages(instance: EdgeShardInstance, cap_s: float = inf) -> Pipeli
         N layers on M devices.
     cap_s : float
         Of pipelines with a longer bottleneck, the model need not have any.
+    flight : Flight, optional
+        How many micro-batches are in flight; the pipeline is full whatever it takes without it.
     """
     costs, total = time_tables(instance), len(instance.layers)
     require_whole_numbers(costs.whole_numbers)
     model, arcs, last, used = _circuit(instance, costs)
-    devices, source = range(instance.cluster.size), instance.source
-    times, ticks, bottleneck = _bottleneck(instance, costs, model, cap_s)
+    devices, source = range(instance.cluster.size), instance.source_index
+    times, ticks, bottleneck = _bottleneck(instance, costs, model, cap_s, flight)
+    computed, delayed = 0, {}
     time_before = np.vstack([np.zeros(len(devices), dtype=np.int64), np.cumsum(ticks, axis=0)])
+    furthest = furthest_ends(instance)
     first = {j: model.new_int_var(0, total, f"first[{j}]") for j in devices}
     end = {j: model.new_int_var(0, total, f"end[{j}]") for j in devices}
     model.add(first[source] == 0)
@@ -161,19 +138,24 @@ def throughput_stages(instance: EdgeShardInstance, cap_s: float = inf) -> Pipeli
         model.add(first[j] == end[j]).only_enforce_if(~used[j])
         model.add(first[j] < end[j]).only_enforce_if(used[j])
         model.add(end[j] == total).only_enforce_if(last[j])
-        reach = _furthest_ends(instance, j)
-        furthest = model.new_int_var(0, total, "")
-        model.add_element(first[j], reach, furthest)
-        model.add(end[j] <= furthest)
-        model.add(end[j] - first[j] <= max(till - i for i, till in enumerate(reach)))  # implied, linear
+        reach = furthest[:, j].tolist()
+        till = model.new_int_var(0, total, "")
+        model.add_element(first[j], reach, till)
+        model.add(end[j] <= till)
+        model.add(end[j] - first[j] <= max(most - i for i, most in enumerate(reach)))  # implied, linear
         before = time_before[:, j].tolist()
         at_end, at_first = (model.new_int_var(0, before[-1], "") for _ in range(2))
         model.add_element(end[j], before, at_end)
         model.add_element(first[j], before, at_first)
         model.add(at_end - at_first <= bottleneck)
+        computed += at_end - at_first
         # Implied, and what the linear relaxation sees of the elements: each layer takes at least the least.
         model.add(min(after - here for here, after in pairwise(before)) * (end[j] - first[j]) <= bottleneck)
     model.add(sum(end[j] - first[j] for j in devices) == total)
+    count_rows(model, instance, {j: end[j] - first[j] for j in devices})
+    for layer, device in instance.rules.pinned:
+        model.add(first[int(device)] <= layer)
+        model.add(end[int(device)] > layer)
     for (k, j), arc in arcs.items():
         model.add(first[j] == end[k]).only_enforce_if(arc)
         hops_s = [float(costs.transfer_s(i)[k, j]) for i in range(total - 1)]
@@ -184,16 +166,12 @@ def throughput_stages(instance: EdgeShardInstance, cap_s: float = inf) -> Pipeli
             hop = model.new_int_var(0, max(units), "")
             model.add_element(first[j], units, hop)
             model.add(hop <= bottleneck).only_enforce_if(arc)
+        if flight is not None:
+            delayed[k, j] = delay_over(model, costs, times, flight, (k, j), arc, first[j])
     count = {j: end[j] - first[j] for j in devices}
-    return _finished(instance, costs, times, model, bottleneck, arcs, count, last, cap_s)
-
-
-def _furthest_ends(instance: EdgeShardInstance, device: int) -> list[int]:
-    """Return how far a stage that starts at each layer may reach in a device's memory (Eq. 12), N + 1 entries."""
-    before = np.concatenate([[0], np.cumsum(instance.memory_bytes)])
-    space = int(instance.cluster.memory_bytes[device])
-    ends: list[int] = (np.searchsorted(before, before + space, side="right") - 1).tolist()
-    return ends
+    finished = _finished(instance, costs, times, model, bottleneck, arcs, count, last, cap_s)
+    finished = replace(finished, spans={j: (first[j], end[j]) for j in devices})
+    return finished if flight is None else with_cycle(finished, costs, flight, computed, delayed, last)
 
 
 def _circuit(
@@ -203,7 +181,7 @@ def _circuit(
     from ortools.sat.python import cp_model
 
     model = cp_model.CpModel()
-    devices, source, depot = range(instance.cluster.size), instance.source, instance.cluster.size
+    devices, source, depot = range(instance.cluster.size), instance.source_index, instance.cluster.size
     used = {j: model.new_bool_var(f"used[{j}]") for j in devices}
     last = {j: model.new_bool_var(f"last[{j}]") for j in devices}
     linked = np.isfinite(costs.messages_s[0])
@@ -223,7 +201,7 @@ def _circuit(
 
 
 def _bottleneck(
-    instance: EdgeShardInstance, costs: TimeTables, model: Any, cap_s: float
+    instance: EdgeShardInstance, costs: TimeTables, model: Any, cap_s: float, flight: Flight | None
 ) -> tuple[WholeTimes, NDArray[np.int64], Any]:
     """Return the unit of times, compute times in it, and the objective's variable.
 
@@ -238,9 +216,13 @@ def _bottleneck(
     unlike = len(set(costs.message[:-1].tolist())) > 1
     total_s = 2 * float(compute_s.sum()) + longest_s  # two elements per device
     total_s += instance.cluster.size**2 * longest_s if unlike else 0.0
-    times = whole_times(
-        costs.tick_s, total_s, () if isfinite(cap_s) else (costs.compute_s, *hops_s, costs.return_s)
-    )
+    tables = [costs.compute_s, *hops_s, costs.return_s]
+    if flight is not None:
+        delays_s = [costs.delay_s(i) for i in range(len(instance.layers) - 1)]
+        tables += [*delays_s, costs.return_delay_s]
+        slowest_s = max(finite_largest(table, flight.most_s) for table in (*delays_s, costs.return_delay_s))
+        total_s = (flight.number + 1) * total_s + (instance.cluster.size + 1) ** (1 + unlike) * slowest_s
+    times = whole_times(costs.tick_s, total_s, () if isfinite(cap_s) else tables)
     ticks = (compute_s / costs.tick_s).astype(np.int64) // times.ticks + (costs.compute_s > cap_s)
     most = times.of(min(longest_s, cap_s))
     return times, ticks, model.new_int_var(0, most, "bottleneck")

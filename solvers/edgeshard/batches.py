@@ -1,32 +1,39 @@
-"""Batch-aware throughput one batch size at a time: the best pipeline of each, most promising first."""
+"""Batch-aware throughput one batch size at a time: the best pipeline of each, most promising first.
+
+With micro-batches in flight see `in_flight`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from placewise.models.edgeshard import pipeline_cpsat
-from placewise.models.edgeshard.batches import evaluate
+from placewise.models.edgeshard.batch_placement import evaluate, placement_with
 from placewise.models.edgeshard.cost import bottleneck_floor_s
 from placewise.models.errors import NotApplicableError
-from placewise.solvers.edgeshard import baselines, cpsat, thresholds
+from placewise.solvers.edgeshard import baselines, cpsat, in_flight, starts, thresholds, types
+from placewise.solvers.edgeshard.sources import over_sources
 from placewise.solvers.evidence.result import Claim, Progress, Reason
 from placewise.solvers.execution.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance
+    from placewise.models.edgeshard import EdgeShardBatch, EdgeShardInstance, EdgeShardThroughput
 
 
-def run(instance: EdgeShardBatchInstance, context: Context) -> Claim:
+def run(instance: EdgeShardBatch, context: Context) -> Claim:
     """Solve each batch size whose bound could still win; the least of what is left is the dual bound.
 
     Parameters
     ----------
-    instance, context : EdgeShardBatchInstance, Context
+    instance, context : EdgeShardBatch, Context
         What is solved; options, clock and reports.
     """
+    if instance.in_flight is not None:
+        return in_flight.Search(instance, context, partial(_least_bottleneck, context)).run()
     bounds = {size: bottleneck_floor_s(instance.at(size)) / size for size in instance.batch_sizes}
     best, best_s, feasible_or_open = None, float("inf"), False
     if context.warm_start is not None:
@@ -55,18 +62,22 @@ def run(instance: EdgeShardBatchInstance, context: Context) -> Claim:
     return Claim(reason, best, objective, bound, solve_s=context.elapsed)
 
 
-def largest_batch(instance: EdgeShardBatchInstance, context: Context) -> Claim:
+def largest_batch(instance: EdgeShardBatch, context: Context) -> Claim:
     """Take the largest batch that fits at all and its best pipeline, as the paper does.
 
     Parameters
     ----------
-    instance, context : EdgeShardBatchInstance, Context
+    instance, context : EdgeShardBatch, Context
         What is solved; options, clock and reports.
     """
-    return _largest(instance, context, lambda size: _pipeline(instance, size, context))
+    if instance.in_flight is None:
+        return _largest(instance, context, lambda size: _pipeline(instance, size, context))
+    return _largest_in_flight(
+        instance, context, lambda pipe, _: _least_bottleneck(context, pipe, 1), first=True
+    )
 
 
-def _largest(instance: EdgeShardBatchInstance, context: Context, solve: Callable[[int], Claim]) -> Claim:
+def _largest(instance: EdgeShardBatch, context: Context, solve: Callable[[int], Claim]) -> Claim:
     claim = Claim(Reason.FINISHED)
     for size in reversed(instance.batch_sizes):
         claim = solve(size)
@@ -77,18 +88,53 @@ def _largest(instance: EdgeShardBatchInstance, context: Context, solve: Callable
     return Claim(Reason.FINISHED, message=claim.message, solve_s=context.elapsed)
 
 
+def _largest_in_flight(
+    instance: EdgeShardBatch,
+    context: Context,
+    solve: Callable[[EdgeShardThroughput, Context], Claim],
+    *,
+    first: bool = False,
+) -> Claim:
+    """Return the best of a pipeline per batch size (the largest that fits, if asked) and twice as many in flight each time."""
+    best, best_s, message = None, float("inf"), "no choice fits"
+    for size in reversed(instance.batch_sizes):
+        numbers = [number for number, other in instance.choices if other == size]
+        step = 1
+        while step <= len(numbers) and context.remaining:
+            claim = solve(instance.at(size, numbers[step - 1]), in_flight.part_of(context))
+            step *= 2
+            if claim.placement is None:
+                message = claim.message or message
+                break
+            number = in_flight.best_number(instance, size, claim.placement)
+            if number is None:
+                continue
+            placement = placement_with(number, size, claim.placement)
+            evaluation = evaluate(instance, placement)
+            if evaluation.feasible and evaluation.objective is not None and evaluation.objective < best_s:
+                best, best_s = placement, evaluation.objective
+        if first and best is not None:
+            break
+    if best is None:
+        return Claim(Reason.FINISHED, message=message, solve_s=context.elapsed)
+    return Claim(Reason.FINISHED, best, best_s, solve_s=context.elapsed)
+
+
 def _with_largest_batch(
     baseline: Callable[[EdgeShardInstance, Context], Claim],
-) -> Callable[[EdgeShardBatchInstance, Context], Claim]:
+) -> Callable[[EdgeShardBatch, Context], Claim]:
     """Return a baseline of one batch size as one that takes the largest batch that fits."""
+    each = over_sources(baseline)
 
-    def run(instance: EdgeShardBatchInstance, context: Context) -> Claim:
-        return _largest(instance, context, lambda size: baseline(instance.at(size), _part(context, size)))
+    def run(instance: EdgeShardBatch, context: Context) -> Claim:
+        if instance.in_flight is not None:
+            return _largest_in_flight(instance, context, each)
+        return _largest(instance, context, lambda size: each(instance.at(size), _part(context, size)))
 
     return run
 
 
-greedy = _with_largest_batch(baselines.greedy)
+greedy = _with_largest_batch(starts.greedy)
 edge_solo = _with_largest_batch(baselines.edge_solo)
 cloud_edge_even = _with_largest_batch(baselines.cloud_edge_even)
 cloud_edge_nearest = _with_largest_batch(baselines.cloud_edge_nearest)
@@ -96,10 +142,21 @@ cloud_edge_opt = _with_largest_batch(baselines.cloud_edge_opt)
 edgeshard_even = _with_largest_batch(baselines.edgeshard_even)
 
 
-def _pipeline(instance: EdgeShardBatchInstance, batch_size: int, context: Context) -> Claim:
+def _pipeline(instance: EdgeShardBatch, batch_size: int, context: Context) -> Claim:
     """Return what the strongest method that takes one batch size says about it: that of `edgeshard-throughput`."""
-    pipeline, part = instance.at(batch_size), _part(context, batch_size)
+    return over_sources(_strongest)(instance.at(batch_size), _part(context, batch_size))
+
+
+def _least_bottleneck(context: Context, pipeline: EdgeShardThroughput, batch_size: int) -> Claim:
+    """Return what that method says about one choice with micro-batches in flight, without its reports."""
+    del batch_size
+    return over_sources(_strongest)(pipeline, in_flight.part_of(context))
+
+
+def _strongest(pipeline: EdgeShardInstance, part: Context) -> Claim:
+    """Solve a pipeline with a source by the strongest method that takes it."""
     for guarantee, method in (
+        (types.guarantee, types.run),
         (thresholds.guarantee, thresholds.run),
         (pipeline_cpsat.run_length_guarantee, cpsat.throughput),
     ):

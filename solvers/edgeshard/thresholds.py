@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from placewise.models.edgeshard.cost import bottleneck_values_s, time_tables
-from placewise.models.edgeshard.placement import evaluate_throughput
-from placewise.models.edgeshard.runs import has_equal_block, useful_devices
+from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.memory import furthest_ends
+from placewise.models.edgeshard.runs import has_equal_block, require_no_least, useful_devices
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
-from placewise.solvers.edgeshard import cpsat
-from placewise.solvers.evidence.result import Claim, Reason
+from placewise.solvers.edgeshard.bisection import bisect
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from placewise.models.edgeshard import EdgeShardInstance
+    from placewise.solvers.evidence.result import Claim
     from placewise.solvers.execution.context import Context
 
 #: Sets of the other devices are counted in an array: 2**19 numbers per sweep.
@@ -43,6 +43,7 @@ def guarantee(instance: EdgeShardInstance) -> Guarantee:
     NotApplicableError
         For other instances.
     """
+    require_no_least(instance)
     decide = Thresholds(instance)
     useful = len(decide.others) + 1
     if useful > LARGEST_SIZE and not decide.equal:
@@ -61,21 +62,25 @@ class Thresholds:
 
     def __init__(self, instance: EdgeShardInstance) -> None:
         self.costs = time_tables(instance)
-        self.source, self.count = instance.source, len(instance.layers)
-        self.others = [j for j in useful_devices(instance) if j != instance.source]
+        self.source, self.count = instance.source_index, len(instance.layers)
+        self.others = [j for j in useful_devices(instance) if j != instance.source_index]
         self.time_before = np.vstack(
             [np.zeros(instance.cluster.size), np.cumsum(self.costs.compute_s, axis=0)]
         )
-        memory_before = np.concatenate([[0], np.cumsum(instance.memory_bytes)])
-        fits = memory_before[:-1, None] + instance.cluster.memory_bytes[None, :]
-        self.memory_end = np.searchsorted(memory_before, fits, side="right") - 1
+        ends = instance.rules.ends(instance.cluster.size, self.count)
+        self.memory_end = np.minimum(furthest_ends(instance)[:-1], ends)
         between = [
             self.costs.messages_s[m][np.ix_(self.others, self.others)]
             for m in set(self.costs.message[:-1].tolist())
         ]
-        self.equal = has_equal_block(instance)
+        self.equal = has_equal_block(instance) and not instance.rules.pinned
         #: From here on all other devices are linked with each other.
         self.linked_from_s = max((float(matrix.max()) for matrix in between if matrix.size), default=0.0)
+
+    @property
+    def decided_from_s(self) -> float:
+        """The least threshold that is decided."""
+        return self.linked_from_s if len(self.others) > LARGEST_SPARSE_SIZE else 0.0
 
     def placement(self, threshold_s: float) -> tuple[int, ...] | None:
         """Return a pipeline within a threshold, or None if there is none."""
@@ -245,19 +250,6 @@ class Thresholds:
         return None
 
 
-def _position(values: NDArray[np.float64], cost_s: float) -> int:
-    """Return which candidate a cost is: the nearest, since those that are differences of long sums are off a little."""
-    after = min(int(np.searchsorted(values, cost_s)), len(values) - 1)
-    return after - (after > 0 and cost_s - values[after - 1] < values[after] - cost_s)
-
-
-def _cost_s(instance: EdgeShardInstance, placement: tuple[int, ...]) -> float:
-    """Return the bottleneck of a pipeline: it may be below the threshold that was asked."""
-    bottleneck_s = evaluate_throughput(instance, placement).objective
-    assert bottleneck_s is not None
-    return bottleneck_s
-
-
 def run(instance: EdgeShardInstance, context: Context) -> Claim:
     """Bisect over the candidates; every threshold that fails is a dual bound.
 
@@ -266,35 +258,4 @@ def run(instance: EdgeShardInstance, context: Context) -> Claim:
     instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
     """
-    decide = Thresholds(instance)
-    values = bottleneck_values_s(instance)
-    best = decide.placement(float(values[-1])) if len(values) else None
-    if best is None:
-        return Claim(Reason.INFEASIBLE, message="no pipeline at any bottleneck", solve_s=context.elapsed)
-    # Best attains values[high]; the optimum is among values[low..high], or below them where nothing is decided.
-    lowest = int(np.searchsorted(values, decide.linked_from_s)) * (len(decide.others) > LARGEST_SPARSE_SIZE)
-    cost_s = _cost_s(instance, best)
-    low, high = lowest, _position(values, cost_s)
-    if context.warm_start is not None and _cost_s(instance, context.warm_start) < cost_s:
-        best, cost_s = tuple(context.warm_start), _cost_s(instance, context.warm_start)
-        high = _position(values, cost_s)
-    context.report(objective=cost_s, placement=best)
-    while low < high and values[high] - values[low] > context.parameters.relative_gap * values[high]:
-        if not context.remaining:
-            bound = float(values[low]) if low > lowest else None
-            return Claim(Reason.LIMIT, best, cost_s, bound, "time limit", solve_s=context.elapsed)
-        middle = (low + high) // 2
-        found = decide.placement(float(values[middle]))
-        if found is None:
-            low = middle + 1
-            context.report(dual_bound=float(values[low]))
-        else:
-            best, cost_s = found, _cost_s(instance, found)
-            high = _position(values, cost_s)
-            context.report(objective=cost_s, placement=best)
-    if 0 < lowest == low:  # nothing was refuted: the optimum may lie below the slowest link
-        try:
-            return (cpsat.throughput if decide.equal else cpsat.stages)(instance, context)
-        except NotApplicableError as refusal:
-            return Claim(Reason.LIMIT, best, cost_s, None, str(refusal), limit="range of times")
-    return Claim(Reason.OPTIMAL, best, cost_s, min(float(values[low]), cost_s), solve_s=context.elapsed)
+    return bisect(instance, context, Thresholds(instance))

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from placewise.solvers.execution.context import Context
 
 
-def run_whole_model(instance: Instance, build: Callable[[Any, float], Any], context: Context) -> Claim:
+def run_whole_model(
+    instance: Instance,
+    build: Callable[[Any, float], Any],
+    context: Context,
+    cost_s: Callable[[Any], float | None] | None = None,
+) -> Claim:
     """Solve a model whose objective is the instance's, in the units that it states.
 
     A model in coarse units proves a bound that is off by their rounding. Then it is built again without what alone
@@ -33,7 +38,15 @@ def run_whole_model(instance: Instance, build: Callable[[Any, float], Any], cont
         not have placements that cost more than the cap.
     context : Context
         Options, warm start and where progress goes.
+    cost_s : callable, optional
+        What a placement costs, where the model's objective is not the instance's.
     """
+
+    def cost(placement: Any) -> float | None:
+        if cost_s is not None:
+            return cost_s(placement)
+        return problem_of(instance).evaluate(instance, placement).objective
+
     build_s, cap_s, best = 0.0, inf, Claim(Reason.LIMIT, context.warm_start)
     while True:
         began = perf_counter()
@@ -41,25 +54,25 @@ def run_whole_model(instance: Instance, build: Callable[[Any, float], Any], cont
         if best.placement is not None:
             model.hint(best.placement)
         build_s += perf_counter() - began
-        claim = _solve_once(instance, model, context)
+        claim = _solve_once(model, context, cost)
         bound = max(claim.dual_bound or 0.0, best.dual_bound or 0.0)
         if claim.placement is None and isfinite(cap_s):
             claim = replace(best, message=f"{claim.message} in finer units")  # the cap allows what is known
-        best, cost_s = replace(claim, dual_bound=bound), claim.objective
+        best, value_s = replace(claim, dual_bound=bound), claim.objective
         done = model.times.exact or claim.reason is not Reason.OPTIMAL or not context.remaining
-        if done or cost_s is None or not bound < cost_s <= cap_s / 2:
+        if done or value_s is None or not bound < value_s <= cap_s / 2:
             return replace(best, build_s=build_s, solve_s=context.elapsed - build_s)
-        cap_s = cost_s
+        cap_s = value_s
 
 
-def _solve_once(instance: Instance, model: Any, context: Context) -> Claim:
+def _solve_once(model: Any, context: Context, cost_s: Callable[[Any], float | None]) -> Claim:
     unit_s = model.times.unit_s
 
     def placed(value: Callable[[Any], int]) -> tuple[Any, float | None]:
         placement = model.extract(value)
         if model.times.exact:
             return placement, float(value(model.objective) * unit_s)
-        return placement, problem_of(instance).evaluate(instance, placement).objective
+        return placement, cost_s(placement)
 
     def on_solution(value: Callable[[Any], int]) -> None:
         placement, objective = placed(value)

@@ -234,11 +234,11 @@ def test_simulate_shows_both_strategies_and_draws(tmp_path, capsys):
 
 
 def test_simulate_takes_a_batch_and_a_result(tmp_path, capsys):
-    """The chosen batch size multiplies the tokens; a result file saves the solve."""
+    """The chosen batch size multiplies the tokens, with as many in flight as fit; a result file saves the solve."""
     result = tmp_path / "result.json"
     assert main(["solve", "hand-batch", "--output", str(result)]) == 0
     assert main(["simulate", "hand-batch", "--result", str(result), "--strategy", "bubbles"]) == 0
-    assert "4 micro-batches of 3" in capsys.readouterr().out
+    assert "1 micro-batches of 3" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -254,3 +254,10 @@ def test_simulate_refuses(arguments, message, capsys):
     """One line, exit status 2."""
     assert main(["simulate", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_residual_counts_hops_from_a_free_source(capsys):
+    """The token's way back is none where the last layer is beside the first."""
+    assert main(["residual", "hand-stay-home", "--measured", "0.05", "--source", "none", "--json"]) == 0
+    free = json.loads(capsys.readouterr().out)
+    assert (free["hops"], free["hop_overhead_s"]) == (0, None)
