@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from placewise.solvers.evidence.result import Claim
     from placewise.solvers.execution.context import Context
 
-#: What a method can do beside answering, as `placewise methods` shows it.
 #: What every method comes to import of NumPy.
 _ARRAYS = ("numpy.ma", "numpy.random")
+#: What a method can do beside answering, as `placewise methods` shows it.
 WARM_START, PROGRESS, BOUND, THREADS, SEED = "warm start", "progress", "bound", "threads", "seed"
 
 

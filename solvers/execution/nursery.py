@@ -2,14 +2,16 @@
 
 One nursery per set of imports, so that libraries which do not get along stay apart. It imports, freezes what it has, and
 from then on only forks: it unpickles nothing and solves nothing, so no state goes from one solve to the next. A fork is a
-worker like any other (`worker.main`): own session, own folder, killed with all below it. The nursery adopts what a dead
-worker leaves, ends it, and says how the worker ended. Where a system has no such fork, workers are started.
+worker like any other (`worker.main`), with the folder, limits, processors and priority that its caller has by then. The
+nursery adopts what a dead worker leaves, ends it, removes its folder, and then says how the worker ended. When its
+caller is gone it ends all of them, and itself.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import json
 import os
 import selectors
@@ -20,110 +22,157 @@ import sys
 import tempfile
 import time
 import traceback
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from placewise.solvers.execution.processes import PATIENCE_S, adopt_orphans, children
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: What a nursery runs, with the descriptor of its control socket and the modules to import.
+#: What a nursery runs, with its control socket, its caller, and the modules to import.
 COMMAND = "from placewise.solvers.execution.nursery import serve; serve()"
-#: Bytes of the longest request: the environment goes with it.
-LARGEST_REQUEST = 2**20
+#: Bytes of the longest request.
+LARGEST_REQUEST = 2**16
+#: What comes with a request: standard input, output and error, the socket of its end, the current folder.
+DESCRIPTORS = 5
 
 
 class Nursery:
-    """The server: forks on request, reaps, and ends what the dead leave."""
+    """The server: forks on request, ends on request, reaps, and ends what the dead leave.
 
-    def __init__(self, control: socket.socket) -> None:
+    Parameters
+    ----------
+    control : socket
+        Takes requests; its end is the caller's.
+    caller : int
+        The process that asks: one that was killed may leave a fork which holds the socket open.
+    """
+
+    def __init__(self, control: socket.socket, caller: int) -> None:
         self.control = control
-        #: Of each living worker: where its end is told, and its folder.
+        self.ready = selectors.DefaultSelector()
+        #: Of each living worker: the socket on which its end is told, or asked for, and its folder.
         self.living: dict[int, tuple[socket.socket, str]] = {}
+        self.woken, self.waker = os.pipe()
+        for end in (self.woken, self.waker):
+            os.set_blocking(end, False)
+        self.ready.register(control, selectors.EVENT_READ, self._fork)
+        self.ready.register(self.woken, selectors.EVENT_READ, self._reap)
+        self._caller: int | None = None
+        with contextlib.suppress(OSError, AttributeError):  # an old kernel: then the socket's end must do
+            self._caller = os.pidfd_open(caller)
+            self.ready.register(self._caller, selectors.EVENT_READ, sys.exit)
+        if os.getppid() != caller:
+            sys.exit()
 
-    def run(self) -> None:
-        """Serve until the control socket closes: then the one that asked is gone."""
-        read, write = os.pipe()
-        os.set_blocking(read, False)
-        os.set_blocking(write, False)
-        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    def run(self) -> NoReturn:
+        """Serve until the caller is gone."""
+        signal.set_wakeup_fd(self.waker, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        with selectors.DefaultSelector() as ready:
-            ready.register(self.control, selectors.EVENT_READ)
-            ready.register(read, selectors.EVENT_READ)
-            while True:
-                for key, _ in ready.select():
-                    if key.fileobj is self.control:
-                        if not self._serve_one((read, write)):
-                            return self._close()
-                    else:
-                        with contextlib.suppress(BlockingIOError):
-                            os.read(read, 2**12)
-                        self._reap()
-
-    def _serve_one(self, private: Sequence[int]) -> bool:
-        """Fork a worker; return False at the end of requests."""
         try:
-            text, descriptors, _, _ = socket.recv_fds(self.control, LARGEST_REQUEST, 4)
+            while True:
+                for key, _ in self.ready.select():
+                    key.data()
+        finally:
+            self._close()
+
+    def _fork(self) -> None:
+        """Fork a worker; leave at the end of requests."""
+        try:
+            text, descriptors, _, _ = socket.recv_fds(
+                self.control, LARGEST_REQUEST, DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+            )
         except OSError:
-            return False
+            sys.exit()
         if not text:
-            return False
+            sys.exit()
         request = json.loads(text)
-        pid = os.fork()
-        if pid == 0:
-            _become_worker(request, descriptors, [*private, self.control.fileno(), *self._told()])
-        for descriptor in descriptors[:3]:
-            os.close(descriptor)
-        told = socket.socket(fileno=descriptors[3])
+        told = socket.socket(fileno=descriptors.pop(3))
+        try:
+            pid = os.fork()
+            if pid == 0:
+                _become_worker(request, descriptors, [told.fileno(), *self._private()])
+        except OSError:  # no process can be had: its stream ends, and the worker counts as killed
+            shutil.rmtree(request["folder"], ignore_errors=True)
+            told.close()
+            return
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
         self.living[pid] = told, request["folder"]
+        self.ready.register(told, selectors.EVENT_READ, lambda: self._end(pid))
         with contextlib.suppress(OSError):
             told.send(f"{pid}\n".encode())
-        return True
 
-    def _told(self) -> list[int]:
-        return [told.fileno() for told, _ in self.living.values()]
+    def _private(self) -> list[int]:
+        """Return what a worker has no business with."""
+        own = [self.control.fileno(), self.ready.fileno(), self.woken, self.waker]  # type: ignore[attr-defined]
+        return own + [told.fileno() for told, _ in self.living.values()] + [self._caller or self.woken]
+
+    def _end(self, pid: int) -> None:
+        """Kill a worker whose caller asks for it, or has let go of it; what is left of it goes with the reaping."""
+        self.ready.unregister(self.living[pid][0])
+        _kill(pid)
 
     def _reap(self) -> None:
         """Tell of the dead; what they left came to this process, and ends."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            if pid not in self.living:
-                continue
-            told, folder = self.living.pop(pid)
-            with contextlib.suppress(OSError):
-                os.killpg(pid, signal.SIGKILL)
-            for orphan in children() - self.living.keys():
-                with contextlib.suppress(OSError):
-                    os.kill(orphan, signal.SIGKILL)
-                    os.waitpid(orphan, 0)
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.woken, 2**12)
+        while self._reap_one():
+            pass
+
+    def _reap_one(self) -> bool:
+        """Reap one process; return False where none is dead."""
+        try:
+            dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return False
+        if dead is None:
+            return False
+        if dead.si_pid in self.living:
+            with contextlib.suppress(OSError):  # its number is not free yet
+                os.killpg(dead.si_pid, signal.SIGKILL)
+        _, status = os.waitpid(dead.si_pid, 0)
+        if dead.si_pid in self.living:
+            told, folder = self.living.pop(dead.si_pid)
+            self._end_orphans()
             shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(KeyError):  # it was asked to end
+                self.ready.unregister(told)
             with contextlib.suppress(OSError):
                 told.send(f"{os.waitstatus_to_exitcode(status)}\n".encode())
             told.close()
+        return True
+
+    def _end_orphans(self) -> None:
+        """End what came to this process, and what came through that."""
+        end = time.monotonic() + PATIENCE_S
+        while (orphans := children() - self.living.keys()) and time.monotonic() < end:
+            for orphan in orphans:
+                with contextlib.suppress(OSError):
+                    os.kill(orphan, signal.SIGKILL)
+                    if os.waitpid(orphan, os.WNOHANG) == (0, 0):
+                        time.sleep(0.001)
 
     def _close(self) -> None:
-        """Let workers, which see that their caller is gone, end themselves; end those that do not."""
+        """End all."""
+        for pid in self.living:
+            _kill(pid)
         end = time.monotonic() + PATIENCE_S
         while self.living and time.monotonic() < end:
-            time.sleep(0.01)
-            self._reap()
-        for pid in self.living:
-            with contextlib.suppress(OSError):
-                os.killpg(pid, signal.SIGKILL)
-        while self.living and time.monotonic() < end + PATIENCE_S:
-            time.sleep(0.01)
-            self._reap()
+            if not self._reap_one():
+                time.sleep(0.001)
 
 
-def _become_worker(request: dict[str, Any], descriptors: Sequence[int], inherited: Sequence[int]) -> None:
-    """Be a worker, in the forked process; does not return."""
+def _kill(pid: int) -> None:
+    """Kill a child that was not reaped, with its group, if it has one already."""
+    for kill in (os.killpg, os.kill):
+        with contextlib.suppress(OSError):
+            kill(pid, signal.SIGKILL)
+
+
+def _become_worker(request: dict[str, Any], descriptors: Sequence[int], private: Sequence[int]) -> NoReturn:
+    """Be a worker, in the forked process."""
     code = 1
     try:
         os.setsid()
@@ -132,12 +181,10 @@ def _become_worker(request: dict[str, Any], descriptors: Sequence[int], inherite
         signal.signal(signal.SIGINT, signal.default_int_handler)
         for target, source in enumerate(descriptors[:3]):
             os.dup2(source, target)
-        for descriptor in (*descriptors, *inherited):
+        os.fchdir(descriptors[3])
+        for descriptor in {*descriptors, *private}:
             os.close(descriptor)
-        os.chdir(request["cwd"])
-        os.environ.clear()
-        os.environ.update(request["environ"])
-        tempfile.tempdir = None  # it was asked for before
+        _take_over(request)
         from placewise.solvers.execution.worker import main
 
         main()
@@ -153,17 +200,38 @@ def _become_worker(request: dict[str, Any], descriptors: Sequence[int], inherite
         os._exit(code)  # the answer is sent; what was imported need not be taken apart
 
 
+def _take_over(request: dict[str, Any]) -> None:
+    """Take over what the caller has now and this process may have otherwise."""
+    import resource
+
+    os.environ.update(request["environ"])
+    os.umask(request["umask"])
+    with contextlib.suppress(OSError):  # what may not be raised again stays
+        os.sched_setaffinity(0, request["processors"])
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, request["priority"])
+    for kind, limits in request["limits"]:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(kind, limits)
+    tempfile.tempdir = None  # it was asked for before
+    importlib.invalidate_caches()
+    if "numpy.random" in sys.modules:  # as `random` does by itself: no two workers draw the same
+        sys.modules["numpy.random"].seed()
+
+
 def serve() -> None:
-    """Import what is asked for, then serve: ``-c COMMAND DESCRIPTOR MODULE...``."""
+    """Import what is asked for, then serve: ``-c COMMAND DESCRIPTOR CALLER MODULE...``."""
+    descriptor, caller, *modules = sys.argv[1:]
+    sys.argv[1:] = []
     adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    control = socket.socket(fileno=int(sys.argv[1]))
-    for module in sys.argv[2:]:
+    control = socket.socket(fileno=int(descriptor))
+    for module in modules:
         with contextlib.suppress(Exception):  # then the worker imports it, and says why it cannot
-            import_module(module)
-    sys.argv[1:] = []
+            importlib.import_module(module)
     gc.collect()
     gc.freeze()
-    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a descriptor is needed
-        os.dup2(nothing.fileno(), 0)
-    Nursery(control).run()
+    try:
+        Nursery(control, int(caller)).run()
+    finally:
+        os._exit(0)  # what was imported need not be taken apart

@@ -20,7 +20,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,12 +31,21 @@ MARK = "PLACEWISE_WORKER"
 #: Seconds that killed processes may take to disappear.
 PATIENCE_S = 5.0
 _PROC = Path("/proc")
-_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 36, 37
 #: Folders of living families, with the process that started each: a fork of it does not own them.
 _owners: dict[str, int] = {}
 _folders: dict[int, str] = {}
-#: Whether orphans below this process become its children, and it can see them.
-_adopts = False
+
+
+class Head(Protocol):
+    """A worker that does not carry the mark itself."""
+
+    def ask_end(self) -> None:
+        """Let whoever started it end its family."""
+
+
+#: Such workers by folder.
+heads: WeakValueDictionary[str, Head] = WeakValueDictionary()
 
 
 def start_family(
@@ -82,19 +92,25 @@ def remove_folder(folder: str) -> None:
     """Remove the folder of a family that has ended."""
     shutil.rmtree(folder, ignore_errors=True)
     _owners.pop(folder, None)
+    heads.pop(folder, None)
 
 
-def relatives(folder: str | None, root: int | None) -> set[int]:
-    """Return the processes with a family's mark, or below a root, without the root and the caller.
+def end_lost(folder: str, root: int | None) -> None:
+    """End a family whose head is no child of this process, and whose parent was killed.
 
     Parameters
     ----------
-    folder : str or None
-        The mark.
+    folder : str
+        Its mark.
     root : int or None
-        A process.
+        Its head, where it still lives.
     """
-    return _relatives(folder, root)
+    if root is not None:
+        found = _relatives(folder, root)
+        with contextlib.suppress(OSError):
+            os.killpg(root, signal.SIGKILL)
+        _kill(found | {root})
+    _kill_relatives(folder, None)
 
 
 def end_family(worker: subprocess.Popen[bytes]) -> None:
@@ -106,6 +122,8 @@ def end_all() -> None:
     """End every family that this process started: what waits for one of them sees that its worker died."""
     for folder, owner in list(_owners.items()):
         if owner == os.getpid():
+            if (head := heads.get(folder)) is not None:
+                head.ask_end()
             _end(folder, None)
 
 
@@ -116,17 +134,28 @@ def exit_words(code: int) -> str:
 
 def adopt_orphans() -> None:
     """Let processes below this one that lose their parent become its children, where the system can."""
-    global _adopts
-    _adopts = False
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
-            done = ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
-            _adopts = done and (_PROC / "self" / "task" / str(os.getpid()) / "children").exists()
+            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _adopts() -> bool:
+    """Whether orphans below this process become its children, and it can see them."""
+    found = ctypes.c_int(0)
+    if can_see_children():
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(found), 0, 0, 0)
+    return bool(found)
+
+
+def can_see_children() -> bool:
+    """Whether this system is Linux, and tells a process its children."""
+    return sys.platform == "linux" and (_PROC / "self" / "task" / str(os.getpid()) / "children").exists()
 
 
 def end_children() -> None:
     """End what a worker started, from within it."""
-    if _adopts and not children():  # then nothing is below it: what loses its parent would be its child
+    if _adopts() and not children():  # then nothing is below it: what loses its parent would be its child
         return
     _kill_relatives(os.environ.get(MARK), os.getpid())
 
