@@ -47,8 +47,18 @@ class Forked:
     ) -> None:
         self._told, self.folder, self.stdin, self.stdout, self._held = told, folder, stdin, stdout, held
         self.returncode: int | None = None
-        self.pid: int | None = None
+        self._pid: int | None = None
         self._disowned = False
+
+    @property
+    def pid(self) -> int:
+        """Its process; this waits until it is forked, and raises `ProcessLookupError` if it never is."""
+        while self._pid is None and self.returncode is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.wait(0.01)
+        if self._pid is None:
+            raise ProcessLookupError
+        return self._pid
 
     def poll(self) -> int | None:
         """Return the exit status if it ended."""
@@ -72,8 +82,8 @@ class Forked:
             if not text:  # the nursery died, or could not fork
                 self._disowned = True
                 self.returncode = -signal.SIGKILL
-            elif self.pid is None:
-                self.pid = int(text)
+            elif self._pid is None:
+                self._pid = int(text)
             else:
                 self.returncode = int(text)
         return self.returncode
@@ -86,14 +96,14 @@ class Forked:
     def end(self) -> None:
         """End it with all that it started, and remove its folder."""
         self.poll()
-        if self.returncode is None and self.pid is not None:
+        if self.returncode is None and self._pid is not None:
             self.ask_end()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.wait(2 * processes.PATIENCE_S)
         # Without a process yet, the nursery is still importing, and will see that nobody waits for it.
         self._told.close()
-        if self._disowned or (self.returncode is None and self.pid is not None):
-            processes.end_lost(self.folder, self.pid if self.pid and _is_fork(self.pid) else None)
+        if self._disowned or (self.returncode is None and self._pid is not None):
+            processes.end_lost(self.folder, self._pid if self._pid and _is_fork(self._pid) else None)
         processes.remove_folder(self.folder)
 
 
