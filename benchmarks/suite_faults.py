@@ -99,7 +99,9 @@ def nurseries(roots: list[int]) -> list[int]:
     mark = "placewise.solvers.execution.nursery"
     found = below(roots)
     return [
-        process for process, command in found.items() if mark in command and process not in _forks(found, mark)
+        process
+        for process, command in found.items()
+        if mark in command and process not in _forks(found, mark)
     ]
 
 

@@ -111,8 +111,9 @@ class Nursery:
 
     def _end(self, pid: int) -> None:
         """Kill a worker whose caller asks for it, or has let go of it; what is left of it goes with the reaping."""
-        self.ready.unregister(self.living[pid][0])
-        _kill(pid)
+        if pid in self.living:  # or it was reaped since the last look
+            self.ready.unregister(self.living[pid][0])
+            _kill(pid)
 
     def _reap(self) -> None:
         """Tell of the dead; what they left came to this process, and ends."""

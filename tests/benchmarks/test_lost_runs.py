@@ -160,7 +160,7 @@ def test_no_memory_and_no_processes_are_transient(monkeypatch):
         ("silences", ""),
     ],
 )
-def test_whatever_a_method_does_is_a_row(name, said, monkeypatch):
+def test_whatever_a_method_does_is_a_row(name, said, monkeypatch, both):
     """One of JSON, in one line, not marked as somebody else's doing, and before the limit is long over."""
     monkeypatch.setattr(worker, "GRACE_S", 0.5)
     record = perform_run(replace(SPEC, method=f"planted_faults:{name}", time_limit=3.0), "suite")
