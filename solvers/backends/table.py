@@ -45,7 +45,7 @@ BACKENDS: dict[str, Backend] = {
             ("ortools", "pyomo"),
             "CP-SAT of OR-Tools",
             _ALL,
-            ("ortools.sat.python.cp_model",),
+            ("placewise.solvers.backends.cp_alone",),
         ),
         Backend(
             "cbc",

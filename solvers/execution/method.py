@@ -152,7 +152,11 @@ class Method(Generic[InstanceT, PlacementT]):
         """What a worker that runs it imports, before it is asked."""
         if self.backend is not None:
             return self.backend.imports
-        return _ARRAYS if "ortools" not in self.distributions else (*_ARRAYS, "ortools.sat.python.cp_model")
+        return (
+            _ARRAYS
+            if "ortools" not in self.distributions
+            else (*_ARRAYS, "placewise.solvers.backends.cp_alone")
+        )
 
     @property
     def abilities(self) -> frozenset[str]:

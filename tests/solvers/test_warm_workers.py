@@ -255,3 +255,28 @@ def test_without_a_way_to_fork_workers_are_started(monkeypatch):
     """Where a system does not tell a process its children, the caller starts each worker itself."""
     monkeypatch.setattr(forked, "_can_fork", lambda: False)
     assert said("parent") == os.getpid()
+
+
+ALONE = """
+import sys
+import placewise.solvers.backends.cp_alone
+from placewise.instances import read
+from placewise.solvers import solve
+from ortools.sat.python import cp_model
+
+print(solve(read("hand-revisit"), "cp-sat", isolate=False).objective, "pandas" in sys.modules)
+print([n for n, m in sys.modules.items() if "pandas" in vars(m) and not n.startswith("pyomo")])
+import pandas
+
+series = cp_model.CpModel().new_bool_var_series("x", pandas.Index(["a", "b"]))
+print(type(series) is pandas.Series, list(series.index))
+"""
+
+
+def test_cp_sat_alone_is_cp_sat():
+    """Without pandas until that is asked for; then with it, and the stand-in is nowhere."""
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE], capture_output=True, text=True, check=True, timeout=60
+    )
+    objective = solve(read("hand-revisit"), "labels").objective
+    assert done.stdout.splitlines() == [f"{objective} False", "[]", "True ['a', 'b']"]
