@@ -106,7 +106,7 @@ class Nursery:
 
     def _private(self) -> list[int]:
         """Return what a worker has no business with."""
-        own = [self.control.fileno(), self.ready.fileno(), self.woken, self.waker]  # type: ignore[attr-defined]
+        own = [self.control.fileno(), self.ready.fileno(), self.woken, self.waker]
         return own + [told.fileno() for told, _ in self.living.values()] + [self._caller or self.woken]
 
     def _end(self, pid: int) -> None:
