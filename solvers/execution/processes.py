@@ -83,7 +83,15 @@ def new_folder() -> str:
 
 
 def environment(folder: str, env: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return an environment, by default that of this process, with a family's mark and temporary folder."""
+    """Return an environment with a family's mark and temporary folder.
+
+    Parameters
+    ----------
+    folder : str
+        Of the family.
+    env : mapping, optional
+        What is added to; by default the environment of this process.
+    """
     own = {MARK: folder, "TMPDIR": folder, "TEMP": folder, "TMP": folder}
     return {**(os.environ if env is None else env), **own}
 
