@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
+from placewise.benchmarks.drawings import network
 from placewise.benchmarks.drawings.registry import picture_of
 from placewise.cli import output
 from placewise.cli.convert import add_instance_options, instance_of
@@ -44,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--warm-start", metavar="RESULT", help="a result file whose placement the solver starts from"
     )
     parser.add_argument("--output", metavar="F", help="write the result as JSON to a file")
+    parser.add_argument(
+        "--picture", metavar="F", help="draw the placement over its network (.svg, .png, .pdf or .html)"
+    )
     add_runtime_options(parser, required=False)
     add_instance_options(parser)
     output.add_solve_options(parser)
@@ -51,8 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Solve, show, and return the exit status."""
-    if options.output:
-        require_writable(options.output)
+    _require_targets(options)
     settings_of(options, options.instance)
     instance = instance_of(options, options.instance)
     settings = output.solve_options(options)
@@ -84,11 +87,26 @@ def run(options: argparse.Namespace) -> int:
         if plan is not None:
             print()
             show_plan(plan)
-    if options.output:  # last: if the disk is full by now, the result is at least on the screen
-        output.save(options.output, document)
+    _save(options, result, document)
     if refusal is not None:
         raise refusal
     return output.INTERRUPTED if interrupted else output.exit_status(result)
+
+
+def _require_targets(options: argparse.Namespace) -> None:
+    """Check what is written at the end before hours of work."""
+    if options.picture:
+        network.require_format(options.picture)
+    for target in filter(None, (options.output, options.picture)):
+        require_writable(target)
+
+
+def _save(options: argparse.Namespace, result: VerifiedResult, document: dict[str, Any]) -> None:
+    """Write files last: if the disk is full by now, the result is at least on the screen."""
+    if options.output:
+        output.save(options.output, document)
+    if options.picture and result.objective is not None:
+        network.save(result, options.picture)
 
 
 def _plan(
