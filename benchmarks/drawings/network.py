@@ -40,10 +40,9 @@ def network(result: VerifiedResult) -> Any:
         With a placement.
     """
     instance = result.instance
-    drawing = device_graph(
+    return device_graph(
         instance.cluster.device_names, *picture_of(instance).graph(instance, result.placement)
     )
-    return drawing
 
 
 def _verdict(result: VerifiedResult) -> str:
