@@ -18,6 +18,8 @@ import numpy as np
 from placewise.tools.verify_certificate import Refused, furthest, prove_chain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from placewise.tools.verify_certificate import Chain
@@ -67,11 +69,9 @@ class Relaxation:
         held = [0]
         for size in chain.size:
             held.append(held[-1] + size)
-        rows: dict[int, list[int]] = {}
         self.reach = np.array(
             [[furthest(chain, held, i, j, limit) for j in range(self.size)] for i in range(self.count)]
         )
-        del rows
         self.held = np.array(held, dtype=np.float64)
         self.space = np.array(chain.space, dtype=np.float64)
         cost = np.zeros((self.count, self.size)) if free else np.array(chain.cost, dtype=np.float64)
@@ -139,10 +139,10 @@ class Relaxation:
             room[self.start] = 0.0
         return Priced(total - float(credit @ room), used - room)
 
-    def climb(self, target: float) -> NDArray[np.float64]:
-        """Return the best prices that subgradient steps towards a target find."""
+    def climb(self, target: float, price: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the best prices that subgradient steps from some towards a target find."""
         scale = 1.0 if self.visits else np.maximum(self.space, 1.0)
-        price = best = np.zeros(self.size)
+        best = price
         top = now = self.at(price)
         weight, stalled = 1.0, 0
         for _ in range(STEPS):
@@ -195,8 +195,7 @@ def proof_of(chain: Chain, start: int, bound: Fraction | None, *, slowest: bool)
         if by == "bytes" and chain.once:
             break
         relaxed = Relaxation(chain, start, limit, visits=by == "visits", free=feasibility)
-        lengths = (relaxed.reach - np.arange(relaxed.count)[:, None]).max(axis=0)
-        for price in _prices(relaxed, lengths, bound, feasibility=feasibility):
+        for price in _prices(relaxed, bound, feasibility=feasibility):
             text = "1" if feasibility else str(unit)
             whole = [int(p / float(unit)) if not feasibility else int(p) for p in price]
             proof = {"by": by, "unit": text, "price": whole, "labels": MOST_LABELS}
@@ -210,15 +209,22 @@ def proof_of(chain: Chain, start: int, bound: Fraction | None, *, slowest: bool)
 
 
 def _prices(
-    relaxed: Relaxation, lengths: NDArray[np.intp], bound: Fraction | None, *, feasibility: bool
-) -> Any:
+    relaxed: Relaxation, bound: Fraction | None, *, feasibility: bool
+) -> Iterator[NDArray[np.float64]]:
     """Yield prices worth a try, the likely ones first."""
     if not feasibility:
         assert bound is not None
-        yield relaxed.climb(float(bound))
+        yield relaxed.climb(float(bound), np.zeros(relaxed.size))
         return
-    if relaxed.visits:
-        yield np.maximum(lengths, 0)  # as many layers as a device takes at most: counting
-        yield np.floor(relaxed.climb(1.0) * 1e6)
-    else:
+    if not relaxed.visits:
         yield np.ones(relaxed.size)  # bytes
+        return
+    # Counting: as many layers as a device takes at most, all of them or those between the first and the last.
+    starts, last = np.arange(relaxed.count)[:, None], relaxed.count - 1
+    every = np.maximum(relaxed.reach - starts, 0).max(axis=0).astype(np.float64)
+    inner = np.maximum(np.minimum(relaxed.reach, last) - np.maximum(starts, 1), 0).max(axis=0)
+    tried = max((inner.astype(np.float64), every), key=lambda price: relaxed.at(price).value_s)
+    yield tried
+    climbed = relaxed.climb(2.0, tried)
+    if relaxed.at(climbed).value_s > 0:
+        yield np.floor(climbed * 2**20)

@@ -53,19 +53,28 @@ def certify(instance: Instance, result: VerifiedResult) -> dict[str, Any]:
     infeasible = result.status is Status.INFEASIBLE
     if not infeasible and result.dual_bound is None:
         raise PlacewiseError("certificate: the result has no bound that could be certified")
+    refusal = verifier.Refused("")
     try:
         problem = kind(document)
-        bound = None
-        if not infeasible:
-            placement = json.loads(json.dumps(result.to_json()["placement"]))
-            cost = None if placement is None else problem.value(placement)
-            bound = _rounded(result.dual_bound, cost)
-        proofs = [
-            proof_of(chain, start, limit, slowest=problem.slowest)
-            for chain, start, limit in problem.cases(bound)
-        ]
+        placement = result.to_json()["placement"]
+        cost = None if infeasible or placement is None else problem.value(verifier.parse(json.dumps(placement)))
+        bounds = [None] if infeasible else _bounds(result, cost)
     except verifier.Refused as error:
         raise PlacewiseError(f"certificate: {error}") from None
+    for bound in bounds:
+        try:
+            proofs = [
+                proof_of(chain, start, limit, slowest=problem.slowest)
+                for chain, start, limit in problem.cases(bound)
+            ]
+        except verifier.Refused as error:
+            refusal = error
+            continue
+        return _certificate(instance, bound, proofs)
+    raise PlacewiseError(f"certificate: none found: {refusal}")
+
+
+def _certificate(instance: Instance, bound: Fraction | None, proofs: list[dict[str, Any]]) -> dict[str, Any]:
     certificate = {
         "format": verifier.FORMAT,
         "problem": instance.problem,
@@ -76,13 +85,16 @@ def certify(instance: Instance, result: VerifiedResult) -> dict[str, Any]:
     return certificate | {"sha256": verifier.digest(certificate)}
 
 
-def _rounded(stated: float | None, cost: Fraction | None) -> Fraction:
-    """Return a bound in few digits: of the placement's exact cost where the result says that it is optimal."""
-    value = Fraction(stated or 0)
-    if cost is not None and (cost <= value or cost - value <= value * Fraction(1, 10**DIGITS)):
-        value = cost
+def _bounds(result: VerifiedResult, cost: Fraction | None) -> list[Fraction]:
+    """Return bounds to prove, in few digits: the cost of a placement that is called optimal, else the stated one."""
+    stated = Fraction(result.dual_bound or 0)
     few = Context(prec=DIGITS, rounding=ROUND_FLOOR)
-    return Fraction(few.divide(Decimal(value.numerator), Decimal(value.denominator)))
+    wanted = [cost] if result.status is Status.OPTIMAL and cost is not None else []
+    wanted += [stated if cost is None else min(stated, cost)]
+    return [
+        Fraction(few.divide(Decimal(value.numerator), Decimal(value.denominator)))
+        for value in dict.fromkeys(wanted)
+    ]
 
 
 def _text(bound: Fraction) -> str:
