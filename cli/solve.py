@@ -11,11 +11,14 @@ from rich.markup import escape
 from placewise.benchmarks.drawings.registry import picture_of
 from placewise.cli import output
 from placewise.cli.convert import add_instance_options, instance_of
+from placewise.cli.streams import note
 from placewise.instances.files import require_writable
 from placewise.models.edgeshard.data import EdgeShardInstance
 from placewise.models.edgeshard.rules import CONTIGUOUS
 from placewise.models.registry import problem_of
 from placewise.solvers import solve as solve_instance
+from placewise.solvers.certificates.files import write_certificate
+from placewise.solvers.certificates.make import certify
 from placewise.solvers.evidence.result import Status, VerifiedResult
 from placewise.solvers.evidence.shown import stopped
 from placewise.solvers.solve import InterruptedResult
@@ -40,14 +43,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--warm-start", metavar="RESULT", help="a result file whose placement the solver starts from"
     )
     parser.add_argument("--output", metavar="F", help="write the result as JSON to a file")
+    parser.add_argument(
+        "--certificate",
+        metavar="F",
+        help="write a proof of the bound, or that there is no placement, that tools/verify_certificate.py checks; "
+        "compressed as F.gz",
+    )
     add_instance_options(parser)
     output.add_solve_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Solve, show, and return the exit status."""
-    if options.output:
-        require_writable(options.output)
+    for target in (options.output, options.certificate):
+        if target:
+            require_writable(target)
     instance = instance_of(options, options.instance)
     settings = output.solve_options(options)
     if options.warm_start:
@@ -74,7 +84,18 @@ def run(options: argparse.Namespace) -> int:
             print(told_of_returning(result, returning))
     if options.output:  # last: if the disk is full by now, the result is at least on the screen
         output.save(options.output, document)
+    if options.certificate:
+        _write_certificate(result, options.certificate)
     return output.INTERRUPTED if interrupted else output.exit_status(result)
+
+
+def _write_certificate(result: VerifiedResult, target: str) -> None:
+    """Write the certificate and say what it shows; raise `PlacewiseError` where none can be made."""
+    certificate = certify(result.instance, result)
+    size = write_certificate(certificate, target)
+    bound = certificate["bound"]
+    told = "there is no placement" if bound is None else f"nothing costs less than {bound} s"
+    note(f"--certificate: {told}; {size:,} bytes")
 
 
 def _returning(result: VerifiedResult, time_limit: float) -> VerifiedResult | None:

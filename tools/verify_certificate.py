@@ -12,7 +12,7 @@ import hashlib
 import json
 import sys
 from fractions import Fraction
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from math import ceil, floor, gcd, inf
 from typing import Any, NamedTuple
 
@@ -26,7 +26,7 @@ NEW, USED = -1, -2
 Links = list[list[Fraction | None]]
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Why nothing is certified; the first reason."""
 
 
@@ -44,9 +44,9 @@ class Verdict(NamedTuple):
 
 
 def need(condition: object, message: str) -> None:
-    """Raise `Refused` unless a condition holds."""
+    """Raise `RefusedError` unless a condition holds."""
     if not condition:
-        raise Refused(message)
+        raise RefusedError(message)
 
 
 def shown(value: Fraction) -> str:
@@ -61,7 +61,7 @@ def number(value: Any, where: str) -> Fraction:
     try:
         return Fraction(value)
     except (ValueError, ZeroDivisionError):
-        raise Refused(f"{where}: expected a number, found {value!r}") from None
+        raise RefusedError(f"{where}: expected a number, found {value!r}") from None
 
 
 def whole(value: Any, where: str) -> int:
@@ -98,12 +98,12 @@ def parse(text: bytes | str) -> Any:
         return dict(pairs)
 
     def constant(word: str) -> None:
-        raise Refused(f"{word} is no number")
+        raise RefusedError(f"{word} is no number")
 
     try:
         return json.loads(text, parse_float=decimal, parse_constant=constant, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
-        raise Refused(f"no JSON: {error}") from None
+        raise RefusedError(f"no JSON: {error}") from None
 
 
 def digest(certificate: dict[str, Any]) -> str:
@@ -123,7 +123,11 @@ class Cluster:
         self.devices: list[dict[str, Any]] = []
         self.names: list[str] = []
         for device in spec["devices"]:
-            only(device, f"name count {space} flops_per_s memory_bytes_per_s layer_overhead_s", "cluster.devices")
+            only(
+                device,
+                f"name count {space} flops_per_s memory_bytes_per_s layer_overhead_s",
+                "cluster.devices",
+            )
             count = device.get("count", 1)
             self.devices += [device] * count
             self.names += [device["name"]] if count == 1 else [f"{device['name']}-{n}" for n in range(count)]
@@ -179,7 +183,8 @@ def roofline(work: Fraction, read: Fraction, cluster: Cluster, j: int) -> Fracti
     """Return the longer of arithmetic and of reading, with the overhead of a layer."""
     flops, rate = cluster.column("flops_per_s", j), cluster.column("memory_bytes_per_s", j)
     need(flops and rate, f"cluster.devices: {cluster.names[j]} states no rates")
-    assert flops and rate
+    assert flops
+    assert rate
     return max(work / flops, read / rate) + (cluster.column("layer_overhead_s", j) or 0)
 
 
@@ -229,119 +234,169 @@ class Chain(NamedTuple):
 Case = tuple[Chain, int, Fraction | None]
 
 
-def prove_chain(chain: Chain, start: int, bound: Fraction | None, proof: Any, *, slowest: bool) -> int:
-    """Check that no placement from a start costs less than a bound (None: that there is none); return the labels."""
-    only(proof, "unit by price labels", "proof")
-    need(isinstance(proof["price"], list), "proof.price: expected a list")
-    price = [whole(value, "proof.price") for value in proof["price"]]
-    stated = whole(proof["labels"], "proof.labels")
-    count, devices = len(chain.size), range(len(chain.space))
-    need(len(price) == len(chain.space), "proof.price: expected one per device")
-    limit = bound if slowest else None
-    if slowest or bound is None:  # whether there is a placement at all within the limit
-        goal, unit = 1, None
-    else:
-        unit = number(proof["unit"], "proof.unit")
-        need(unit > 0, "proof.unit: expected > 0")
-        goal = ceil(bound / unit)
+class Search:
+    """The proof of one case: prices, what they make of the rest of a path, and the partial placements left to look at.
 
-    def counted(time: Fraction | None) -> int | float:
+    Parameters: the chain, where layer 0 is, and the bound; None: that there is no placement. Where the slowest stage or
+    message counts, only those below the bound exist, and times are left out.
+    """
+
+    def __init__(self, case: Case, proof: Any, *, slowest: bool) -> None:
+        only(proof, "unit by price labels", "proof")
+        need(isinstance(proof["price"], list), "proof.price: expected a list")
+        chain, self.start, bound = case
+        self.chain = chain
+        self.price = [whole(value, "proof.price") for value in proof["price"]]
+        self.stated = whole(proof["labels"], "proof.labels")
+        need(len(self.price) == len(chain.space), "proof.price: expected one per device")
+        self.count, self.devices = len(chain.size), range(len(chain.space))
+        self.limit = bound if slowest else None
+        self.unit: Fraction | None = None
+        self.goal = 1  # all costs are 0: whatever is left is a placement
+        if bound is not None and not slowest:
+            self.unit = number(proof["unit"], "proof.unit")
+            need(self.unit > 0, "proof.unit: expected > 0")
+            self.goal = ceil(bound / self.unit)
+        need(proof["by"] in ("visits", "bytes"), "proof.by: expected visits or bytes")
+        self.visits = proof["by"] == "visits"
+        self.closing = self.visits and not chain.once
+        self.tables()
+        if self.closing:
+            need(self.one_run_is_best(), "proof.by: visits prove nothing where a second run may pay")
+        self.potentials()
+        self.found = 0
+
+    def counted(self, time: Fraction | None) -> float:
         """Return a time in units, rounded down; infinite for what is not there or too long."""
-        if time is None or (limit is not None and time >= limit):
+        if time is None or (self.limit is not None and time >= self.limit):
             return inf
-        return floor(time / unit) if unit else 0
+        return floor(time / self.unit) if self.unit else 0
 
-    cost = [[floor(time / unit) if unit else 0 for time in row] for row in chain.cost]
-    known: dict[int, list[list[int | float]]] = {}
-    for matrix in chain.hop:
-        if id(matrix) not in known:
-            known[id(matrix)] = [[counted(time) for time in row] for row in matrix]
-    hop = [known[id(matrix)] for matrix in chain.hop]
-    back = [counted(time) for time in chain.back[start]]
-    need(proof["by"] in ("visits", "bytes"), "proof.by: expected visits or bytes")
-    visits = proof["by"] == "visits"
-    closing = visits and not chain.once
-    if closing:
-        need(one_run_is_best(chain, cost, hop, start), "proof.by: visits prove nothing where a second run may pay")
-    held = list(accumulate(chain.size, initial=0))
-    before = [list(accumulate((row[j] for row in cost), initial=0)) for j in devices]
-    reach = [[furthest(chain, held, i, j, limit) for j in devices] for i in range(count)]
-    last = chain.size[-1]
+    def tables(self) -> None:
+        """Fill the tables: times in units, sums of bytes and times, how far runs may go."""
+        chain = self.chain
+        rows = {id(row): [floor(t / self.unit) if self.unit else 0 for t in row] for row in chain.cost}
+        links = {
+            id(matrix): [[self.counted(time) for time in row] for row in matrix]
+            for matrix in {id(matrix): matrix for matrix in chain.hop}.values()
+        }
+        self.cost = [rows[id(row)] for row in chain.cost]
+        self.hop = [links[id(matrix)] for matrix in chain.hop]
+        self.back = [self.counted(time) for time in chain.back[self.start]]
+        self.held = list(accumulate(chain.size, initial=0))
+        self.before = [list(accumulate((row[j] for row in self.cost), initial=0)) for j in self.devices]
+        self.reach = [
+            [furthest(chain, self.held, i, j, self.limit) for j in self.devices] for i in range(self.count)
+        ]
+        # What layers from each on need at least and at most, and the steps that free memory counts in.
+        self.least = [min(chain.size[i:], default=0) for i in range(self.count + 1)]
+        self.rest = [self.held[-1] - held for held in self.held]
+        self.step = [gcd(*chain.size[i:]) or 1 for i in range(self.count + 1)]
 
-    # Least priced cost of layers i.. when a run on a device ended before i, and when one begins there.
-    to_go: list[list[int | float]] = [[inf] * len(price) for _ in range(count)] + [back]
-    begin: list[list[int | float]] = [[inf] * len(price) for _ in range(count)]
-    for i in range(count - 1, -1, -1):
-        for j in devices:
-            if visits and j == start and i and not (closing and i == count - 1):
-                continue
-            free = not visits or j == start or (closing and i == count - 1)
-            fee, rate = (0 if free else price[j]), (0 if visits else price[j])
-            begin[i][j] = fee + min(
-                (
-                    before[j][e] - before[j][i] + rate * (held[e] - held[i]) + to_go[e][j]
-                    for e in range(i + 1, reach[i][j] + 1)
-                ),
-                default=inf,
-            )
-        if i:
-            for k in devices:
-                row = hop[i - 1][k]
-                to_go[i][k] = min((row[j] + begin[i][j] for j in devices if j != k), default=inf)
+    def one_run_is_best(self) -> bool:
+        """Whether a best placement has one run per device, but for the last layer.
 
-    rest = [held[-1] - held[i] for i in range(count + 1)]
-    step = [gcd(*chain.size[i:]) or 1 for i in range(count)] + [1]
-    least = [min(chain.size[i:], default=0) for i in range(count + 1)]
+        That is so if all layers but the first and the last are equal, their messages too, and between devices other
+        than the start no way round is shorter than the link: docs/certificates.md has the argument.
+        """
+        size, cost, hop = self.chain.size, self.cost, self.hop
+        others = [j for j in self.devices if j != self.start]
+        if any(size[i] != size[1] or cost[i] != cost[1] for i in range(2, self.count - 1)):
+            return False
+        if any(hop[i] != hop[0] for i in range(1, self.count - 1)):
+            return False
+        return not any(
+            hop[0][p][via] + hop[0][via][x] < hop[0][p][x]
+            for via in self.devices
+            for p in others
+            for x in others
+            if via != p != x != via
+        )
 
-    def seen(i: int, free: list[int]) -> tuple[int, ...]:
+    def potentials(self) -> None:
+        """Fill the least priced costs of the rest of a path.
+
+        ``begin[i][j][k]``: of layers i.. when a run on j begins there that came from k; ``to_go[i][k][p]``: when one has ended on k
+        that came from p. By visits the next device is not p, so that priced paths do not turn back at once.
+        """
+        price, devices, held = self.price, self.devices, self.held
+        self.to_go: list[list[list[float]]] = [[] for _ in range(self.count)]
+        self.to_go.append([[time] * len(price) for time in self.back])
+        self.begin: list[list[list[float]]] = [[] for _ in range(self.count)]
+        for i in range(self.count - 1, -1, -1):
+            ending = self.closing and i == self.count - 1
+            for j in devices:
+                if self.visits and j == self.start and i and not ending:
+                    self.begin[i].append([inf] * len(price))
+                    continue
+                fee = 0 if not self.visits or j == self.start or ending else price[j]
+                rate = 0 if self.visits else price[j]
+                runs = [
+                    (
+                        self.before[j][e] - self.before[j][i] + rate * (held[e] - held[i]) + fee,
+                        self.to_go[e][j],
+                    )
+                    for e in range(i + 1, self.reach[i][j] + 1)
+                ]
+                self.begin[i].append([min((t + after[k] for t, after in runs), default=inf) for k in devices])
+            for k in devices if i else ():
+                ways = sorted((self.hop[i - 1][k][j] + self.begin[i][j][k], j) for j in devices if j != k)
+                (best, j), (second, _) = [*ways, (inf, k), (inf, k)][:2]
+                turn = self.visits and not ending
+                self.to_go[i].append([second if turn and p == j else best for p in devices])
+
+    def seen(self, i: int, free: list[int]) -> tuple[int, ...]:
         """Return free memory as layers from i on see it: in steps of theirs, at most all of them."""
-        return tuple(0 if f < least[i] else min(rest[i], f // step[i] * step[i]) for f in free)
+        least, rest, step = self.least[i], self.rest[i], self.step[i]
+        return tuple(0 if f < least else min(rest, f // step * step) for f in free)
 
-    def credit(free: tuple[int, ...]) -> int:
-        """Return what the prices allow those that still come: unvisited devices, or free bytes."""
-        if visits:
-            return sum(p for j, p in enumerate(price) if j != start and free[j] == NEW)
-        return sum(p * f for p, f in zip(price, free, strict=True))
+    def credit(self, free: tuple[int, ...]) -> int:
+        """Return what the prices allow to what still comes: unvisited devices, or free bytes."""
+        if self.visits:
+            return sum(p for j, p in enumerate(self.price) if j != self.start and free[j] == NEW)
+        return sum(p * f for p, f in zip(self.price, free, strict=True))
 
-    # A label: layers done, device of the last run, and what is free.
-    first = tuple(NEW for _ in devices) if visits else seen(0, chain.space)
-    labels: list[dict[tuple[int, tuple[int, ...]], int | float]] = [{} for _ in range(count)]
-    found = 0
+    def run(self) -> int:
+        """Look at all partial placements that may cost less than the bound; return how many."""
+        first = tuple(NEW for _ in self.devices) if self.visits else self.seen(0, self.chain.space)
+        # A label: layers done, device of the last run, what is free; and the least cost of getting there.
+        self.labels: list[dict[tuple[int, tuple[int, ...]], float]] = [{} for _ in range(self.count)]
+        self.grow(0, self.start, self.start, 0, first)
+        for i in range(1, self.count):
+            for (k, free), spent in self.labels[i].items():
+                for j in self.devices:
+                    again = self.chain.size[i] <= free[j] and (i == self.count - 1 or not self.visits)
+                    if j != k and (free[j] == NEW or again):
+                        self.grow(i, k, j, spent + self.hop[i - 1][k][j], free)
+            self.labels[i] = {}
+        return self.found
 
-    def grow(i: int, j: int, spent: int | float, free: tuple[int, ...]) -> None:
-        """Add the labels with one run more, of layers i.. on a device."""
-        nonlocal found
-        if spent + begin[i][j] - credit(free) >= goal:
+    def grow(self, i: int, k: int, j: int, spent: float, free: tuple[int, ...]) -> None:
+        """Add the labels with one run more, of layers i.. on device j, after one on k."""
+        if spent + self.begin[i][j][k] - self.credit(free) >= self.goal:
             return
-        room = chain.space[j] if free[j] == NEW else free[j]
-        for e in range(i + 1, reach[i][j] + 1):
-            left = room - (held[e] - held[i])
+        room, last = self.chain.space[j] if free[j] == NEW else free[j], self.chain.size[-1]
+        for e in range(i + 1, self.reach[i][j] + 1):
+            left = room - (self.held[e] - self.held[i])
             if left < 0:
                 break
-            total = spent + before[j][e] - before[j][i]
-            if e == count:
-                need(total + back[j] >= goal, f"a placement that ends on device {j} is not excluded")
+            total = spent + self.before[j][e] - self.before[j][i]
+            if e == self.count:
+                need(
+                    total + self.back[j] >= self.goal, f"a placement that ends on device {j} is not excluded"
+                )
                 break
-            if visits:
-                after = (*free[:j], last if closing and left >= last else USED, *free[j + 1 :])
+            if self.visits:
+                after = (*free[:j], last if self.closing and left >= last else USED, *free[j + 1 :])
             else:
-                after = seen(e, [*free[:j], left, *free[j + 1 :]])
-            key, bucket = (j, after), labels[e]
-            if total >= bucket.get(key, inf) or total + to_go[e][j] - credit(after) >= goal:
+                after = self.seen(e, [*free[:j], left, *free[j + 1 :]])
+            key, bucket = (j, after), self.labels[e]
+            if total >= bucket.get(key, inf) or total + self.to_go[e][j][k] - self.credit(after) >= self.goal:
                 continue
-            found += key not in bucket
-            need(found <= min(stated, MOST_LABELS), f"more than the {stated} labels that the proof states")
+            self.found += key not in bucket
+            most = min(self.stated, MOST_LABELS)
+            need(self.found <= most, f"more than the {most} labels that the proof states")
             bucket[key] = total
-
-    grow(0, start, 0, first)
-    for i in range(1, count):
-        for (k, free), spent in labels[i].items():
-            for j in devices:
-                again = chain.size[i] <= free[j] and (i == count - 1 or not visits)
-                if j != k and (free[j] == NEW or again):
-                    grow(i, j, spent + hop[i - 1][k][j], free)
-        labels[i] = {}
-    return found
 
 
 def furthest(chain: Chain, held: list[int], i: int, j: int, limit: Fraction | None) -> int:
@@ -353,22 +408,6 @@ def furthest(chain: Chain, held: list[int], i: int, j: int, limit: Fraction | No
             break
         end += 1
     return end
-
-
-def one_run_is_best(chain: Chain, cost: list[list[int]], hop: list[Any], start: int) -> bool:
-    """Whether a best placement has one run per device, but for the last layer: equal layers, no way round that is shorter."""
-    count, others = len(chain.size), [j for j in range(len(chain.space)) if j != start]
-    if any(chain.size[i] != chain.size[1] or cost[i] != cost[1] for i in range(2, count - 1)):
-        return False
-    if any(hop[i] != hop[0] for i in range(1, count - 1)):
-        return False
-    return count < 2 or not any(
-        hop[0][p][via] + hop[0][via][x] < hop[0][p][x]
-        for via in range(len(chain.space))
-        for p in others
-        for x in others
-        if via != p != x != via
-    )
 
 
 # ---- the problems
@@ -388,7 +427,7 @@ class Chains:
         cases = self.cases(bound)
         need(len(proofs) == len(cases), f"proofs: expected {len(cases)}, found {len(proofs)}")
         for (chain, start, limit), proof in zip(cases, proofs, strict=True):
-            found = prove_chain(chain, start, limit, proof, slowest=self.slowest)
+            found = Search((chain, start, limit), proof, slowest=self.slowest).run()
             need(found == proof["labels"], f"proof.labels: {found}, the proof states {proof['labels']}")
 
 
@@ -409,7 +448,9 @@ class EdgeShard(Chains):
         only(document["model"], "layers", "model")
         layers: list[dict[str, Any]] = []
         for layer in document["model"]["layers"]:
-            only(layer, "name memory_bytes output_bytes flops weight_bytes cache_bytes repeat", "model.layers")
+            only(
+                layer, "name memory_bytes output_bytes flops weight_bytes cache_bytes repeat", "model.layers"
+            )
             layers += [layer] * layer.get("repeat", 1)
         self.layers, self.times = layers, document.get("compute_time_s")
         self.entry = document.get("input_bytes")
@@ -490,7 +531,10 @@ class Dilemma(Chains):
         need(document.get("error_budget") is None, "error_budget: a bound on the sum is not certified")
         self.cluster = cluster = Cluster(document["cluster"], "storage_bytes")
         self.widths = [whole(width, "bit_widths") for width in document["bit_widths"]]
-        self.tokens, self.read = whole(document.get("tokens", 1), "tokens"), document.get("time_model") == "roofline"
+        self.tokens, self.read = (
+            whole(document.get("tokens", 1), "tokens"),
+            document.get("time_model") == "roofline",
+        )
         self.layers: list[dict[str, Any]] = []
         for layer in document["model"]["layers"]:
             only(layer, "name flops parameters output_elements original_bits repeat", "model.layers")
@@ -559,7 +603,7 @@ def verify(instance: Any, result: Any, certificate: Any) -> Verdict:
     try:
         return _verify(instance, result, certificate)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, ZeroDivisionError) as error:
-        raise Refused(f"malformed: {type(error).__name__}: {error}") from None
+        raise RefusedError(f"malformed: {type(error).__name__}: {error}") from None
 
 
 def _verify(instance: Any, result: Any, certificate: Any) -> Verdict:
@@ -586,7 +630,7 @@ def main(paths: list[str]) -> int:
         return 2
     try:
         print(verify(*map(load, paths)))
-    except (Refused, OSError) as error:
+    except (RefusedError, OSError) as error:
         print(f"refused: {error}")
         return 1
     return 0

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from placewise.tools.verify_certificate import Refused, furthest, prove_chain
+from placewise.tools.verify_certificate import RefusedError, Search, furthest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,37 +101,47 @@ class Relaxation:
         fee = price.copy() if self.visits else np.zeros(self.size)
         if self.visits:
             fee[self.start] = np.inf
-        to_go = np.full((count + 1, self.size), np.inf)
-        finish = np.full((count + 1, self.size), np.inf)
-        to_go[-1], finish[-1] = self.back, priced[-1] + self.back
-        ends = np.empty((count, self.size), dtype=np.intp)
-        following = np.zeros((count + 1, self.size), dtype=np.intp)
-        begin = np.full(self.size, np.inf)
+        # Tables by device of the run and of the one before it, as the verifier has them.
+        size = self.size
+        finish = np.full((count + 1, size, size), np.inf)
+        finish[-1] = (priced[-1] + self.back)[:, None]
+        ends = np.empty((count, size, size), dtype=np.intp)
+        following = np.zeros((count + 1, size, size), dtype=np.intp)
+        begin = np.full((size, size), np.inf)
+        rows, columns = np.ogrid[:size, :size]
         for i in range(count - 1, -1, -1):
             stop = min(i + max(self.longest, 1), count)
             candidates = np.arange(i + 1, stop + 1)
             inside = candidates[:, None] <= self.reach[i][None, :]
-            window = np.where(inside, finish[i + 1 : stop + 1], np.inf)
+            window = np.where(inside[:, :, None], finish[i + 1 : stop + 1], np.inf)
             best = window.argmin(axis=0)
             ends[i] = candidates[best]
-            begin = window[best, devices] - priced[i]
-            if i:
-                closing = self.visits and not self.once and i == count - 1
-                through = self.hop[i - 1] + (begin if closing or not self.visits else begin + fee)
-                following[i] = through.argmin(axis=1)
-                to_go[i] = through[devices, following[i]]
-                finish[i] = priced[i] + to_go[i]
-        total = float(begin[self.start])
-        used = np.zeros(self.size)
+            begin = window[best, rows, columns] - priced[i][:, None]
+            if not i:
+                break
+            closing = self.visits and not self.once and i == count - 1
+            entered = begin if closing or not self.visits else begin + fee[:, None]
+            through = self.hop[i - 1] + entered.T
+            first = through.argmin(axis=1)
+            least = through[devices, first]
+            following[i] = first[:, None]
+            finish[i] = (priced[i] + least)[:, None]
+            if self.visits and not closing and size > 1:
+                through[devices, first] = np.inf
+                second = through.argmin(axis=1)
+                following[i, devices, first] = second
+                finish[i, devices, first] = priced[i] + through[devices, second]
+        total = float(begin[self.start, self.start])
+        used = np.zeros(size)
         if np.isfinite(total):
-            i, j = 0, self.start
+            i, j, k = 0, self.start, self.start
             while True:
-                end = int(ends[i, j])
+                end = int(ends[i, j, k])
                 closing = self.visits and not self.once and i == count - 1
                 used[j] += (not closing) if self.visits else self.held[end] - self.held[i]
                 if end == count:
                     break
-                i, j = end, int(following[end, j])
+                i, j, k = end, int(following[end, j, k]), j
         room = np.ones(self.size) if self.visits else self.space
         credit = price.copy()
         if self.visits:
@@ -181,7 +191,7 @@ def proof_of(chain: Chain, start: int, bound: Fraction | None, *, slowest: bool)
 
     Raises
     ------
-    Refused
+    RefusedError
         Where the search needs more than `MOST_LABELS`, or the bound is wrong.
     """
     feasibility = slowest or bound is None
@@ -190,7 +200,7 @@ def proof_of(chain: Chain, start: int, bound: Fraction | None, *, slowest: bool)
     if not feasibility:
         assert bound is not None
         unit = Fraction(2) ** (int(log2(bound)) - BITS) if bound > 0 else unit
-    refusal = Refused("no proof")
+    refusal = RefusedError("no proof")
     for by in ("visits", "bytes"):
         if by == "bytes" and chain.once:
             break
@@ -200,8 +210,8 @@ def proof_of(chain: Chain, start: int, bound: Fraction | None, *, slowest: bool)
             whole = [int(p / float(unit)) if not feasibility else int(p) for p in price]
             proof = {"by": by, "unit": text, "price": whole, "labels": MOST_LABELS}
             try:
-                return proof | {"labels": prove_chain(chain, start, bound, proof, slowest=slowest)}
-            except Refused as error:
+                return proof | {"labels": Search((chain, start, bound), proof, slowest=slowest).run()}
+            except RefusedError as error:
                 refusal = error
                 if "visits prove nothing" in str(error):
                     break

@@ -49,17 +49,21 @@ def certify(instance: Instance, result: VerifiedResult) -> dict[str, Any]:
     document = instance_document(instance)
     kind = verifier.PROBLEMS.get(instance.problem)
     if kind is None:
-        raise PlacewiseError(f"certificate: {instance.problem} is not certified yet; a second method may confirm")
+        raise PlacewiseError(
+            f"certificate: {instance.problem} is not certified yet; a second method may confirm"
+        )
     infeasible = result.status is Status.INFEASIBLE
     if not infeasible and result.dual_bound is None:
         raise PlacewiseError("certificate: the result has no bound that could be certified")
-    refusal = verifier.Refused("")
+    refusal = verifier.RefusedError("")
     try:
         problem = kind(document)
         placement = result.to_json()["placement"]
-        cost = None if infeasible or placement is None else problem.value(verifier.parse(json.dumps(placement)))
+        cost = (
+            None if infeasible or placement is None else problem.value(verifier.parse(json.dumps(placement)))
+        )
         bounds = [None] if infeasible else _bounds(result, cost)
-    except verifier.Refused as error:
+    except verifier.RefusedError as error:
         raise PlacewiseError(f"certificate: {error}") from None
     for bound in bounds:
         try:
@@ -67,7 +71,7 @@ def certify(instance: Instance, result: VerifiedResult) -> dict[str, Any]:
                 proof_of(chain, start, limit, slowest=problem.slowest)
                 for chain, start, limit in problem.cases(bound)
             ]
-        except verifier.Refused as error:
+        except verifier.RefusedError as error:
             refusal = error
             continue
         return _certificate(instance, bound, proofs)
@@ -89,7 +93,12 @@ def _bounds(result: VerifiedResult, cost: Fraction | None) -> list[Fraction]:
     """Return bounds to prove, in few digits: the cost of a placement that is called optimal, else the stated one."""
     stated = Fraction(result.dual_bound or 0)
     few = Context(prec=DIGITS, rounding=ROUND_FLOOR)
-    wanted = [cost] if result.status is Status.OPTIMAL and cost is not None else []
+    wanted = []
+    if result.status is Status.OPTIMAL and cost is not None:
+        wanted = [
+            cost,
+            cost * (1 - Fraction(2, 10**DIGITS)),
+        ]  # sums are rounded down, so the cost itself may be missed
     wanted += [stated if cost is None else min(stated, cost)]
     return [
         Fraction(few.divide(Decimal(value.numerator), Decimal(value.denominator)))
