@@ -11,16 +11,13 @@ from rich.markup import escape
 from placewise.benchmarks.drawings.registry import picture_of
 from placewise.cli import output
 from placewise.cli.convert import add_instance_options, instance_of
+from placewise.cli.evidence import add_evidence_options, confirm, require_targets, save
 from placewise.cli.runtimes import add_runtime_options, planned, settings_of, show_plan
-from placewise.cli.streams import note
-from placewise.instances.files import require_writable
 from placewise.models.edgeshard.data import EdgeShardInstance
 from placewise.models.edgeshard.rules import CONTIGUOUS
 from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_of
 from placewise.solvers import solve as solve_instance
-from placewise.solvers.certificates.files import write_certificate
-from placewise.solvers.certificates.make import certify
 from placewise.solvers.evidence.result import Status, VerifiedResult
 from placewise.solvers.evidence.shown import stopped
 from placewise.solvers.solve import InterruptedResult
@@ -46,13 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--warm-start", metavar="RESULT", help="a result file whose placement the solver starts from"
     )
-    parser.add_argument("--output", metavar="F", help="write the result as JSON to a file")
-    parser.add_argument(
-        "--certificate",
-        metavar="F",
-        help="write a proof of the bound, or that there is no placement, that tools/verify_certificate.py checks; "
-        "compressed as F.gz",
-    )
+    add_evidence_options(parser)
     add_runtime_options(parser, required=False)
     add_instance_options(parser)
     output.add_solve_options(parser)
@@ -60,9 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Solve, show, and return the exit status."""
-    for target in (options.output, options.certificate):
-        if target:
-            require_writable(target)
+    require_targets(options)
     settings_of(options, options.instance)
     instance = instance_of(options, options.instance)
     settings = output.solve_options(options)
@@ -76,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
             result = solve_instance(instance, options.method, progress=progress, **settings)
         except InterruptedResult as stop:  # what was found until then is shown and written all the same
             result, interrupted = stop.result, True
-    document = result.to_json()
+    document = result.to_json() | ({} if interrupted else confirm(result, options, settings))
     returning = None
     if options.cluster and not options.contiguous and not interrupted:
         returning = _returning(result, options.time_limit)
@@ -94,10 +83,7 @@ def run(options: argparse.Namespace) -> int:
         if plan is not None:
             print()
             show_plan(plan)
-    if options.output:  # last: if the disk is full by now, the result is at least on the screen
-        output.save(options.output, document)
-    if options.certificate:
-        _write_certificate(result, options.certificate)
+    save(result, document, options)  # last: if the disk is full by now, the result is at least on the screen
     if refusal is not None:
         raise refusal
     return output.INTERRUPTED if interrupted else output.exit_status(result)
@@ -113,15 +99,6 @@ def _plan(
         return planned(document, options, options.instance), None
     except PlacewiseError as error:
         return None, error
-
-
-def _write_certificate(result: VerifiedResult, target: str) -> None:
-    """Write the certificate and say what it shows; raise `PlacewiseError` where none can be made."""
-    certificate = certify(result.instance, result)
-    size = write_certificate(certificate, target)
-    bound = certificate["bound"]
-    told = "there is no placement" if bound is None else f"nothing costs less than {bound} s"
-    note(f"--certificate: {told}; {size:,} bytes")
 
 
 def _returning(result: VerifiedResult, time_limit: float) -> VerifiedResult | None:

@@ -195,6 +195,17 @@ def test_solve_writes_and_check_takes_certificates(tmp_path, capsys):
     assert "the certificate is refused" in capsys.readouterr().out
 
 
+def test_a_second_method_confirms(tmp_path, capsys):
+    """Without a certificate: claimed twice, and by whom."""
+    result = str(tmp_path / "r.json")
+    assert main(["solve", "hand-split", "--output", result, "--confirm"]) == 0
+    assert "comes to the same" in capsys.readouterr().err
+    stated = json.loads(Path(result).read_text())
+    assert stated["confirmed_by"]["method"] != stated["method"]
+    assert main(["check", "hand-split", result]) == 0
+    assert "claimed twice" in capsys.readouterr().out
+
+
 def test_infeasible_is_certified(tmp_path, capsys):
     """That there is no placement is a proof like any other."""
     result, certificate = str(tmp_path / "r.json"), str(tmp_path / "c.json")
