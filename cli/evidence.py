@@ -26,7 +26,7 @@ def add_evidence_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--certificate",
         metavar="F",
-        help="write a proof of the bound, or that there is no placement, that tools/verify_certificate.py checks; "
+        help="write a proof of the bound, or that there is no placement, that tools/verify_certificate checks; "
         "compressed as F.gz",
     )
     parser.add_argument(
