@@ -61,6 +61,8 @@ class Relaxation:
         That a run, a message and the way back stay below, where the slowest counts; costs are then 0.
     visits : bool
         Whether prices are per visit, or per byte.
+    free : bool
+        Whether all costs are 0: only whether there is a placement counts.
     """
 
     def __init__(self, chain: Chain, start: int, limit: Fraction | None, *, visits: bool, free: bool) -> None:
@@ -150,7 +152,20 @@ class Relaxation:
         return Priced(total - float(credit @ room), used - room)
 
     def climb(self, target: float, price: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the best prices that subgradient steps from some towards a target find."""
+        """Return the best prices that subgradient steps from some towards a target find.
+
+        Parameters
+        ----------
+        target : float
+            Seconds that the bound should reach.
+        price : ndarray, shape (M,)
+            To begin with.
+
+        Returns
+        -------
+        ndarray, shape (M,)
+            Seconds per visit or byte.
+        """
         scale = 1.0 if self.visits else np.maximum(self.space, 1.0)
         best = price
         top = now = self.at(price)
