@@ -20,6 +20,7 @@ from placewise.cli import (
     export,
     generate,
     instances,
+    library,
     methods,
     plan,
     profile,
@@ -28,6 +29,7 @@ from placewise.cli import (
     simulate,
     solve,
     streams,
+    submit,
 )
 from placewise.cli.output import INTERRUPTED, MISUSE
 from placewise.models.errors import PlacewiseError
@@ -47,6 +49,8 @@ COMMANDS = (
     report,
     methods,
     instances,
+    library,
+    submit,
     devices,
     profile,
     residual,
