@@ -130,7 +130,7 @@ def told_of_returning(result: VerifiedResult, returning: VerifiedResult) -> str:
 
 def show(result: VerifiedResult) -> None:
     """Print a result for people."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     problem = problem_of(result.instance)
     console.print(f"[bold]{escape(result.instance.name)}[/bold]  {problem.title}", soft_wrap=True)
     console.print(verdict(result), soft_wrap=True)
