@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -24,6 +26,17 @@ if TYPE_CHECKING:
 _ARRAYS = ("numpy.ma", "numpy.random")
 #: What a method can do beside answering, as `placewise methods` shows it.
 WARM_START, PROGRESS, BOUND, THREADS, SEED = "warm start", "progress", "bound", "threads", "seed"
+#: What installs a distribution that does not come with placewise.
+EXTRAS = {"pulp": "'placewise[cbc]'"}
+
+
+@cache
+def _installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +155,10 @@ class Method(Generic[InstanceT, PlacementT]):
     @property
     def missing(self) -> str | None:
         """The pip line that would make it available, or None."""
-        return None if self.backend is None or self.backend.installed else self.backend.pip
+        if self.backend is not None:
+            return None if self.backend.installed else self.backend.pip
+        absent = next((name for name in self.distributions if not _installed(name)), None)
+        return absent and f"pip install {EXTRAS.get(absent, absent)}"
 
     @property
     def distributions(self) -> tuple[str, ...]:
