@@ -240,8 +240,8 @@ def serve_forked(descriptor: int, caller: int, modules: Sequence[str]) -> NoRetu
     try:
         gc.freeze()  # nothing of the caller's is taken apart here: it would close what has its numbers now
         os.setsid()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
+        for ending in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ending, signal.SIG_DFL)
         nothing = os.open(os.devnull, os.O_RDWR)
         for number in range(3):
             os.dup2(nothing, number)
