@@ -158,8 +158,8 @@ class Facts:
         """
         family = self.family
         hidden, heads = self.whole("hidden"), self.whole("heads")
-        key_heads = self._key_heads(heads, switches)
-        head_dim = self._head_dim(hidden, heads)
+        key_heads = self.key_heads(heads, switches)
+        head_dim = self.head_dim(hidden, heads)
         forward = 0
         if "forward" in _words(family) or not family.experts:
             forward = self.whole("forward", hidden * family.forward_times or None)
@@ -193,7 +193,21 @@ class Facts:
             self._assumed.append(f"{self.key('positions')} {self.family.positions}")
         return self.whole("positions", self.family.positions or None if needed else 0, most=2**31)
 
-    def _key_heads(self, heads: int, switches: dict[str, bool]) -> int:
+    def key_heads(self, heads: int, switches: dict[str, bool]) -> int:
+        """Return how many heads keep keys and values.
+
+        Parameters
+        ----------
+        heads : int
+            All of them.
+        switches : dict of str to bool
+            The family's.
+
+        Raises
+        ------
+        InstanceError
+            Where it does not divide the heads.
+        """
         if all_on(self.family.one_key_head, switches):
             return 1
         if self.family.one_key_head and "new_decoder_architecture" not in switches:
@@ -208,7 +222,19 @@ class Facts:
             )
         return found
 
-    def _head_dim(self, hidden: int, heads: int) -> int:
+    def head_dim(self, hidden: int, heads: int) -> int:
+        """Return the width of a head, 0 where the family has latent vectors and none is stated.
+
+        Parameters
+        ----------
+        hidden, heads : int
+            Width of the residual stream, and how many heads there are.
+
+        Raises
+        ------
+        InstanceError
+            Where it is not stated, and does not follow.
+        """
         stated = self.whole("head_dim", 0) or self.family.head_dim
         if stated or self.family.latent:
             return stated
