@@ -32,6 +32,8 @@ class Folder:
         Of all headers that are there.
     missing : tuple of str
         Files of the index that are not there.
+    files : int
+        So many the index names.
     total_bytes : int or None
         Of all tensors, as the index states it.
     """
@@ -39,6 +41,7 @@ class Folder:
     config: dict[str, Any] | None
     tensors: dict[str, Stored]
     missing: tuple[str, ...] = ()
+    files: int = 1
     total_bytes: int | None = None
 
 
@@ -94,7 +97,7 @@ def read_folder(paths: list[str]) -> Folder:
         if folder / file in there and tensor not in tensors:
             raise InstanceError(join("weight_map", tensor), f"expected it in {file}, which does not have it")
     missing = sorted({name for name in names.values() if folder / name not in there})
-    return Folder(config, tensors, tuple(missing), total)
+    return Folder(config, tensors, tuple(missing), len(set(names.values())), total)
 
 
 def _index_of(folder: Path) -> Path | None:

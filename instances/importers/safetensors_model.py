@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.instances.importers import families
 from placewise.instances.importers.config_facts import decoder_text
+from placewise.instances.importers.packed import parameters_of
 from placewise.instances.importers.published import (
     BUFFER,
     EXPERT,
@@ -82,7 +83,10 @@ def _is_known(config: dict[str, Any]) -> bool:
 
 def _completed(folder: Folder, described: PublishedModel | None) -> PublishedModel:
     """Return a configuration's model, held against the headers that are there and the index."""
-    absent = f"{len(folder.missing)} files of the index are not there ({folder.missing[0]}, ...)"
+    absent = (
+        f"{len(folder.missing)} of {folder.files} files of the index {'is' if len(folder.missing) == 1 else 'are'} not "
+        f"there ({folder.missing[0]}{', ...' if len(folder.missing) > 1 else ''})"
+    )
     if described is None:
         raise InstanceError("", f"{absent}: expected all, or a config.json of a family that is known")
     sizes = {tensor.name: tensor.stored_bytes for tensor in described.tensors if "*" not in tensor.name}
@@ -242,36 +246,9 @@ class _Reading:
         rows = stored.shape[0] if stored.shape else 1
         if AUXILIARY.search(name):
             return Tensor(name, 0, stored.size_bytes, role, rows)
-        return Tensor(name, self._parameters(name, stored, place, meant), stored.size_bytes, role, rows)
-
-    def _parameters(
-        self, name: str, stored: Stored, place: tuple[int, str], meant: dict[tuple[int, str], int]
-    ) -> int:
-        """Return the numbers that a tensor stands for: more than it has where several are packed into one."""
-        last = name.rpartition(".")[2]
-        packed = last in ("qweight", "weight_packed") or last.endswith("_blocks")
-        packed = packed or (last == "weight" and stored.dtype in ("U8", "U32", "I32"))
-        if not packed:
-            return stored.elements
-        number, rest = place
-        module = rest.rpartition(".")[0]
-        plain = ".".join("*" if part.isdecimal() else part for part in module.split("."))
-        known = meant.get((number, module), meant.get((number, plain)))
-        if known is not None:
-            return known
-        if stored.dtype == "U8":  # two of 4 bits
-            return 2 * stored.elements
-        return stored.size_bytes * 8 // self._bits(name)
-
-    def _bits(self, name: str) -> int:
-        config = self.folder.config or {}
-        stated = config.get("quantization_config") or config.get("quantization") or {}
-        bits = stated.get("bits", stated.get("w_bit")) if isinstance(stated, dict) else None
-        if not isinstance(bits, int) or isinstance(bits, bool) or not 1 <= bits <= 16:
-            raise InstanceError(
-                name, "expected how many bits its numbers have: quantization_config.bits in config.json"
-            )
-        return bits
+        return Tensor(
+            name, parameters_of(name, stored, place, meant, self.folder.config), stored.size_bytes, role, rows
+        )
 
     def _title(self) -> str:
         """Return how weights are stored, empty where they are not quantised."""
