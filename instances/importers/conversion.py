@@ -14,6 +14,7 @@ from placewise.instances.importers.source import noted, with_source
 from placewise.instances.registry import formats
 from placewise.instances.strict_json import loads
 from placewise.models.errors import InstanceError, PlacewiseError
+from placewise.models.graph.problems import GRAPH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +48,7 @@ def convert(
     cluster : path or Cluster, optional
         Devices and links, for a ``config.json`` or GGUF file: as an instance has them, with units, or Helix's ``.ini``.
     problem : str
-        Any for a ``config.json``; those of EdgeShard that the others allow.
+        Any for a ``config.json``; those of EdgeShard that the others allow, ``graph-throughput`` for a layer graph.
     sequence_length : int, optional
         Tokens of KV cache; by default what a profile states, or 1024.
     quantization : str, optional
@@ -83,12 +84,13 @@ def convert(
     if options != ModelOptions():
         raise PlacewiseError(f"{paths[0]}: expected a published model with --cache-type and the like")
     documents = {path: read_json(path) for path in paths}
-    from placewise.instances.importers import halda, layer_graph  # only now: they load models and formats
+    from placewise.instances.importers import branching, halda, layer_graph  # only now: models and formats
 
     if layer_graph.is_layer_graph(documents[paths[0]]):
         with blaming(*paths):
             _alone(paths)
-            return layer_graph.instance_of(documents[paths[0]], problem, name=model_name(name, paths[0]))
+            read = branching.instance_of if problem == GRAPH.name else layer_graph.instance_of
+            return read(documents[paths[0]], problem, name=model_name(name, paths[0]))
     if any(halda.is_model_profile(document) for document in documents.values()):
         return _from_profiles(documents, problem, name, quantization, sequence_length)
     raise PlacewiseError(
