@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "instance",
         metavar="INSTANCE",
-        help="a path, - for standard input, or a shipped name; with --cluster a model's config.json or GGUF file",
+        help="a path, - for standard input, or a shipped name; with --cluster a model's folder, config.json or GGUF file",
     )
     parser.add_argument("--method", metavar="M", help="see: placewise methods (default: the best exact one)")
     parser.add_argument(
