@@ -43,6 +43,11 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
         help=f"{', '.join(PROBLEMS)} (default: the first), or one of another package",
     )
     parser.add_argument("--sequence-length", type=int, metavar="N", help="tokens of KV cache (default 1024)")
+    parser.add_argument(
+        "--returns",
+        choices=("token", "logits"),
+        help="what goes back to the source: the token (default), or the logits, where the source samples, as llama.cpp does",
+    )
 
 
 def add_instance_options(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +63,7 @@ def converted(options: argparse.Namespace, sources: list[str], **settings: str |
         cluster=options.cluster,
         problem=options.problem or next(iter(PROBLEMS)),
         sequence_length=options.sequence_length,
+        returns=options.returns or "token",
         **settings,
     )
 
@@ -66,7 +72,7 @@ def instance_of(options: argparse.Namespace, source: str) -> Any:
     """Return the instance of a file, or of a model on the cluster that the options name, with the rules that they ask."""
     if options.cluster:
         return with_rules(converted(options, [source]), options, contiguous=True)
-    for option in ("problem", "sequence_length"):
+    for option in ("problem", "sequence_length", "returns"):
         if getattr(options, option) is not None:
             raise PlacewiseError(
                 f"--{option.replace('_', '-')}: expected together with --cluster; an instance states it"
