@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from placewise.benchmarks.quantization.llama import MATRICES, Llama
-from placewise.benchmarks.runtime.emulation import Block, Network, Placed, emulate, of_layers
+from placewise.benchmarks.runtime.device import Block, Network, Placed, of_layers
+from placewise.benchmarks.runtime.emulation import emulate
 
 BLOCKS, PROMPT, ANSWER = 3, (1, 5, 2), 6
 
@@ -30,7 +31,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def alone(model):
-    """The answer of one process, whole sequences at a time, without a cache."""
+    """Return the answer of one process, whole sequences at a time, without a cache."""
     tokens = list(PROMPT)
     for _ in range(ANSWER):
         hidden = model.start(tokens)
