@@ -163,6 +163,7 @@ class Worker:
 
     @property
     def plan(self) -> Placed:
+        """Where everything is now."""
         return self.plans[self.now]
 
     def on_token(self, token: int, position: int) -> None:
