@@ -11,6 +11,7 @@ import json
 import re
 import sys
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,7 @@ def check(family: str, device_map: dict[str, Any]) -> str:
     device_map : dict
         Module to card, ``cpu`` or ``disk``.
     """
-    import torch
-    from accelerate import dispatch_model
-    from accelerate.utils import check_device_map
-    from transformers import AutoConfig, AutoModelForCausalLM
-
+    torch, accelerate, transformers = map(import_module, ("torch", "accelerate", "transformers"))
     layers = 1 + max(int(found[1]) for name in device_map if (found := re.search(r"\.(\d+)$", name)))
     shape = OTHERS.get(family, TINY | {"num_hidden_layers": 0})
     shape = {key: value or layers for key, value in shape.items()} | {
@@ -52,8 +49,10 @@ def check(family: str, device_map: dict[str, Any]) -> str:
         "pad_token_id": 0,
     }
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **shape)).eval()
-    check_device_map(model, device_map)
+    model = transformers.AutoModelForCausalLM.from_config(
+        transformers.AutoConfig.for_model(family, **shape)
+    ).eval()
+    accelerate.utils.check_device_map(model, device_map)
     tokens = torch.tensor([[1, 5, 2, 7]])
     with torch.no_grad():
         right = model(tokens).logits
@@ -61,7 +60,9 @@ def check(family: str, device_map: dict[str, Any]) -> str:
     where = {place: "disk" if len(places) > 1 and place == places[-1] else "cpu" for place in places}
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         mapped = {name: where[place] for name, place in device_map.items()}
-        parts = dispatch_model(model, mapped, main_device="cpu", offload_dir=folder, force_hooks=True)
+        parts = accelerate.dispatch_model(
+            model, mapped, main_device="cpu", offload_dir=folder, force_hooks=True
+        )
         same = torch.allclose(parts(tokens).logits, right, atol=1e-5)
     return f"{family}: {layers} layers on {len(places)} places, every weight has one; logits {'equal' if same else 'DIFFER'}"
 
