@@ -50,9 +50,9 @@ def measured_rates() -> dict[str, float]:
 
 
 def chosen(model: Path, machines: list[Machine], rates: dict[str, float], seed: int) -> dict[str, Any]:
-    """Return the placements of a cluster by name: the optima of the plain and of the routed reading, rules, others."""
+    """Return the placements of a cluster by name: the optima of the plain reading and of all that is sent, rules, others."""
     found: dict[str, Any] = {}
-    for name, routed in (("optimum, routed", True), ("optimum, plain", False)):
+    for name, routed in (("optimum, all sent", True), ("optimum, plain", False)):
         instance = Belief(rates, routed).instance(model, machines, TOKENS)
         asked = type(instance).of(instance)
         object.__setattr__(asked, "rules", Rules(contiguous=True).on(asked.cluster, len(asked.layers)))

@@ -52,9 +52,9 @@ def beliefs(rows: list[dict[str, Any]], model: Path, tokens: int) -> dict[str, B
     third = [(row["machines"], tuple(row["placement"]), row["measured_s"]) for row in rows[::FITTED_ON]]
     return {
         "data sheet": Belief(DATA_SHEET, routed=False),
-        "data sheet, routed": Belief(DATA_SHEET, routed=True),
+        "data sheet, all sent": Belief(DATA_SHEET, routed=True),
         "profile": Belief(rates, routed=False),
-        "profile, routed": Belief(rates, routed=True),
+        "profile, all sent": Belief(rates, routed=True),
         "fitted": fitted(Belief(rates, routed=True), model, third, tokens),
     }
 
@@ -84,7 +84,7 @@ def report(records: Path, model: Path, folder: Path, tokens: int) -> None:
     lines[-1] += f"{fit.layer_overhead_s * 1e6:.3g} us per layer, {fit.hop_overhead_s * 1e6:.3g} us per hop"
     (folder / "table.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
-    _picture(rows, ["data sheet", "profile, routed", "fitted"], folder / "predicted-measured.svg")
+    _picture(rows, ["data sheet", "profile, all sent", "fitted"], folder / "predicted-measured.svg")
 
 
 def _placements(rows: list[dict[str, Any]], names: list[str]) -> list[str]:
@@ -117,7 +117,7 @@ def _errors(rows: list[dict[str, Any]], names: list[str]) -> list[str]:
 
 def _winners(rows: list[dict[str, Any]]) -> list[str]:
     lines = [
-        "| cluster | best measured | optimum, routed | optimum, plain | equal | by memory | servers by memory |"
+        "| cluster | best measured | optimum, all sent | optimum, plain | equal | by memory | servers by memory |"
     ]
     lines.append("|---|---|---|---|---|---|---|")
     for cluster in dict.fromkeys(row["cluster"] for row in rows):
@@ -128,7 +128,7 @@ def _winners(rows: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-_COMPARED = ("optimum, routed", "optimum, plain", "equal", "by memory", "servers by memory")
+_COMPARED = ("optimum, all sent", "optimum, plain", "equal", "by memory", "servers by memory")
 
 
 def _picture(rows: list[dict[str, Any]], names: list[str], target: Path) -> None:
