@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from placewise.solvers.evidence.result import Claim
     from placewise.solvers.execution.context import Context
 
+#: What every method comes to import of NumPy.
+_ARRAYS = ("numpy.ma", "numpy.random")
 #: What a method can do beside answering, as `placewise methods` shows it.
 WARM_START, PROGRESS, BOUND, THREADS, SEED = "warm start", "progress", "bound", "threads", "seed"
 
@@ -44,6 +46,8 @@ class Backend:
         One line for people.
     abilities : frozenset of str
         Which of warm start, progress, bound, threads and seed it has.
+    modules : tuple of str
+        Its solver's, which a worker may import before it is asked.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Backend:
     distributions: tuple[str, ...]
     summary: str
     abilities: frozenset[str] = frozenset()
+    modules: tuple[str, ...] = ()
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         """Travel between processes by name."""
@@ -64,6 +69,11 @@ class Backend:
     def installed(self) -> bool:
         """Whether its module can be found; it is not imported for that."""
         return find_spec(self.requires) is not None
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """What a worker that runs it imports, before it is asked."""
+        return ("pyomo.environ", "pyomo.repn.plugins.standard_form", *_ARRAYS, "scipy.sparse", *self.modules)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +146,17 @@ class Method(Generic[InstanceT, PlacementT]):
         """Distributions whose versions matter for a result."""
         part = self.algorithm or self.backend
         return part.distributions if part else ()
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """What a worker that runs it imports, before it is asked."""
+        if self.backend is not None:
+            return self.backend.imports
+        return (
+            _ARRAYS
+            if "ortools" not in self.distributions
+            else (*_ARRAYS, "placewise.solvers.backends.cp_alone")
+        )
 
     @property
     def abilities(self) -> frozenset[str]:
