@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -82,7 +81,6 @@ def main() -> None:
     )
     rates = next((record["rates"] for record in known), None)
     if rates is None:
-        os.environ["OPENBLAS_NUM_THREADS"] = "1"
         rates = measured_rates()
     placements = chosen(options.model, machines, rates, seed=1)
     instance = Belief(rates, routed=True).instance(options.model, machines, TOKENS)
