@@ -142,7 +142,7 @@ def _document(instance: Instance, result: ResultSpec, found: Audit) -> dict[str,
 
 def _show(instance: Instance, found: Audit) -> None:
     """Print the faults, what is unproven, and the verdict."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     for fault in found.faults:
         console.print(f"[red]{escape(fault)}[/red]", soft_wrap=True)
     for line in found.unproven:

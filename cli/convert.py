@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "sources",
         metavar="SRC",
         nargs="+",
-        help="a published model: its config.json or GGUF file; a HALDA model profile and device profiles; a layer graph "
+        help="a published model: its folder, config.json, safetensors or GGUF files; a HALDA model profile and device profiles; a layer graph "
         "of dnn-partitioning; Helix' cluster .ini with a JSON file of node_types and model",
     )
     add_cluster_options(parser)

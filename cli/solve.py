@@ -20,7 +20,9 @@ from placewise.models.registry import problem_of
 from placewise.solvers import solve as solve_instance
 from placewise.solvers.evidence.result import Status, VerifiedResult
 from placewise.solvers.evidence.shown import stopped
-from placewise.solvers.solve import InterruptedResult
+from placewise.solvers.execution.forked import prepare
+from placewise.solvers.execution.task import COMMON
+from placewise.solvers.solve import InterruptedResult, resolved
 
 if TYPE_CHECKING:
     import argparse
@@ -37,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "instance",
         metavar="INSTANCE",
-        help="a path, - for standard input, or a shipped name; with --cluster a model's config.json or GGUF file",
+        help="a path, - for standard input, or a shipped name; with --cluster a model's folder, config.json or GGUF file",
     )
     parser.add_argument("--method", metavar="M", help="see: placewise methods (default: the best exact one)")
     parser.add_argument(
@@ -61,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
 
         settings["warm_start"] = read_result(instance, options.warm_start)[0]
     interrupted = False
+    prepare(COMMON + resolved(instance, options.method).imports)  # before what is shown has a thread
     with output.live_progress(instance.name) as progress:
         try:
             result = solve_instance(instance, options.method, progress=progress, **settings)
@@ -127,7 +130,7 @@ def told_of_returning(result: VerifiedResult, returning: VerifiedResult) -> str:
 
 def show(result: VerifiedResult) -> None:
     """Print a result for people."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     problem = problem_of(result.instance)
     console.print(f"[bold]{escape(result.instance.name)}[/bold]  {problem.title}", soft_wrap=True)
     console.print(verdict(result), soft_wrap=True)

@@ -51,7 +51,7 @@ BACKENDS: dict[str, Backend] = {
             "cbc",
             cbc.minimise,
             "pulp",
-            "pip install 'pulp<4'",
+            "pip install 'placewise[cbc]'",
             ("pulp", "pyomo"),
             "CBC in PuLP",
             frozenset({WARM_START, BOUND, THREADS, SEED}),

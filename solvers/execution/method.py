@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -24,6 +26,17 @@ if TYPE_CHECKING:
 _ARRAYS = ("numpy.ma", "numpy.random")
 #: What a method can do beside answering, as `placewise methods` shows it.
 WARM_START, PROGRESS, BOUND, THREADS, SEED = "warm start", "progress", "bound", "threads", "seed"
+#: What installs a distribution that does not come with placewise.
+EXTRAS = {"pulp": "'placewise[cbc]'"}
+
+
+@cache
+def _installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +110,8 @@ class Algorithm(Generic[InstanceT]):
         Which of warm start, progress, bound, threads and seed it has.
     honours : frozenset of str or None
         Which of the problem's `options` it knows; None: all, since it asks `evaluate` only.
+    modules : tuple of str or None
+        Its solver's, which a worker may import before it is asked; None: those of its distributions.
     """
 
     name: str
@@ -106,6 +121,7 @@ class Algorithm(Generic[InstanceT]):
     distributions: tuple[str, ...] = ("numpy",)
     abilities: frozenset[str] = frozenset()
     honours: frozenset[str] | None = frozenset()
+    modules: tuple[str, ...] | None = None
 
 
 #: A user's ``(instance, parameters) -> placement``.
@@ -139,7 +155,10 @@ class Method(Generic[InstanceT, PlacementT]):
     @property
     def missing(self) -> str | None:
         """The pip line that would make it available, or None."""
-        return None if self.backend is None or self.backend.installed else self.backend.pip
+        if self.backend is not None:
+            return None if self.backend.installed else self.backend.pip
+        absent = next((name for name in self.distributions if not _installed(name)), None)
+        return absent and f"pip install {EXTRAS.get(absent, absent)}"
 
     @property
     def distributions(self) -> tuple[str, ...]:
@@ -152,11 +171,10 @@ class Method(Generic[InstanceT, PlacementT]):
         """What a worker that runs it imports, before it is asked."""
         if self.backend is not None:
             return self.backend.imports
-        return (
-            _ARRAYS
-            if "ortools" not in self.distributions
-            else (*_ARRAYS, "placewise.solvers.backends.cp_alone")
-        )
+        own = self.algorithm.modules if self.algorithm else ()
+        if own is None:
+            own = ("placewise.solvers.backends.cp_alone",) if "ortools" in self.distributions else ()
+        return _ARRAYS + own
 
     @property
     def abilities(self) -> frozenset[str]:
