@@ -31,6 +31,8 @@ COMMANDS = (
     "report",
     "methods",
     "instances",
+    "library",
+    "submit",
     "devices",
     "profile",
     "residual",
