@@ -8,55 +8,43 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NoReturn
 
-from placewise.cli import (
-    bench,
-    check,
-    compare,
-    convert,
-    devices,
-    explain,
-    export,
-    generate,
-    instances,
-    methods,
-    plan,
-    profile,
-    report,
-    residual,
-    simulate,
-    solve,
-    streams,
-)
+from placewise.cli import streams
 from placewise.cli.output import INTERRUPTED, MISUSE
 from placewise.models.errors import PlacewiseError
 from placewise.models.nearest import meant
+from placewise.solvers.execution.forked import be_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
 
 COMMANDS = (
-    solve,
-    compare,
-    check,
-    plan,
-    explain,
-    simulate,
-    bench,
-    report,
-    methods,
-    instances,
-    devices,
-    profile,
-    residual,
-    generate,
-    convert,
-    export,
+    "solve",
+    "compare",
+    "check",
+    "plan",
+    "explain",
+    "simulate",
+    "bench",
+    "report",
+    "methods",
+    "instances",
+    "library",
+    "submit",
+    "devices",
+    "profile",
+    "residual",
+    "generate",
+    "convert",
+    "export",
 )
+#: Commands that nobody edits a method under, while they run.
+SINGLE = frozenset({"solve", "compare", "explain"})
 
 
 class Parser(argparse.ArgumentParser):
@@ -70,8 +58,14 @@ class Parser(argparse.ArgumentParser):
         super().error(message)
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser with all commands."""
+def parser(only: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser with all commands.
+
+    Parameters
+    ----------
+    only : str, optional
+        A command; where it is one, the others are not imported.
+    """
     top = Parser(
         prog="placewise",
         description="Decide, with proof, where the parts of a large language model go on unequal devices.",
@@ -79,15 +73,15 @@ def parser() -> argparse.ArgumentParser:
         "4 limit without a solution, or runs of a suite that something outside them ended.",
     )
     top.add_argument("--version", action="version", version=f"placewise {version('placewise')}")
-    if find_spec("shtab") is not None:
+    if only not in COMMANDS and find_spec("shtab") is not None:
         import shtab
 
         shtab.add_argument_to(
             top, help='print the completion of a shell: eval "$(placewise --print-completion bash)"'
         )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in COMMANDS:
-        name = module.__name__.rpartition(".")[2]
+    for name in (only,) if only in COMMANDS else COMMANDS:
+        module = import_module(f"placewise.cli.{name}")
         summary = (module.__doc__ or "").splitlines()[0]
         command = commands.add_parser(name, help=summary, description=summary)
         module.add_arguments(command)
@@ -98,8 +92,12 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     streams.prepare()
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        return _run(parser().parse_args(arguments))
+        options = parser(given[0] if given else None).parse_args(given)
+        if arguments is None and options.command in SINGLE:
+            be_command()
+        return _run(options)
     finally:
         streams.settle()
 

@@ -107,7 +107,7 @@ NARROW = 110
 
 def table_console() -> Console:
     """Return a console for tables: a pipe has no width, so lines are as long as they need to be."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -176,5 +176,5 @@ def live_progress(name: str) -> Iterator[LiveProgress]:
     if not sys.stderr.isatty():
         yield LiveProgress(name, None)
         return
-    with Spinner("", console=Console(stderr=True)) as spinner:
+    with Spinner("", console=Console(stderr=True, emoji=False)) as spinner:
         yield LiveProgress(name, spinner)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
-from placewise.benchmarks.drawings import network
 from placewise.benchmarks.drawings.registry import picture_of
 from placewise.cli import output
 from placewise.cli.convert import add_instance_options, instance_of
+from placewise.cli.evidence import add_evidence_options, confirm, require_targets, save
 from placewise.cli.runtimes import add_runtime_options, planned, settings_of, show_plan
 from placewise.instances.files import require_writable
 from placewise.models.edgeshard.data import EdgeShardInstance
@@ -21,7 +21,9 @@ from placewise.models.registry import problem_of
 from placewise.solvers import solve as solve_instance
 from placewise.solvers.evidence.result import Status, VerifiedResult
 from placewise.solvers.evidence.shown import stopped
-from placewise.solvers.solve import InterruptedResult
+from placewise.solvers.execution.forked import prepare
+from placewise.solvers.execution.task import COMMON
+from placewise.solvers.solve import InterruptedResult, resolved
 
 if TYPE_CHECKING:
     import argparse
@@ -38,16 +40,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "instance",
         metavar="INSTANCE",
-        help="a path, - for standard input, or a shipped name; with --cluster a model's config.json or GGUF file",
+        help="a path, - for standard input, or a shipped name; with --cluster a model's folder, config.json or GGUF file",
     )
     parser.add_argument("--method", metavar="M", help="see: placewise methods (default: the best exact one)")
     parser.add_argument(
         "--warm-start", metavar="RESULT", help="a result file whose placement the solver starts from"
     )
-    parser.add_argument("--output", metavar="F", help="write the result as JSON to a file")
     parser.add_argument(
         "--picture", metavar="F", help="draw the placement over its network (.svg, .png, .pdf or .html)"
     )
+    add_evidence_options(parser)
     add_runtime_options(parser, required=False)
     add_instance_options(parser)
     output.add_solve_options(parser)
@@ -55,7 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Solve, show, and return the exit status."""
-    _require_targets(options)
+    _require_picture(options)
+    require_targets(options)
     settings_of(options, options.instance)
     instance = instance_of(options, options.instance)
     settings = output.solve_options(options)
@@ -64,12 +67,13 @@ def run(options: argparse.Namespace) -> int:
 
         settings["warm_start"] = read_result(instance, options.warm_start)[0]
     interrupted = False
+    prepare(COMMON + resolved(instance, options.method).imports)  # before what is shown has a thread
     with output.live_progress(instance.name) as progress:
         try:
             result = solve_instance(instance, options.method, progress=progress, **settings)
         except InterruptedResult as stop:  # what was found until then is shown and written all the same
             result, interrupted = stop.result, True
-    document = result.to_json()
+    document = result.to_json() | ({} if interrupted else confirm(result, options, settings))
     returning = None
     if options.cluster and not options.contiguous and not interrupted:
         returning = _returning(result, options.time_limit)
@@ -87,26 +91,23 @@ def run(options: argparse.Namespace) -> int:
         if plan is not None:
             print()
             show_plan(plan)
-    _save(options, result, document)
+    save(result, document, options)  # last: if the disk is full by now, the result is at least on the screen
+    if options.picture and result.objective is not None:
+        from placewise.benchmarks.drawings import network
+
+        network.save(result, options.picture)
     if refusal is not None:
         raise refusal
     return output.INTERRUPTED if interrupted else output.exit_status(result)
 
 
-def _require_targets(options: argparse.Namespace) -> None:
-    """Check what is written at the end before hours of work."""
+def _require_picture(options: argparse.Namespace) -> None:
+    """Check what is drawn at the end before hours of work."""
     if options.picture:
+        from placewise.benchmarks.drawings import network
+
         network.require_format(options.picture)
-    for target in filter(None, (options.output, options.picture)):
-        require_writable(target)
-
-
-def _save(options: argparse.Namespace, result: VerifiedResult, document: dict[str, Any]) -> None:
-    """Write files last: if the disk is full by now, the result is at least on the screen."""
-    if options.output:
-        output.save(options.output, document)
-    if options.picture and result.objective is not None:
-        network.save(result, options.picture)
+        require_writable(options.picture)
 
 
 def _plan(
@@ -145,7 +146,7 @@ def told_of_returning(result: VerifiedResult, returning: VerifiedResult) -> str:
 
 def show(result: VerifiedResult) -> None:
     """Print a result for people."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     problem = problem_of(result.instance)
     console.print(f"[bold]{escape(result.instance.name)}[/bold]  {problem.title}", soft_wrap=True)
     console.print(verdict(result), soft_wrap=True)

@@ -29,7 +29,8 @@ def read(source: str | Path | Mapping[str, Any]) -> Instance:
     Parameters
     ----------
     source : str, Path or mapping
-        A path, ``-`` for standard input, the name of a shipped instance, or what an instance file has, as a dict.
+        A path, ``-`` for standard input, the name of a shipped instance or of one in the library, or what an instance
+        file has, as a dict.
 
     Returns
     -------
@@ -43,6 +44,11 @@ def read(source: str | Path | Mapping[str, Any]) -> Instance:
     """
     if isinstance(source, Mapping):
         return from_document(dict(source))
+    if isinstance(source, str) and not exists(Path(source)) and shipped_path(source) is None:
+        from placewise.instances.library import library
+
+        if source in library():
+            return library()[source].instance()
     with blaming(source):
         return from_document(strict_json.loads(read_text(source)))
 
@@ -71,7 +77,7 @@ def read_text(source: str | Path) -> str:
         if path is None:
             raise PlacewiseError(
                 f"{source}: no such file, and no shipped instance of that name{meant(str(source), shipped_instances())} "
-                "(see: placewise instances)"
+                "(see: placewise instances, placewise library)"
             )
     try:
         if path is None:
