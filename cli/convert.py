@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 
 #: What only a published model is read with.
-MODEL_OPTIONS = ("problem", "sequence_length", "cache_type", "full_cache", "split_experts", "ignore_key")
+MODEL_OPTIONS = (
+    "problem",
+    "sequence_length",
+    "cache_type",
+    "full_cache",
+    "split_experts",
+    "ignore_key",
+    "returns",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +55,11 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
         "--problem",
         metavar="P",
         help=f"{', '.join(PROBLEMS)} (default: the first), or one of another package",
+    )
+    parser.add_argument(
+        "--returns",
+        choices=("token", "logits"),
+        help="what goes back to the source: the token (default), or the logits, where the source samples, as llama.cpp does",
     )
     parser.add_argument(
         "--sequence-length", "--context", type=int, metavar="N", help="tokens of KV cache (default 1024)"
@@ -88,6 +101,7 @@ def converted(options: argparse.Namespace, sources: list[str], **settings: str |
             cluster=options.cluster,
             problem=options.problem or next(iter(PROBLEMS)),
             sequence_length=options.sequence_length,
+            returns=options.returns or "token",
             cache_type=options.cache_type or "",
             full_cache=options.full_cache,
             split_experts=options.split_experts,
