@@ -1,0 +1,300 @@
+"""Latency with layers that differ: branch and price on how often a placement visits each device.
+
+A placement is a path of runs, layers in a row on one device, each of which fits its device alone; that a device's runs fit
+it together (Eq. 5) is left to a linear master problem over whole paths (`path_master`). Its prices go into a shortest path
+over (layer, device) (`lagrangian.RunPaths`), which yields the next path, and a bound at any prices ``p, v >= 0``:
+``min over paths of (cost + sum_j p_j used_j + v_j visits_j) - sum_j p_j Mem_j - sum_j v_j most_j``, with the sign of v
+turned where a device is to be visited at least so often. So every bound holds whatever HiGHS answers, up to the rounding
+of the sums, which is taken off.
+
+Mixtures gain by visiting a fast device again and again. Each device is visited at most once or at least twice: that splits
+the placements of a node in two without losing one, and either side makes the mixture pay. Where no device can be split so,
+a layer is on a device or not, which ends in single placements. So the tree is finite and every placement is in a leaf that
+a bound has closed, or has been evaluated.
+
+Sources: branch and price, Barnhart, Johnson, Nemhauser, Savelsbergh and Vance (1998); smoothed prices, Wentges (1997);
+prices and paths, Dantzig and Wolfe (1960); first placements by local search (`chains`).
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from placewise.models.edgeshard.memory import require_shared_with_first
+from placewise.models.edgeshard.placement import evaluate_latency
+from placewise.models.errors import NotApplicableError
+from placewise.models.problem import Guarantee
+from placewise.solvers.edgeshard.baselines import cloud_edge_opt, greedy
+from placewise.solvers.edgeshard.chains import ChainSearch
+from placewise.solvers.edgeshard.lagrangian import RunPaths
+from placewise.solvers.edgeshard.path_master import PathMaster
+from placewise.solvers.evidence.result import Claim, Reason
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from placewise.models.edgeshard import EdgeShardInstance
+    from placewise.solvers.edgeshard.path_master import Array, Bools, Mixture
+    from placewise.solvers.execution.context import Context
+
+#: Steps of one shortest path from run to run.
+LARGEST_TABLE = 100_000_000
+#: Share of the best prices in those that are tried; 0 are the master's.
+SMOOTHING = 0.7
+#: Shortest paths per node, and how near bound and master get, as a share of the cost.
+ROUNDS, NEAR = 150, 1e-7
+#: Weights below this are none.
+LEAST_WEIGHT = 1e-6
+#: Penalty of what is too much, in costs of a placement: with a known one, and without.
+PENALTY, FIRST_PENALTY = 10.0, 1e4
+#: The share of the time that local search may take.
+CHAIN_SHARE = 0.12
+#: Of the sums of a bound, taken off for their rounding.
+ROUNDING = 1e-13
+
+
+def guarantee(instance: EdgeShardInstance) -> Guarantee:
+    """Return EXACT.
+
+    Raises
+    ------
+    NotApplicableError
+        For shared tensors that are not layer 0's and one other layer's, and where tables are too large.
+    """
+    require_shared_with_first(instance)
+    devices, layers = instance.cluster.size, len(instance.layers)
+    if layers * devices * (devices + layers) > LARGEST_TABLE:
+        raise NotApplicableError(
+            f"branch and price takes up to {LARGEST_TABLE:.0e} steps per path; {layers} layers on {devices} devices are "
+            f"{layers * devices * (devices + layers):.0e}"
+        )
+    return Guarantee.EXACT
+
+
+@dataclass(order=True)
+class Node:
+    """Placements that branching has not yet closed; ordered by their bound.
+
+    Parameters
+    ----------
+    bound_s : float
+        None of them costs less.
+    number : int
+        Breaks ties, the newest first.
+    once, twice : ndarray of bool, shape (M,)
+        Devices visited at most once, and at least twice.
+    barred : ndarray of bool, shape (N, M)
+        Which layers are not on which devices.
+    memory_s, visit_s : ndarray, shape (M,)
+        The prices of that bound, as `Mixture` has them.
+    """
+
+    bound_s: float
+    number: int
+    once: Bools = field(compare=False)
+    twice: Bools = field(compare=False)
+    barred: Bools = field(compare=False)
+    memory_s: Array = field(compare=False)
+    visit_s: Array = field(compare=False)
+
+
+class VisitBranching:
+    """The search of one instance.
+
+    Parameters
+    ----------
+    instance, context : EdgeShardInstance, Context
+        What is solved; options, clock and reports.
+    """
+
+    def __init__(self, instance: EdgeShardInstance, context: Context) -> None:
+        self.instance, self.context, self.paths = instance, context, RunPaths(instance)
+        self.count, self.size = self.paths.count, self.paths.size
+        self.budget = self.paths.budget.astype(np.float64)
+        self.best: tuple[int, ...] | None = None
+        costs = self.paths.costs
+        most_s = [float(times[np.isfinite(times)].max(initial=0.0)) for times in (costs.delays_s, costs.return_delay_s)]
+        longest_s = float(costs.compute_s.max(axis=1).sum()) + self.count * most_s[0] + most_s[1]
+        #: More than any placement costs, then what the best one does.
+        self.upper_s = 1.01 * longest_s + costs.tick_s
+        #: Layers and devices that no run joins are barred from the start.
+        steps = np.arange(self.count)[:, None]
+        self.closed = self.paths.last_end <= steps
+        self.closed[0] |= np.arange(self.size) != self.paths.source
+        self.closed_s = np.inf
+        self.nodes: list[Node] = []
+        self.made = self.solved = 0
+
+    def solve(self) -> Claim:
+        """Search for placements, then close the tree."""
+        self._first()
+        self.master = PathMaster(
+            self.paths.budget, self.upper_s, PENALTY if self.best is not None else FIRST_PENALTY
+        )
+        if self.best is not None:
+            self._add(self.best)
+        none, zero = np.zeros(self.size, dtype=bool), np.zeros(self.size)
+        everywhere = none | self.instance.rules.contiguous
+        self._push(Node(-np.inf, 0, everywhere, none, self.closed, zero, zero))
+        while self.nodes and self.nodes[0].bound_s < self.cutoff_s and self.context.remaining:
+            self._expand(heapq.heappop(self.nodes))
+            self.context.report(dual_bound=self.bound_s)
+        message = f"{self.solved:,} nodes, {len(self.master.paths):,} paths"
+        done = not self.nodes or self.nodes[0].bound_s >= self.cutoff_s
+        if self.best is None and done:
+            return Claim(Reason.INFEASIBLE, message=message, solve_s=self.context.elapsed)
+        objective = None if self.best is None else self.upper_s
+        reason = Reason.OPTIMAL if done else Reason.LIMIT
+        bound_s = self.bound_s if np.isfinite(self.bound_s) else None
+        return Claim(reason, self.best, objective, bound_s, message, solve_s=self.context.elapsed)
+
+    @property
+    def bound_s(self) -> float:
+        """The least bound of what is open or closed."""
+        bound_s = min(self.upper_s, self.closed_s, self.nodes[0].bound_s if self.nodes else np.inf)
+        return self.upper_s if bound_s >= self.upper_s - self.paths.costs.tick_s / 2 else bound_s
+
+    @property
+    def cutoff_s(self) -> float:
+        """The bound from which on a node holds nothing that is wanted; all costs are multiples of the tick."""
+        gap_s = self.context.parameters.relative_gap * self.upper_s if self.best is not None else 0.0
+        return self.upper_s - max(gap_s, self.paths.costs.tick_s / 2)
+
+    def _first(self) -> None:
+        """Look for good placements: known ones, greedy ones, local search."""
+        claims = [heuristic(self.instance, self.context) for heuristic in (greedy, cloud_edge_opt)]
+        for placement in (self.context.warm_start, *(claim.placement for claim in claims)):
+            if placement is not None:
+                self._offer(tuple(placement))
+        search = ChainSearch(self.instance, self.context)
+        path = self.paths.bound(np.zeros(self.size))[1] or (self.paths.source,)
+        for start in (path, self.best or path):
+            until = self.context.elapsed + CHAIN_SHARE / 2 * self.context.remaining
+            search.search(tuple(dict.fromkeys(start)), until, self.context.parameters.seed)
+            if search.best:
+                self._offer(search.placement(search.best))
+
+    def _offer(self, placement: tuple[int, ...]) -> None:
+        known = evaluate_latency(self.instance, placement)
+        if known.feasible and known.objective is not None and known.objective < self.upper_s:
+            self.best, self.upper_s = placement, known.objective
+            self.context.report(objective=known.objective, placement=placement)
+
+    def _push(self, node: Node) -> None:
+        self.made += 1
+        node.number = -self.made
+        heapq.heappush(self.nodes, node)
+
+    def _add(self, path: tuple[int, ...]) -> bool:
+        """Tell the master of a path, and offer it where it is a placement."""
+        if path in self.master.known:
+            return False
+        cost_s = evaluate_latency(self.instance, path).objective
+        if cost_s is None:
+            return False
+        need = self.paths.need[np.arange(self.count), path].astype(np.float64)
+        used = np.bincount(path, weights=need, minlength=self.size)
+        begun = np.append(True, np.diff(path) != 0)
+        visits = np.bincount(np.array(path)[begun], minlength=self.size).astype(np.float64)
+        if cost_s < self.upper_s:
+            self._offer(path)
+        return self.master.add(path, cost_s, used, visits)
+
+    def _priced(
+        self, node: Node, ends: NDArray[np.intp], memory_s: Array, visit_s: Array
+    ) -> tuple[float, tuple[int, ...] | None]:
+        """Return the bound at some prices and its path."""
+        visit_s = np.where(node.once, np.maximum(visit_s, 0.0), np.where(node.twice, np.minimum(visit_s, 0.0), 0.0))
+        found, path = self.paths.bound(memory_s / np.maximum(self.budget, 1.0), visit_s, ends)
+        # The source's first run costs its price, too, as `bound` adds it to every run.
+        decided = np.where(node.twice, 2.0, 1.0) * visit_s
+        sums_s = float(np.abs(decided).sum() + memory_s.sum()) + self.upper_s
+        return found.dual_bound - float(decided.sum()) - ROUNDING * self.count * sums_s, path
+
+    def _expand(self, node: Node) -> None:
+        """Bound a node, and split it if that does not close it."""
+        self.solved += 1
+        ends, mixture = self._ends(node.barred), None
+        self.master.restrict(node.once, node.twice, node.barred)
+        for turn in range(ROUNDS):
+            mixture = self.master.solve() if turn else None
+            if turn and (mixture is None or mixture.value_s - node.bound_s <= NEAR * self.upper_s):
+                break
+            new = False
+            for share in (SMOOTHING, 0.0) if turn else (1.0,):
+                memory_s, visit_s = node.memory_s, node.visit_s
+                if mixture is not None:
+                    memory_s = share * memory_s + (1 - share) * mixture.memory_s
+                    visit_s = share * visit_s + (1 - share) * mixture.visit_s
+                bound_s, path = self._priced(node, ends, memory_s, visit_s)
+                if bound_s > node.bound_s:
+                    node.bound_s, node.memory_s, node.visit_s = bound_s, memory_s, visit_s
+                    self._tell(bound_s)
+                if path is None or node.bound_s >= self.cutoff_s:
+                    self.closed_s = min(self.closed_s, node.bound_s if path is not None else np.inf)
+                    return
+                new = self._add(path)
+                if new:
+                    break
+            if not self.context.remaining:
+                self._push(node)
+                return
+            if turn and not new:
+                break
+        self._split(node, mixture)
+
+    def _tell(self, bound_s: float) -> None:
+        """Report the bound while a node is at work."""
+        self.context.report(dual_bound=min(bound_s, self.bound_s))
+
+    def _ends(self, barred: Bools) -> NDArray[np.intp]:
+        """Return the furthest ends of runs, which stop before a barred layer."""
+        stop = np.where(barred, np.arange(self.count)[:, None], self.count)
+        stop = np.minimum.accumulate(stop[::-1])[::-1]
+        return np.minimum(self.paths.last_end, stop)
+
+    def _split(self, node: Node, mixture: Mixture | None) -> None:
+        weight = np.zeros(0) if mixture is None else mixture.weight
+        some = np.flatnonzero(weight > LEAST_WEIGHT).tolist()
+        visits = np.array([self.master.visits[c] for c in some]).reshape(-1, self.size)
+        mean = weight[some] @ visits
+        split = np.where(node.once | node.twice, 0.0, np.minimum(mean - 1.0, 2.0 - mean))
+        if split.max(initial=0.0) > LEAST_WEIGHT:
+            device = np.arange(self.size) == int(split.argmax())
+            self._child(node, node.once | device, node.twice, node.barred)
+            self._child(node, node.once, node.twice | device, node.barred)
+            return
+        if not (~node.barred).sum(axis=1).max(initial=0) > 1:
+            only = tuple(int(j) for j in (~node.barred).argmax(axis=1))
+            if not node.barred.all(axis=1).any():
+                self._offer(only)
+            return
+        on = np.zeros((self.count, self.size))
+        for c in some:
+            on[np.arange(self.count), self.master.paths[c]] += weight[c]
+        free = ((~node.barred).sum(axis=1) > 1)[:, None] & ~node.barred
+        layer, device = np.unravel_index(np.where(free, -np.abs(on - 0.5), -np.inf).argmax(), on.shape)
+        off = node.barred.copy()
+        off[layer, device] = True
+        self._child(node, node.once, node.twice, off)
+        only_there = node.barred.copy()
+        only_there[layer] = np.arange(self.size) != device
+        self._child(node, node.once, node.twice, only_there)
+
+    def _child(self, node: Node, once: Bools, twice: Bools, barred: Bools) -> None:
+        self._push(Node(node.bound_s, 0, once, twice, barred, node.memory_s, node.visit_s))
+
+
+def run(instance: EdgeShardInstance, context: Context) -> Claim:
+    """Search the tree of an instance.
+
+    Parameters
+    ----------
+    instance, context : EdgeShardInstance, Context
+        What is solved; options, clock and reports.
+    """
+    return VisitBranching(instance, context).solve()
