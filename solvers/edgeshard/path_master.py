@@ -68,7 +68,11 @@ class PathMaster:
         for option, value in (("output_flag", False), ("threads", 1), ("presolve", "off")):
             self.highs.setOptionValue(option, value)
         self.infinity = highspy.kHighsInf
-        rows = [(1.0, 1.0), *[(-self.infinity, 1.0)] * self.size, *[(-self.infinity, self.infinity)] * self.size]
+        rows = [
+            (1.0, 1.0),
+            *[(-self.infinity, 1.0)] * self.size,
+            *[(-self.infinity, self.infinity)] * self.size,
+        ]
         for low, high in rows:
             self.highs.addRow(low, high, 0, np.zeros(0, dtype=np.int32), np.zeros(0))
         for row in range(1, len(rows)):

@@ -19,7 +19,6 @@ prices and paths, Dantzig and Wolfe (1960); first placements by local search (`c
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +31,7 @@ from placewise.solvers.edgeshard.baselines import cloud_edge_opt, greedy
 from placewise.solvers.edgeshard.chains import ChainSearch
 from placewise.solvers.edgeshard.lagrangian import RunPaths
 from placewise.solvers.edgeshard.path_master import PathMaster
+from placewise.solvers.edgeshard.visit_nodes import LEAST_WEIGHT, Mixed, Node, children, towards
 from placewise.solvers.evidence.result import Claim, Reason
 
 if TYPE_CHECKING:
@@ -47,12 +47,12 @@ LARGEST_TABLE = 100_000_000
 SMOOTHING = 0.7
 #: Shortest paths per node, and how near bound and master get, as a share of the cost.
 ROUNDS, NEAR = 150, 1e-7
-#: Weights below this are none.
-LEAST_WEIGHT = 1e-6
 #: Penalty of what is too much, in costs of a placement: with a known one, and without.
 PENALTY, FIRST_PENALTY = 10.0, 1e4
 #: The share of the time that local search may take.
 CHAIN_SHARE = 0.12
+#: After which nodes to look where a mixture points to; then after each so many.
+DIVES = (1, 5, 20, 50, 100)
 #: Of the sums of a bound, taken off for their rounding.
 ROUNDING = 1e-13
 
@@ -75,33 +75,6 @@ def guarantee(instance: EdgeShardInstance) -> Guarantee:
     return Guarantee.EXACT
 
 
-@dataclass(order=True)
-class Node:
-    """Placements that branching has not yet closed; ordered by their bound.
-
-    Parameters
-    ----------
-    bound_s : float
-        None of them costs less.
-    number : int
-        Breaks ties, the newest first.
-    once, twice : ndarray of bool, shape (M,)
-        Devices visited at most once, and at least twice.
-    barred : ndarray of bool, shape (N, M)
-        Which layers are not on which devices.
-    memory_s, visit_s : ndarray, shape (M,)
-        The prices of that bound, as `Mixture` has them.
-    """
-
-    bound_s: float
-    number: int
-    once: Bools = field(compare=False)
-    twice: Bools = field(compare=False)
-    barred: Bools = field(compare=False)
-    memory_s: Array = field(compare=False)
-    visit_s: Array = field(compare=False)
-
-
 class VisitBranching:
     """The search of one instance.
 
@@ -117,7 +90,10 @@ class VisitBranching:
         self.budget = self.paths.budget.astype(np.float64)
         self.best: tuple[int, ...] | None = None
         costs = self.paths.costs
-        most_s = [float(times[np.isfinite(times)].max(initial=0.0)) for times in (costs.delays_s, costs.return_delay_s)]
+        most_s = [
+            float(times[np.isfinite(times)].max(initial=0.0))
+            for times in (costs.delays_s, costs.return_delay_s)
+        ]
         longest_s = float(costs.compute_s.max(axis=1).sum()) + self.count * most_s[0] + most_s[1]
         #: More than any placement costs, then what the best one does.
         self.upper_s = 1.01 * longest_s + costs.tick_s
@@ -208,7 +184,9 @@ class VisitBranching:
         self, node: Node, ends: NDArray[np.intp], memory_s: Array, visit_s: Array
     ) -> tuple[float, tuple[int, ...] | None]:
         """Return the bound at some prices and its path."""
-        visit_s = np.where(node.once, np.maximum(visit_s, 0.0), np.where(node.twice, np.minimum(visit_s, 0.0), 0.0))
+        visit_s = np.where(
+            node.once, np.maximum(visit_s, 0.0), np.where(node.twice, np.minimum(visit_s, 0.0), 0.0)
+        )
         found, path = self.paths.bound(memory_s / np.maximum(self.budget, 1.0), visit_s, ends)
         # The source's first run costs its price, too, as `bound` adds it to every run.
         decided = np.where(node.twice, 2.0, 1.0) * visit_s
@@ -218,10 +196,36 @@ class VisitBranching:
     def _expand(self, node: Node) -> None:
         """Bound a node, and split it if that does not close it."""
         self.solved += 1
-        ends, mixture = self._ends(node.barred), None
+        mixed = self._bounded(node, in_tree=True)
+        if not self.context.remaining:
+            self._push(node)
+        elif node.bound_s >= self.cutoff_s:
+            self.closed_s = min(self.closed_s, node.bound_s)
+        elif node.only is not None:
+            self._offer(node.only)
+        elif not node.barred.all(axis=1).any():
+            for child in children(node, mixed):
+                self._push(child)
+            if self.solved in DIVES or self.solved % DIVES[-1] == 0:
+                self._dive(node, mixed)
+
+    def _dive(self, node: Node, mixed: Mixed) -> None:
+        """Look for placements where the mixtures point to."""
+        while len(mixed.weight) and node.only is None and self.context.remaining:
+            node = towards(node, mixed)
+            mixed = self._bounded(node, in_tree=False)
+            if node.bound_s >= self.cutoff_s:
+                return
+        if node.only is not None:
+            self._offer(node.only)
+
+    def _bounded(self, node: Node, *, in_tree: bool) -> Mixed:
+        """Raise a node's bound until it is closed or the master says no more; return the last mixture."""
+        ends, mixture = self._ends(node), None
         self.master.restrict(node.once, node.twice, node.barred)
         for turn in range(ROUNDS):
-            mixture = self.master.solve() if turn else None
+            if turn:
+                mixture = self.master.solve()
             if turn and (mixture is None or mixture.value_s - node.bound_s <= NEAR * self.upper_s):
                 break
             new = False
@@ -233,60 +237,34 @@ class VisitBranching:
                 bound_s, path = self._priced(node, ends, memory_s, visit_s)
                 if bound_s > node.bound_s:
                     node.bound_s, node.memory_s, node.visit_s = bound_s, memory_s, visit_s
-                    self._tell(bound_s)
-                if path is None or node.bound_s >= self.cutoff_s:
-                    self.closed_s = min(self.closed_s, node.bound_s if path is not None else np.inf)
-                    return
-                new = self._add(path)
+                    if in_tree:
+                        self.context.report(dual_bound=min(bound_s, self.bound_s))
+                if path is not None:
+                    new = self._add(path)
+                if node.bound_s >= self.cutoff_s or not self.context.remaining:
+                    return self._mixed(mixture)
                 if new:
                     break
-            if not self.context.remaining:
-                self._push(node)
-                return
             if turn and not new:
                 break
-        self._split(node, mixture)
+        return self._mixed(mixture)
 
-    def _tell(self, bound_s: float) -> None:
-        """Report the bound while a node is at work."""
-        self.context.report(dual_bound=min(bound_s, self.bound_s))
-
-    def _ends(self, barred: Bools) -> NDArray[np.intp]:
-        """Return the furthest ends of runs, which stop before a barred layer."""
-        stop = np.where(barred, np.arange(self.count)[:, None], self.count)
-        stop = np.minimum.accumulate(stop[::-1])[::-1]
-        return np.minimum(self.paths.last_end, stop)
-
-    def _split(self, node: Node, mixture: Mixture | None) -> None:
+    def _mixed(self, mixture: Mixture | None) -> Mixed:
         weight = np.zeros(0) if mixture is None else mixture.weight
-        some = np.flatnonzero(weight > LEAST_WEIGHT).tolist()
+        some = np.flatnonzero(weight > LEAST_WEIGHT)
+        paths = np.array([self.master.paths[c] for c in some], dtype=np.intp).reshape(-1, self.count)
         visits = np.array([self.master.visits[c] for c in some]).reshape(-1, self.size)
-        mean = weight[some] @ visits
-        split = np.where(node.once | node.twice, 0.0, np.minimum(mean - 1.0, 2.0 - mean))
-        if split.max(initial=0.0) > LEAST_WEIGHT:
-            device = np.arange(self.size) == int(split.argmax())
-            self._child(node, node.once | device, node.twice, node.barred)
-            self._child(node, node.once, node.twice | device, node.barred)
-            return
-        if not (~node.barred).sum(axis=1).max(initial=0) > 1:
-            only = tuple(int(j) for j in (~node.barred).argmax(axis=1))
-            if not node.barred.all(axis=1).any():
-                self._offer(only)
-            return
-        on = np.zeros((self.count, self.size))
-        for c in some:
-            on[np.arange(self.count), self.master.paths[c]] += weight[c]
-        free = ((~node.barred).sum(axis=1) > 1)[:, None] & ~node.barred
-        layer, device = np.unravel_index(np.where(free, -np.abs(on - 0.5), -np.inf).argmax(), on.shape)
-        off = node.barred.copy()
-        off[layer, device] = True
-        self._child(node, node.once, node.twice, off)
-        only_there = node.barred.copy()
-        only_there[layer] = np.arange(self.size) != device
-        self._child(node, node.once, node.twice, only_there)
+        return Mixed(weight[some], paths, visits)
 
-    def _child(self, node: Node, once: Bools, twice: Bools, barred: Bools) -> None:
-        self._push(Node(node.bound_s, 0, once, twice, barred, node.memory_s, node.visit_s))
+    def _ends(self, node: Node) -> NDArray[np.intp]:
+        """Return the furthest ends of runs: before a barred layer, and with room for another run where there is one."""
+        stop = np.where(node.barred, np.arange(self.count)[:, None], self.count)
+        ends = np.minimum(self.paths.last_end, np.minimum.accumulate(stop[::-1])[::-1])
+        for j in np.flatnonzero(node.twice).tolist():
+            before = self.paths.memory_before[:, j]
+            room = before[:-1] + self.paths.budget[j] - self.paths.need[:, j].min()
+            ends[:, j] = np.minimum(ends[:, j], np.searchsorted(before, room, side="right") - 1)
+        return ends
 
 
 def run(instance: EdgeShardInstance, context: Context) -> Claim:
