@@ -74,6 +74,7 @@ class RunPaths:
         price_s: NDArray[np.float64],
         visit_s: NDArray[np.float64] | float = 0.0,
         last_end: NDArray[np.intp] | None = None,
+        layer_s: NDArray[np.float64] | None = None,
     ) -> tuple[PricedBound, tuple[int, ...] | None]:
         """Return the bound at given prices and the path that attains it; no path if the bound is infinite.
 
@@ -85,9 +86,13 @@ class RunPaths:
             Seconds that each run on a device costs beside its time; what that is worth in all is not taken off the bound.
         last_end : ndarray of int, shape (N, M), optional
             Furthest end of a run by first layer and device, no further than its own.
+        layer_s : ndarray, shape (N, M), optional
+            Seconds that a layer on a device costs beside its time, likewise.
         """
         last_end = self.last_end if last_end is None else last_end
         priced = self.time_before + self.memory_before * price_s[None, :]
+        if layer_s is not None:
+            priced[1:] += np.cumsum(layer_s, axis=0)
         to_go = np.empty((self.count + 1, self.size))
         to_go[-1] = self.costs.return_s
         ends = np.empty((self.count, self.size), dtype=np.intp)

@@ -30,15 +30,15 @@ from placewise.models.problem import Guarantee
 from placewise.solvers.edgeshard.baselines import cloud_edge_opt, greedy
 from placewise.solvers.edgeshard.chains import ChainSearch
 from placewise.solvers.edgeshard.lagrangian import RunPaths
-from placewise.solvers.edgeshard.path_master import PathMaster
-from placewise.solvers.edgeshard.visit_nodes import LEAST_WEIGHT, Mixed, Node, children, towards
+from placewise.solvers.edgeshard.path_master import PathMaster, Prices
+from placewise.solvers.edgeshard.visit_nodes import Node, broken_covers, children
 from placewise.solvers.evidence.result import Claim, Reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from placewise.models.edgeshard import EdgeShardInstance
-    from placewise.solvers.edgeshard.path_master import Array, Bools, Mixture
+    from placewise.solvers.edgeshard.path_master import Mixture
     from placewise.solvers.execution.context import Context
 
 #: Steps of one shortest path from run to run.
@@ -51,8 +51,8 @@ ROUNDS, NEAR = 150, 1e-7
 PENALTY, FIRST_PENALTY = 10.0, 1e4
 #: The share of the time that local search may take.
 CHAIN_SHARE = 0.12
-#: After which nodes to look where a mixture points to; then after each so many.
-DIVES = (1, 5, 20, 50, 100)
+#: How often covers are looked for in a node.
+CUTS = 10
 #: Of the sums of a bound, taken off for their rounding.
 ROUNDING = 1e-13
 
@@ -115,7 +115,7 @@ class VisitBranching:
             self._add(self.best)
         none, zero = np.zeros(self.size, dtype=bool), np.zeros(self.size)
         everywhere = none | self.instance.rules.contiguous
-        self._push(Node(-np.inf, 0, everywhere, none, self.closed, zero, zero))
+        self._push(Node(-np.inf, 0, everywhere, none, self.closed, Prices(zero, zero, zero[:0])))
         while self.nodes and self.nodes[0].bound_s < self.cutoff_s and self.context.remaining:
             self._expand(heapq.heappop(self.nodes))
             self.context.report(dual_bound=self.bound_s)
@@ -181,22 +181,33 @@ class VisitBranching:
         return self.master.add(path, cost_s, used, visits)
 
     def _priced(
-        self, node: Node, ends: NDArray[np.intp], memory_s: Array, visit_s: Array
+        self, node: Node, ends: NDArray[np.intp], prices: Prices
     ) -> tuple[float, tuple[int, ...] | None]:
         """Return the bound at some prices and its path."""
         visit_s = np.where(
-            node.once, np.maximum(visit_s, 0.0), np.where(node.twice, np.minimum(visit_s, 0.0), 0.0)
+            node.once,
+            np.maximum(prices.visit_s, 0.0),
+            np.where(node.twice, np.minimum(prices.visit_s, 0.0), 0.0),
         )
-        found, path = self.paths.bound(memory_s / np.maximum(self.budget, 1.0), visit_s, ends)
-        # The source's first run costs its price, too, as `bound` adds it to every run.
-        decided = np.where(node.twice, 2.0, 1.0) * visit_s
-        sums_s = float(np.abs(decided).sum() + memory_s.sum()) + self.upper_s
-        return found.dual_bound - float(decided.sum()) - ROUNDING * self.count * sums_s, path
+        layer_s, worth_s = np.zeros((self.count, self.size)), np.where(node.twice, 2.0, 1.0) * visit_s
+        covers_s = 0.0
+        for cover, price_s in zip(self.master.covers, prices.cover_s.tolist(), strict=False):
+            layer_s[cover.layers, cover.device] += price_s
+            covers_s += cover.most * price_s
+        memory_s = prices.memory_s / np.maximum(self.budget, 1.0)
+        found, path = self.paths.bound(memory_s, visit_s, ends, layer_s)
+        sums_s = (
+            float(np.abs(worth_s).sum() + prices.memory_s.sum())
+            + float(layer_s.sum())
+            + covers_s
+            + self.upper_s
+        )
+        return found.dual_bound - float(worth_s.sum()) - covers_s - ROUNDING * self.count * sums_s, path
 
     def _expand(self, node: Node) -> None:
         """Bound a node, and split it if that does not close it."""
         self.solved += 1
-        mixed = self._bounded(node, in_tree=True)
+        mixed = self._bounded(node)
         if not self.context.remaining:
             self._push(node)
         elif node.bound_s >= self.cutoff_s:
@@ -206,55 +217,36 @@ class VisitBranching:
         elif not node.barred.all(axis=1).any():
             for child in children(node, mixed):
                 self._push(child)
-            if self.solved in DIVES or self.solved % DIVES[-1] == 0:
-                self._dive(node, mixed)
 
-    def _dive(self, node: Node, mixed: Mixed) -> None:
-        """Look for placements where the mixtures point to."""
-        while len(mixed.weight) and node.only is None and self.context.remaining:
-            node = towards(node, mixed)
-            mixed = self._bounded(node, in_tree=False)
-            if node.bound_s >= self.cutoff_s:
-                return
-        if node.only is not None:
-            self._offer(node.only)
-
-    def _bounded(self, node: Node, *, in_tree: bool) -> Mixed:
+    def _bounded(self, node: Node) -> Mixture | None:
         """Raise a node's bound until it is closed or the master says no more; return the last mixture."""
-        ends, mixture = self._ends(node), None
+        ends, mixture, cuts = self._ends(node), None, 0
         self.master.restrict(node.once, node.twice, node.barred)
         for turn in range(ROUNDS):
-            if turn:
-                mixture = self.master.solve()
-            if turn and (mixture is None or mixture.value_s - node.bound_s <= NEAR * self.upper_s):
-                break
             new = False
-            for share in (SMOOTHING, 0.0) if turn else (1.0,):
-                memory_s, visit_s = node.memory_s, node.visit_s
-                if mixture is not None:
-                    memory_s = share * memory_s + (1 - share) * mixture.memory_s
-                    visit_s = share * visit_s + (1 - share) * mixture.visit_s
-                bound_s, path = self._priced(node, ends, memory_s, visit_s)
+            mixture = self.master.solve() if turn else None
+            if turn and mixture is None:
+                break
+            near = mixture is not None and mixture.value_s - node.bound_s <= NEAR * self.upper_s
+            for share in () if near else (SMOOTHING, 0.0) if turn else (1.0,):
+                prices = node.prices if mixture is None else node.prices.towards(mixture.prices, share)
+                bound_s, path = self._priced(node, ends, prices)
                 if bound_s > node.bound_s:
-                    node.bound_s, node.memory_s, node.visit_s = bound_s, memory_s, visit_s
-                    if in_tree:
-                        self.context.report(dual_bound=min(bound_s, self.bound_s))
-                if path is not None:
-                    new = self._add(path)
+                    node.bound_s, node.prices = bound_s, prices
+                    self.context.report(dual_bound=min(bound_s, self.bound_s))
+                new = path is not None and self._add(path)
                 if node.bound_s >= self.cutoff_s or not self.context.remaining:
-                    return self._mixed(mixture)
+                    return mixture
                 if new:
                     break
-            if turn and not new:
-                break
-        return self._mixed(mixture)
-
-    def _mixed(self, mixture: Mixture | None) -> Mixed:
-        weight = np.zeros(0) if mixture is None else mixture.weight
-        some = np.flatnonzero(weight > LEAST_WEIGHT)
-        paths = np.array([self.master.paths[c] for c in some], dtype=np.intp).reshape(-1, self.count)
-        visits = np.array([self.master.visits[c] for c in some]).reshape(-1, self.size)
-        return Mixed(weight[some], paths, visits)
+            if mixture is not None and not new:
+                covers = broken_covers(mixture, self.paths.need, self.paths.budget) if cuts < CUTS else []
+                if not covers:
+                    break
+                cuts += 1
+                for cover in covers:
+                    self.master.cover(cover)
+        return mixture
 
     def _ends(self, node: Node) -> NDArray[np.intp]:
         """Return the furthest ends of runs: before a barred layer, and with room for another run where there is one."""
