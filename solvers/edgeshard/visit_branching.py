@@ -31,6 +31,7 @@ from placewise.solvers.edgeshard.baselines import cloud_edge_opt, greedy
 from placewise.solvers.edgeshard.chains import ChainSearch
 from placewise.solvers.edgeshard.lagrangian import RunPaths
 from placewise.solvers.edgeshard.path_master import PathMaster, Prices
+from placewise.solvers.edgeshard.run_ends import best_ends
 from placewise.solvers.edgeshard.visit_nodes import Node, broken_covers, children
 from placewise.solvers.evidence.result import Claim, Reason
 
@@ -51,6 +52,8 @@ ROUNDS, NEAR = 150, 1e-7
 PENALTY, FIRST_PENALTY = 10.0, 1e4
 #: The share of the time that local search may take.
 CHAIN_SHARE = 0.12
+#: The weight of paths in whose order placements are looked for.
+HEAVY = 0.2
 #: How often covers are looked for in a node.
 CUTS = 10
 #: Of the sums of a bound, taken off for their rounding.
@@ -103,6 +106,7 @@ class VisitBranching:
         self.closed[0] |= np.arange(self.size) != self.paths.source
         self.closed_s = np.inf
         self.nodes: list[Node] = []
+        self.mended: set[tuple[int, ...]] = set()
         self.made = self.solved = 0
 
     def solve(self) -> Claim:
@@ -208,6 +212,7 @@ class VisitBranching:
         """Bound a node, and split it if that does not close it."""
         self.solved += 1
         mixed = self._bounded(node)
+        self._mend(mixed)
         if not self.context.remaining:
             self._push(node)
         elif node.bound_s >= self.cutoff_s:
@@ -217,6 +222,16 @@ class VisitBranching:
         elif not node.barred.all(axis=1).any():
             for child in children(node, mixed):
                 self._push(child)
+
+    def _mend(self, mixed: Mixture | None) -> None:
+        """Look for placements with the runs of the heaviest paths, in their order."""
+        for weight, path in () if mixed is None else zip(mixed.weight, mixed.paths, strict=True):
+            order = tuple(int(path[i]) for i in range(self.count) if not i or path[i] != path[i - 1])
+            if weight >= HEAVY and order not in self.mended and self.context.remaining:
+                self.mended.add(order)
+                placement = best_ends(self.paths, order)
+                if placement is not None:
+                    self._add(placement)
 
     def _bounded(self, node: Node) -> Mixture | None:
         """Raise a node's bound until it is closed or the master says no more; return the last mixture."""
