@@ -69,30 +69,9 @@ class RunPaths:
         self.longest = int((self.last_end - np.arange(self.count)[:, None]).max(initial=1))
         self._devices = np.arange(self.size)
 
-    def bound(
-        self,
-        price_s: NDArray[np.float64],
-        visit_s: NDArray[np.float64] | float = 0.0,
-        last_end: NDArray[np.intp] | None = None,
-        layer_s: NDArray[np.float64] | None = None,
-    ) -> tuple[PricedBound, tuple[int, ...] | None]:
-        """Return the bound at given prices and the path that attains it; no path if the bound is infinite.
-
-        Parameters
-        ----------
-        price_s : ndarray, shape (M,)
-            Seconds per byte, none negative.
-        visit_s : ndarray, shape (M,), optional
-            Seconds that each run on a device costs beside its time; what that is worth in all is not taken off the bound.
-        last_end : ndarray of int, shape (N, M), optional
-            Furthest end of a run by first layer and device, no further than its own.
-        layer_s : ndarray, shape (N, M), optional
-            Seconds that a layer on a device costs beside its time, likewise.
-        """
-        last_end = self.last_end if last_end is None else last_end
+    def bound(self, price_s: NDArray[np.float64]) -> tuple[PricedBound, tuple[int, ...] | None]:
+        """Return the bound at given prices and the path that attains it; no path if the bound is infinite."""
         priced = self.time_before + self.memory_before * price_s[None, :]
-        if layer_s is not None:
-            priced[1:] += np.cumsum(layer_s, axis=0)
         to_go = np.empty((self.count + 1, self.size))
         to_go[-1] = self.costs.return_s
         ends = np.empty((self.count, self.size), dtype=np.intp)
@@ -102,11 +81,11 @@ class RunPaths:
         for i in range(self.count - 1, -1, -1):
             stop = min(i + max(self.longest, 1), self.count)
             candidates = np.arange(i + 1, stop + 1)
-            inside = candidates[:, None] <= last_end[i][None, :]
+            inside = candidates[:, None] <= self.last_end[i][None, :]
             window = np.where(inside, finish[i + 1 : stop + 1], np.inf)
             best = window.argmin(axis=0)
             ends[i] = candidates[best]
-            starting = window[best, self._devices] - priced[i] + visit_s
+            starting = window[best, self._devices] - priced[i]
             if i:
                 through = self.costs.transfer_s(i - 1) + starting[None, :]
                 np.fill_diagonal(through, np.inf)

@@ -21,6 +21,8 @@ LEAST_WEIGHT = 1e-6
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from placewise.solvers.edgeshard.visit_nodes import Node
+
     Array = NDArray[np.float64]
     Bools = NDArray[np.bool_]
 
@@ -173,22 +175,21 @@ class PathMaster:
         self._column(cost_s / self.scale_s, rows, values[rows])
         return True
 
-    def restrict(self, once: Bools, twice: Bools, barred: Bools) -> None:
-        """Leave what a node of the tree has: visits decided, paths without barred layers.
+    def restrict(self, node: Node) -> None:
+        """Leave what a node of the tree has: visits decided, paths without barred layers and forbidden visits.
 
         Parameters
         ----------
-        once, twice : ndarray of bool, shape (M,)
-            Devices that are visited at most once, and at least twice.
-        barred : ndarray of bool, shape (N, M)
-            Which layers are not on which devices.
+        node : Node
+            Whose prices are asked for from now on.
         """
         for j in range(self.size):
-            low, high = (2.0 if twice[j] else -self.infinity), (1.0 if once[j] else self.infinity)
+            low, high = (2.0 if node.twice[j] else -self.infinity), (1.0 if node.once[j] else self.infinity)
             self.highs.changeRowBounds(1 + self.size + j, low, high)
         if self.paths:
-            paths = np.array(self.paths)
-            out = barred[np.arange(paths.shape[1]), paths].any(axis=1)
+            paths, remembered = np.array(self.paths), list(node.remembered)
+            out = node.barred[np.arange(paths.shape[1]), paths].any(axis=1)
+            out |= (np.array(self.visits)[:, remembered] > 1).any(axis=1)
             for column, gone in zip(self.columns, out.tolist(), strict=True):
                 self.highs.changeColBounds(column, 0.0, 0.0 if gone else self.infinity)
 

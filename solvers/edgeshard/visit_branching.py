@@ -31,6 +31,7 @@ from placewise.solvers.edgeshard.baselines import cloud_edge_opt, greedy
 from placewise.solvers.edgeshard.chains import ChainSearch
 from placewise.solvers.edgeshard.lagrangian import RunPaths
 from placewise.solvers.edgeshard.path_master import PathMaster, Prices
+from placewise.solvers.edgeshard.path_pricing import PathPricing
 from placewise.solvers.edgeshard.run_ends import best_ends
 from placewise.solvers.edgeshard.visit_nodes import Node, broken_covers, children
 from placewise.solvers.evidence.result import Claim, Reason
@@ -54,8 +55,8 @@ PENALTY, FIRST_PENALTY = 10.0, 1e4
 CHAIN_SHARE = 0.12
 #: The weight of paths in whose order placements are looked for.
 HEAVY = 0.2
-#: How often covers are looked for in a node.
-CUTS = 10
+#: The last of them after which rows and remembered visits are added.
+LAST_CUT = 80
 #: Of the sums of a bound, taken off for their rounding.
 ROUNDING = 1e-13
 
@@ -105,6 +106,7 @@ class VisitBranching:
         self.closed = self.paths.last_end <= steps
         self.closed[0] |= np.arange(self.size) != self.paths.source
         self.closed_s = np.inf
+        self.pricing = PathPricing(self.paths)
         self.nodes: list[Node] = []
         self.mended: set[tuple[int, ...]] = set()
         self.made = self.solved = 0
@@ -199,14 +201,16 @@ class VisitBranching:
             layer_s[cover.layers, cover.device] += price_s
             covers_s += cover.most * price_s
         memory_s = prices.memory_s / np.maximum(self.budget, 1.0)
-        found, path = self.paths.bound(memory_s, visit_s, ends, layer_s)
+        value_s, path = self.pricing.best(memory_s, visit_s, layer_s, ends, node.remembered)
         sums_s = (
             float(np.abs(worth_s).sum() + prices.memory_s.sum())
             + float(layer_s.sum())
             + covers_s
             + self.upper_s
         )
-        return found.dual_bound - float(worth_s.sum()) - covers_s - ROUNDING * self.count * sums_s, path
+        return value_s - float(memory_s @ self.budget) - float(
+            worth_s.sum()
+        ) - covers_s - ROUNDING * self.count * sums_s, path
 
     def _expand(self, node: Node) -> None:
         """Bound a node, and split it if that does not close it."""
@@ -235,8 +239,8 @@ class VisitBranching:
 
     def _bounded(self, node: Node) -> Mixture | None:
         """Raise a node's bound until it is closed or the master says no more; return the last mixture."""
-        ends, mixture, cuts = self._ends(node), None, 0
-        self.master.restrict(node.once, node.twice, node.barred)
+        ends, mixture = self._ends(node), None
+        self.master.restrict(node)
         for turn in range(ROUNDS):
             new = False
             mixture = self.master.solve() if turn else None
@@ -254,14 +258,27 @@ class VisitBranching:
                     return mixture
                 if new:
                     break
-            if mixture is not None and not new:
-                covers = broken_covers(mixture, self.paths.need, self.paths.budget) if cuts < CUTS else []
-                if not covers:
-                    break
-                cuts += 1
-                for cover in covers:
-                    self.master.cover(cover)
+            if mixture is not None and not new and not self._tightened(node, mixture, turn):
+                break
         return mixture
+
+    def _tightened(self, node: Node, mixture: Mixture, turn: int) -> bool:
+        """Remember devices that paths visit again although they are not to be, or add covers; return whether it helps."""
+        if turn > LAST_CUT:
+            return False
+        again = mixture.weight @ (mixture.visits > 1) * node.once
+        dear = [
+            j for j in np.argsort(-again, kind="stable").tolist() if again[j] > 0 and j not in node.remembered
+        ]
+        more = tuple(dear[: self.pricing.most - len(node.remembered)])
+        if more:
+            node.remembered += more
+            self.master.restrict(node)
+            return True
+        covers = broken_covers(mixture, self.paths.need, self.paths.budget)
+        for cover in covers:
+            self.master.cover(cover)
+        return bool(covers)
 
     def _ends(self, node: Node) -> NDArray[np.intp]:
         """Return the furthest ends of runs: before a barred layer, and with room for another run where there is one."""

@@ -37,6 +37,8 @@ class Node:
         Which layers are not on which devices.
     prices : Prices
         Those of that bound.
+    remembered : tuple of int
+        Devices of `once` that no path of the node visits again.
     """
 
     bound_s: float
@@ -45,6 +47,7 @@ class Node:
     twice: Bools = field(compare=False)
     barred: Bools = field(compare=False)
     prices: Prices = field(compare=False)
+    remembered: tuple[int, ...] = field(compare=False, default=())
 
     def child(self, once: Bools, twice: Bools, barred: Bools) -> Node:
         """Return a node of some of the placements, with this one's bound and prices.
@@ -54,7 +57,7 @@ class Node:
         once, twice, barred : ndarray of bool
             As the node's own.
         """
-        return Node(self.bound_s, 0, once, twice, barred, self.prices)
+        return Node(self.bound_s, 0, once, twice, barred, self.prices, self.remembered)
 
     @property
     def only(self) -> tuple[int, ...] | None:
