@@ -5,8 +5,8 @@ a share of it, and one how often they visit it, which binds where branching has 
 device does not hold all layers of a set that is too large for it. Rows may be broken at a penalty, so there always is a
 solution; prices are no higher than the penalty then, which bounds them as well.
 
-Sources: column generation, Dantzig and Wolfe (1960); covers, Balas (1975); bounds on the prices, du Merle, Villeneuve, Desrosiers and Hansen
-(1999).
+Sources: column generation, Dantzig and Wolfe (1960); covers, Balas (1975); bounds on the prices, Marsten, Hogan and
+Blankenship (1975).
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class Cover(NamedTuple):
         paths : ndarray of int, shape (C, N)
             Devices of the layers.
         """
-        return ((paths == self.device) & self.layers).sum(axis=1)
+        held: NDArray[np.intp] = ((paths == self.device) & self.layers).sum(axis=1)
+        return held
 
 
 class Prices(NamedTuple):

@@ -58,11 +58,11 @@ def best_ends(paths: RunPaths, order: Sequence[int]) -> tuple[int, ...] | None:
             some = np.argwhere(np.isfinite(options[:, :, 0]))
             if not len(some):
                 return None
-            length, end = some.T
+            taken, end = some.T
             cost = np.full((count + 1, len(some)), np.inf)
-            cost[end, np.arange(len(some))] = options[length, end, 0]
-            used = before[end, device] - before[end - length, device]
-            lengths.append(length[None, :])
+            cost[end, np.arange(len(some))] = options[taken, end, 0]
+            used = before[end, device] - before[end - taken, device]
+            lengths.append(taken[None, :])
         else:
             best = options.argmin(axis=0)
             cost = np.take_along_axis(options, best[None], 0)[0]
@@ -73,6 +73,6 @@ def best_ends(paths: RunPaths, order: Sequence[int]) -> tuple[int, ...] | None:
     layers: list[int] = []
     for device, table in zip(reversed(order), reversed(lengths), strict=True):
         at = column if table.shape[1] > 1 or len(table) == 1 else 0
-        length = int(table[0 if len(table) == 1 else count - len(layers), at])
-        layers += [device] * length
+        row = 0 if len(table) == 1 else count - len(layers)
+        layers += [device] * int(table[row, at])
     return tuple(reversed(layers))

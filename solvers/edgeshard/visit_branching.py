@@ -13,7 +13,7 @@ a layer is on a device or not, which ends in single placements. So the tree is f
 a bound has closed, or has been evaluated.
 
 Sources: branch and price, Barnhart, Johnson, Nemhauser, Savelsbergh and Vance (1998); smoothed prices, Wentges (1997);
-prices and paths, Dantzig and Wolfe (1960); first placements by local search (`chains`).
+prices and paths, Dantzig and Wolfe (1960). First placements, and small instances, by `labels`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ from placewise.models.edgeshard.memory import require_shared_with_first
 from placewise.models.edgeshard.placement import evaluate_latency
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
-from placewise.solvers.edgeshard.baselines import cloud_edge_opt, greedy
-from placewise.solvers.edgeshard.chains import ChainSearch
+from placewise.solvers.edgeshard.labels import LabelSearch
 from placewise.solvers.edgeshard.lagrangian import RunPaths
 from placewise.solvers.edgeshard.path_master import PathMaster, Prices
 from placewise.solvers.edgeshard.path_pricing import PathPricing
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from placewise.models.edgeshard import EdgeShardInstance
-    from placewise.solvers.edgeshard.path_master import Mixture
+    from placewise.solvers.edgeshard.path_master import Array, Mixture
     from placewise.solvers.execution.context import Context
 
 #: Steps of one shortest path from run to run.
@@ -51,8 +50,8 @@ SMOOTHING = 0.7
 ROUNDS, NEAR = 150, 1e-7
 #: Penalty of what is too much, in costs of a placement: with a known one, and without.
 PENALTY, FIRST_PENALTY = 10.0, 1e4
-#: The share of the time that local search may take.
-CHAIN_SHARE = 0.12
+#: Labels before the tree.
+LABELS = 10_000
 #: The weight of paths in whose order placements are looked for.
 HEAVY = 0.2
 #: The last of them after which rows and remembered visits are added.
@@ -112,8 +111,10 @@ class VisitBranching:
         self.made = self.solved = 0
 
     def solve(self) -> Claim:
-        """Search for placements, then close the tree."""
-        self._first()
+        """Try labels, then close the tree."""
+        first = self._labels()
+        if first.reason is not Reason.LIMIT:
+            return first
         self.master = PathMaster(
             self.paths.budget, self.upper_s, PENALTY if self.best is not None else FIRST_PENALTY
         )
@@ -121,7 +122,8 @@ class VisitBranching:
             self._add(self.best)
         none, zero = np.zeros(self.size, dtype=bool), np.zeros(self.size)
         everywhere = none | self.instance.rules.contiguous
-        self._push(Node(-np.inf, 0, everywhere, none, self.closed, Prices(zero, zero, zero[:0])))
+        known_s = -np.inf if first.dual_bound is None else first.dual_bound
+        self._push(Node(known_s, 0, everywhere, none, self.closed, Prices(zero, zero, zero[:0])))
         while self.nodes and self.nodes[0].bound_s < self.cutoff_s and self.context.remaining:
             self._expand(heapq.heappop(self.nodes))
             self.context.report(dual_bound=self.bound_s)
@@ -137,28 +139,23 @@ class VisitBranching:
     @property
     def bound_s(self) -> float:
         """The least bound of what is open or closed."""
-        bound_s = min(self.upper_s, self.closed_s, self.nodes[0].bound_s if self.nodes else np.inf)
+        bound_s: float = min(self.upper_s, self.closed_s, self.nodes[0].bound_s if self.nodes else np.inf)
         return self.upper_s if bound_s >= self.upper_s - self.paths.costs.tick_s / 2 else bound_s
 
     @property
     def cutoff_s(self) -> float:
         """The bound from which on a node holds nothing that is wanted; all costs are multiples of the tick."""
-        gap_s = self.context.parameters.relative_gap * self.upper_s if self.best is not None else 0.0
-        return self.upper_s - max(gap_s, self.paths.costs.tick_s / 2)
+        gap = self.context.parameters.relative_gap if self.best is not None else 0.0
+        cutoff_s: float = self.upper_s - max(gap * self.upper_s, self.paths.costs.tick_s / 2)
+        return cutoff_s
 
-    def _first(self) -> None:
-        """Look for good placements: known ones, greedy ones, local search."""
-        claims = [heuristic(self.instance, self.context) for heuristic in (greedy, cloud_edge_opt)]
-        for placement in (self.context.warm_start, *(claim.placement for claim in claims)):
+    def _labels(self) -> Claim:
+        """Return what few labels make of it, which suffices where placements are few, and local search beside them."""
+        claim = LabelSearch(self.instance, self.context, LABELS).search()
+        for placement in (self.context.warm_start, claim.placement):
             if placement is not None:
                 self._offer(tuple(placement))
-        search = ChainSearch(self.instance, self.context)
-        path = self.paths.bound(np.zeros(self.size))[1] or (self.paths.source,)
-        for start in (path, self.best or path):
-            until = self.context.elapsed + CHAIN_SHARE / 2 * self.context.remaining
-            search.search(tuple(dict.fromkeys(start)), until, self.context.parameters.seed)
-            if search.best:
-                self._offer(search.placement(search.best))
+        return claim
 
     def _offer(self, placement: tuple[int, ...]) -> None:
         known = evaluate_latency(self.instance, placement)
@@ -179,7 +176,7 @@ class VisitBranching:
         if cost_s is None:
             return False
         need = self.paths.need[np.arange(self.count), path].astype(np.float64)
-        used = np.bincount(path, weights=need, minlength=self.size)
+        used: Array = np.bincount(path, weights=need, minlength=self.size).astype(np.float64)
         begun = np.append(True, np.diff(path) != 0)
         visits = np.bincount(np.array(path)[begun], minlength=self.size).astype(np.float64)
         if cost_s < self.upper_s:

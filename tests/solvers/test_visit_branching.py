@@ -16,7 +16,7 @@ from placewise.solvers.edgeshard import visit_branching
 from placewise.solvers.edgeshard.lagrangian import RunPaths
 from placewise.solvers.edgeshard.path_pricing import PathPricing
 from placewise.solvers.edgeshard.run_ends import best_ends
-from placewise.solvers.evidence.result import Reason
+from placewise.solvers.evidence.result import Claim, Reason
 from placewise.solvers.execution.context import Context
 from placewise.solvers.execution.parameters import Parameters
 from placewise.solvers.registry import default_method
@@ -32,8 +32,9 @@ def runs(path):
     return [int(j) for i, j in enumerate(path) if not i or path[i - 1] != j]
 
 
-def test_every_placement_is_worth_what_enumeration_says():
-    """With contiguous runs, pinned layers and free sources."""
+def test_every_placement_is_worth_what_enumeration_says(monkeypatch):
+    """With contiguous runs, pinned layers and free sources; by the tree, after few labels."""
+    monkeypatch.setattr(visit_branching, "LABELS", 0)
     told = Counter()
     for seed in range(40):
         instance = drawn(seed)
@@ -46,8 +47,8 @@ def test_every_placement_is_worth_what_enumeration_says():
 
 def test_the_tree_alone_finds_the_optimum(monkeypatch):
     """Without first placements, runs mended, rows added or visits remembered."""
-    monkeypatch.setattr(visit_branching.VisitBranching, "_first", lambda self: None)
-    monkeypatch.setattr(visit_branching.VisitBranching, "_mend", lambda self, mixed: None)
+    monkeypatch.setattr(visit_branching.VisitBranching, "_labels", lambda _: Claim(Reason.LIMIT))
+    monkeypatch.setattr(visit_branching.VisitBranching, "_mend", lambda *_: None)
     monkeypatch.setattr(visit_branching, "LAST_CUT", -1)
     told = Counter()
     for seed in range(300, 325):
