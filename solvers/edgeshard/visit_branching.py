@@ -51,7 +51,7 @@ ROUNDS, NEAR = 150, 1e-7
 #: Penalty of what is too much, in costs of a placement: with a known one, and without.
 PENALTY, FIRST_PENALTY = 10.0, 1e4
 #: Labels before the tree.
-LABELS = 10_000
+LABELS = 20_000
 #: The weight of paths in whose order placements are looked for.
 HEAVY = 0.2
 #: The last of them after which rows and remembered visits are added.
