@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Stated,
     )
     from placewise.models.errors import InstanceError, NotApplicableError, PlacewiseError
+    from placewise.models.graph import GraphThroughput
     from placewise.models.head_migration import (
         DevicesOverTime,
         HeadMigration,
@@ -45,9 +46,11 @@ if TYPE_CHECKING:
     )
     from placewise.models.problem import Evaluation, Guarantee, Violation
     from placewise.models.registry import evaluate
+    from placewise.models.replicated import NodeType, ReplicatedThroughput
     from placewise.models.workload import Layer, Transformer
     from placewise.solvers import Parameters, Status, VerifiedResult, compare, explain, solve
     from placewise.solvers.bridge import GapReport
+    from placewise.solvers.certificates.make import certify
     from placewise.solvers.evidence.result import Conflict, Progress
     from placewise.solvers.explanation.explain import Explanation
     from placewise.solvers.solve import InterruptedResult
@@ -59,6 +62,7 @@ _HOMES = {
     "placewise.instances": "convert generate instance_hash read shipped_instances to_document write",
     "placewise.solvers": "Parameters Status VerifiedResult compare explain solve",
     "placewise.solvers.bridge": "GapReport",
+    "placewise.solvers.certificates.make": "certify",
     "placewise.solvers.evidence.result": "Conflict Progress",
     "placewise.solvers.explanation.explain": "Explanation",
     "placewise.solvers.solve": "InterruptedResult",
@@ -75,6 +79,8 @@ _HOMES = {
     "placewise.models.head_migration.over_time": "DevicesOverTime",
     "placewise.models.problem": "Evaluation Guarantee Violation",
     "placewise.models.registry": "evaluate",
+    "placewise.models.graph.data": "GraphThroughput",
+    "placewise.models.replicated.data": "NodeType ReplicatedThroughput",
     "placewise.models.workload": "Layer Transformer",
 }
 _NAMES = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -92,6 +98,7 @@ __all__ = [
     "Evaluation",
     "Explanation",
     "GapReport",
+    "GraphThroughput",
     "Guarantee",
     "HeadMigration",
     "HeadMigrationDecoder",
@@ -100,11 +107,13 @@ __all__ = [
     "InterruptedResult",
     "Interval",
     "Layer",
+    "NodeType",
     "NotApplicableError",
     "Parameters",
     "PlacewiseError",
     "Progress",
     "QuantizableLayer",
+    "ReplicatedThroughput",
     "Roofline",
     "Stated",
     "Status",
@@ -112,6 +121,7 @@ __all__ = [
     "VerifiedResult",
     "Violation",
     "__version__",
+    "certify",
     "compare",
     "convert",
     "evaluate",

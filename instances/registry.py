@@ -11,24 +11,30 @@ from placewise.instances.formats import (
     dilemma,
     edgeshard,
     edgeshard_batch,
+    graph,
     head_migration,
     head_migration_decoder,
+    replicated,
 )
 from placewise.instances.generators import alike, numbers, pipeedge
 from placewise.instances.generators import dilemma as dilemma_family
 from placewise.instances.generators import edgeshard as edgeshard_family
 from placewise.instances.generators import edgeshard_batch as batch_family
+from placewise.instances.generators import graph as graph_family
 from placewise.instances.generators import head_migration as heads_family
 from placewise.instances.generators import head_migration_decoder as decoder_family
+from placewise.instances.generators import replicated as replicated_family
 from placewise.instances.generators import rules as rules_family
-from placewise.instances.importers import with_cluster
+from placewise.instances.importers import replicas, with_cluster
 from placewise.models.dilemma.problems import DILEMMA
 from placewise.models.edgeshard.data import EdgeShardInstance, EdgeShardLatency, EdgeShardThroughput
 from placewise.models.edgeshard.problems import BATCH, LATENCY, THROUGHPUT
 from placewise.models.errors import PlacewiseError
+from placewise.models.graph.problems import GRAPH
 from placewise.models.head_migration.problems import DECODER, HEAD_MIGRATION
 from placewise.models.plugins import offered
 from placewise.models.registry import problem_named
+from placewise.models.replicated.problems import REPLICATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,6 +119,24 @@ FORMATS: dict[str, Format[Any]] = {
             {"network": decoder_family.network, "tiny": decoder_family.tiny},
             with_cluster.decoder,
             DATA / "head_migration",
+        ),
+        Format(
+            REPLICATED,
+            replicated.ReplicatedSpec,
+            replicated.build,
+            replicated.document,
+            {"clusters": replicated_family.clusters, "tiny": replicated_family.tiny},
+            replicas.replicated,
+            DATA / "replicated",
+        ),
+        Format(
+            GRAPH,
+            graph.GraphSpec,
+            graph.build,
+            graph.document,
+            {"tiny": graph_family.tiny},
+            None,
+            DATA / "graph",
         ),
     )
 }

@@ -12,9 +12,10 @@ from placewise.benchmarks.harness.suites import expand, read_suite
 from placewise.cli.check import examine, read_result
 from placewise.instances import convert, read, shipped_instances, to_document
 from placewise.instances.files import from_document, read_text
-from placewise.instances.importers import gguf_header
+from placewise.instances.importers import gguf_header, gguf_model
 from placewise.instances.importers.iperf3 import links_document, read_iperf3
 from placewise.instances.importers.llama_bench import is_llama_bench, read_llama_bench
+from placewise.instances.importers.model_files import ModelOptions, reader_of
 from placewise.instances.strict_json import loads
 from placewise.models.errors import PlacewiseError
 
@@ -27,6 +28,55 @@ CONFIG = {
     "num_key_value_heads": 2,
     "vocab_size": 100,
     "torch_dtype": "float16",
+}
+EXPERTS = {
+    "model_type": "qwen3_moe",
+    "num_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 32,
+    "sliding_window": 8,
+    "use_sliding_window": False,
+    "quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 32, "zero_point": True},
+}
+NESTED = {
+    "model_type": "gemma3",
+    "vision_config": {"hidden_size": 8},
+    "text_config": {
+        "model_type": "gemma3_text",
+        "num_hidden_layers": 2,
+        "sliding_window": 8,
+        "layer_types": ["sliding_attention", "full_attention"],
+    },
+    "quantization": {"bits": 4, "group_size": 64, "model.norm": False},
+}
+LATENT = {
+    "model_type": "deepseek_v3",
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "moe_intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "vocab_size": 100,
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "n_shared_experts": 1,
+    "first_k_dense_replace": 1,
+    "q_lora_rank": 16,
+    "kv_lora_rank": 8,
+    "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 4,
+    "v_head_dim": 8,
+    "quantization_config": {
+        "quant_method": "compressed-tensors",
+        "format": "pack-quantized",
+        "ignore": ["re:.*lm_head"],
+        "config_groups": {
+            "group_0": {
+                "targets": ["Linear"],
+                "weights": {"num_bits": 4, "group_size": 32, "strategy": "group"},
+            }
+        },
+    },
 }
 CLUSTER = {
     "devices": [
@@ -233,8 +283,33 @@ def read_measurements(content: bytes) -> None:
 
 
 def read_gguf(content: bytes) -> None:
-    """Read a model's header."""
-    gguf_header.model_of(gguf_header.parse_header(content), "m")
+    """Read a model's header, and make layers of it."""
+    gguf_model.model_of(gguf_header.parse_header(content), "m").layers(16)
+
+
+def read_safetensors(content: bytes) -> None:
+    """Read a header and a configuration, both in one document, or a file as it is; make layers of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        file, config = Path(folder, "model.safetensors"), Path(folder, "config.json")
+        try:
+            both = json.loads(content)
+        except (ValueError, RecursionError):
+            both = None
+        if isinstance(both, dict):
+            header = _dump(both.get("header"))
+            content = struct.pack("<Q", len(header)) + header
+            if both.get("config") is not None:
+                config.write_bytes(_dump(both["config"]))
+        file.write_bytes(content)
+        reader_of([folder], ModelOptions())("m").layers(16)
+
+
+def read_an_index(content: bytes) -> None:
+    """Read an index whose files are not there beside a configuration."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "model.safetensors.index.json").write_bytes(content)
+        Path(folder, "config.json").write_bytes(_dump(CONFIG))
+        reader_of([folder], ModelOptions())("m").layers(16)
 
 
 @contextlib.contextmanager
@@ -270,6 +345,24 @@ def _tiny_gguf() -> bytes:
     return b"GGUF" + struct.pack("<IQQ", 3, 2, len(numbers) + 2) + pairs + tensors
 
 
+def _tiny_safetensors() -> bytes:
+    shapes = {
+        "model.embed_tokens.weight": [100, 64],
+        "model.layers.0.self_attn.q_proj.weight": [64, 64],
+        "model.layers.0.self_attn.k_proj.weight": [32, 64],
+        "model.layers.0.self_attn.v_proj.weight": [32, 64],
+        "model.layers.1.self_attn.q_proj.qweight": [8, 64],
+        "model.layers.1.self_attn.q_proj.scales": [1, 64],
+        "model.norm.weight": [64],
+    }
+    header, end = {}, 0
+    for name, shape in shapes.items():
+        size = 2 * shape[0] * (shape[1] if len(shape) > 1 else 1)
+        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    return _dump({"header": header, "config": CONFIG})
+
+
 def instance_seeds() -> list[bytes]:
     """Return the shipped instances that are small."""
     texts = [path.read_bytes() for path in shipped_instances().values()]
@@ -285,6 +378,10 @@ READERS = {
     convert_config: [
         _dump({"config": CONFIG, "cluster": CLUSTER, "problem": problem})
         for problem in ("edgeshard-latency", "edgeshard-batch", "dilemma", "head-migration")
+    ]
+    + [
+        _dump({"config": config, "cluster": CLUSTER, "problem": "edgeshard-batch"})
+        for config in (CONFIG | EXPERTS, NESTED, LATENT)
     ],
     convert_profiles: [_dump({"model": PROFILE, "device": DEVICE})],
     convert_graph: [_dump(GRAPH)],
@@ -292,6 +389,8 @@ READERS = {
     read_helix: [HELIX.encode()],
     read_measurements: [_dump(LLAMA_BENCH), _dump(IPERF3)],
     read_gguf: [_tiny_gguf()],
+    read_safetensors: [_tiny_safetensors()],
+    read_an_index: [_dump({"metadata": {"total_size": 5}, "weight_map": {"a": "b.safetensors"}})],
 }
 
 

@@ -46,7 +46,7 @@ def one_line(done):
 @pytest.mark.parametrize(
     ("name", "said"), [("segfaults", "SIGSEGV"), ("aborts", "SIGABRT"), ("hoards", "memory")]
 )
-def test_a_crash_says_how(split, name, said):
+def test_a_crash_says_how(split, name, said, both):
     """A broken pointer, a failed assertion, memory step by step: results with the reason, in one process of many."""
     result = solve(split, f"planted:{name}", memory_limit_bytes=2 * 10**9)
     assert result.status is Status.ERROR
@@ -61,7 +61,7 @@ def test_a_solver_out_of_memory_is_a_result():
     assert result.incumbent_by == "greedy"  # what went first is not lost
 
 
-def test_a_killed_solver_leaves_its_incumbent(monkeypatch):
+def test_a_killed_solver_leaves_its_incumbent(monkeypatch, both):
     """SIGKILL while it works: the warm start is kept, and called feasible."""
     workers = []
     start = worker._start
@@ -106,7 +106,7 @@ except InterruptedResult as stop:
 """
 
 
-def test_an_interruption_keeps_incumbent_and_bound():
+def test_an_interruption_keeps_incumbent_and_bound(both):
     """Ctrl-C as soon as both are known: both are in the result, and in order."""
     done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "feasible interrupted True", done.stderr
@@ -288,7 +288,7 @@ def hostile(tmp_path):
     for device in document["cluster"]["devices"]:
         device["name"] = new[device["name"]]
     document["source_device"] = new[document["source_device"]]
-    document["name"] = "../../[bold]x</title>$\\x$"
+    document["name"] = "../../[bold]x</title>$\\x$:bomb:"
     for layer in document["model"]["layers"]:
         layer["name"] = EVIL[2]
     path = tmp_path / "hostile.json"
@@ -301,7 +301,7 @@ def test_hostile_names_are_shown_as_they_are(hostile, tmp_path, capsys):
     for command in (["solve"], ["compare", "--methods", "thresholds,greedy"], ["explain"]):
         assert main([command[0], str(hostile), *command[1:]]) == 0
         out = capsys.readouterr().out
-        assert "../../[bold]x</title>" in out
+        assert "../../[bold]x</title>$\\x$:bomb:" in out
     picture = tmp_path / "timeline.svg"
     assert main(["simulate", str(hostile), "--picture", str(picture)]) == 0
     drawn = picture.read_text(encoding="utf-8")

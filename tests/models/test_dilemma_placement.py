@@ -7,6 +7,7 @@ import pytest
 
 from placewise.instances import read, to_document
 from placewise.instances.files import from_document
+from placewise.instances.generators import generate
 from placewise.models.dilemma import evaluate
 from placewise.models.dilemma.cost import delay_costs
 from placewise.models.errors import InstanceError
@@ -85,6 +86,26 @@ def test_only_useful_widths_are_candidates(corrected, printed):
     assert delay_costs(budget).candidate.all()
 
 
+def test_three_widths_are_enough_as_printed():
+    """With five widths: the optimum over all of them is the one over the three smallest admissible ones."""
+    solved = 0
+    for seed in range(60):
+        tiny = generate("dilemma", "tiny", mode="as-printed", seed=seed)
+        count = len(tiny.layers)
+        if count > 3:
+            continue
+        errors = np.random.default_rng(seed).integers(0, 8, (count, 5)) / 8
+        wide = dataclasses.replace(
+            tiny, bit_widths=(2, 4, 6, 8, 16), quantization_error=errors, max_error=0.75
+        )
+        truth = solve(wide, "brute-force", isolate=False)
+        result = solve(wide, "labels", isolate=False)
+        assert (result.status, result.objective) == (truth.status, truth.objective)
+        assert (delay_costs(wide).candidate.sum(axis=1) <= 3).all()
+        solved += truth.objective is not None
+    assert solved > 10
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -138,3 +159,15 @@ def test_simple_reasons_for_infeasibility(corrected, change, reason):
     instance = dataclasses.replace(corrected, **change)
     assert reason in PROBLEMS["dilemma"].diagnose(instance)
     assert solve(instance, isolate=False).status is Status.INFEASIBLE
+
+
+def test_pairs_beyond_the_ends_are_refused():
+    """Positions of servers and widths count from 0: nothing below, nothing from their number on, in any form."""
+    instance = generate("dilemma", "tiny", seed=0)
+    count, size, widths = len(instance.layers), instance.cluster.size, len(instance.bit_widths)
+    good = ((0, 0),) * (count - 1)
+    for pair in ((-1, 0), (0, -1), (size, 0), (0, widths), (True, 0), (0, False), (0.0, 0)):
+        for form in ((*good, pair), [*good, list(pair)]):
+            assert PROBLEMS["dilemma"].gate(instance, form)[0] is None
+    for pair in ((size - 1, 0), (0, widths - 1)):
+        assert PROBLEMS["dilemma"].gate(instance, (*good, pair)) == ((*good, pair), ())
