@@ -10,16 +10,16 @@ from placewise.models.graph.placement import device_order, used_bytes
 from placewise.models.stages import Part
 
 if TYPE_CHECKING:
-    from placewise.models.graph.data import GraphThroughput
+    from placewise.models.graph.data import GraphInstance
     from placewise.models.graph.placement import Placement
 
 
-def stages(instance: GraphThroughput, placement: Placement) -> tuple[Part, ...]:
+def stages(instance: GraphInstance, placement: Placement) -> tuple[Part, ...]:
     """Return what each device with nodes does, in an order in which nothing is sent back, or that of the cluster.
 
     Parameters
     ----------
-    instance : GraphThroughput
+    instance : GraphInstance
         N nodes, M devices.
     placement : tuple of int
         The device of each node.
