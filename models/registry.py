@@ -24,7 +24,17 @@ ENTRY_POINTS = "placewise.problems"
 #: The problems of the package.
 PROBLEMS: dict[str, Problem[Any, Any]] = {
     problem.name: problem
-    for problem in (LATENCY, THROUGHPUT, BATCH, DILEMMA, HEAD_MIGRATION, DECODER, REPLICATED, GRAPH, GRAPH_LATENCY)
+    for problem in (
+        LATENCY,
+        THROUGHPUT,
+        BATCH,
+        DILEMMA,
+        HEAD_MIGRATION,
+        DECODER,
+        REPLICATED,
+        GRAPH,
+        GRAPH_LATENCY,
+    )
 }
 
 

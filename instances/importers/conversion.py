@@ -103,7 +103,11 @@ def convert(
     if layer_graph.is_layer_graph(documents[paths[0]]):
         with blaming(*paths):
             _alone(paths)
-            read = branching.instance_of if problem in (GRAPH.name, GRAPH_LATENCY.name) else layer_graph.instance_of
+            read = (
+                branching.instance_of
+                if problem in (GRAPH.name, GRAPH_LATENCY.name)
+                else layer_graph.instance_of
+            )
             return read(documents[paths[0]], problem, name=model_name(name, paths[0]))
     if any(halda.is_model_profile(document) for document in documents.values()):
         return _from_profiles(documents, problem, name, quantization, sequence_length)

@@ -72,9 +72,7 @@ def rank_milp(instance: GraphLatency) -> Any:
     model.waits = pyo.Constraint(
         model.edges,
         model.alone,
-        rule=lambda m, u, v, d: (
-            m.begin[d] >= m.done[u] - horizon_ms * (1 - m.assign[v, d] + m.assign[u, d])
-        ),
+        rule=lambda m, u, v, d: m.begin[d] >= m.done[u] - horizon_ms * (1 - m.assign[v, d] + m.assign[u, d]),
     )
     model.ends_with = pyo.Constraint(
         model.nodes,
