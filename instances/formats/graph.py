@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -10,8 +10,10 @@ from placewise.instances.formats.common import Amount, Bytes, ClusterSpec, Count
 from placewise.instances.formats.common import require_shape as require
 from placewise.models.cluster import MAX_DEVICES, Cluster
 from placewise.models.graph.data import MAX_NODES, GraphInstance, GraphLatency, GraphThroughput, Message, Node
-from placewise.models.graph.space import GraphT
 from placewise.models.resources import FREE_BYTES_PER_S
+
+if TYPE_CHECKING:
+    from placewise.models.graph.space import GraphT
 
 Index = Annotated[int, Field(ge=0, lt=MAX_NODES)]
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING
 
 from placewise.instances.generators.common import pick_kind
 from placewise.models.cluster import Cluster
 from placewise.models.graph.data import GraphLatency, GraphThroughput, Message, Node
-from placewise.models.graph.space import GraphT
 from placewise.models.resources import FREE_BYTES_PER_S
+
+if TYPE_CHECKING:
+    from placewise.models.graph.space import GraphT
 
 
 def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> GraphThroughput:

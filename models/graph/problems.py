@@ -67,5 +67,5 @@ GRAPH_LATENCY: Problem[GraphLatency, Placement] = Problem(
     default_methods=("ideals", "highs"),
     first_methods=("prefixes",),
     probing_methods=("prefixes",),
-    stages=stages.stages,
+    stages=stages.stages_in_time,
 )
