@@ -55,7 +55,8 @@ def convert(
     cluster : path or Cluster, optional
         Devices and links, for a ``config.json`` or GGUF file: as an instance has them, with units, or Helix's ``.ini``.
     problem : str
-        Any for a ``config.json``; those of EdgeShard that the others allow, ``graph-throughput`` and ``graph-latency`` for a layer graph.
+        Any for a ``config.json``; those of EdgeShard that the others allow, ``graph-throughput`` and
+        ``graph-latency`` for a layer graph.
     sequence_length : int, optional
         Tokens of KV cache; by default what a profile states, or 1024.
     quantization : str, optional
