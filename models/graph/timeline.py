@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from placewise.models.graph.cost import device_loads, loads
 from placewise.models.graph.placement import overloads, placement_of
 from placewise.models.problem import Evaluation, Violation
@@ -17,6 +19,8 @@ from placewise.models.problem import Evaluation, Violation
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
+
+    from numpy.typing import ArrayLike, NDArray
 
     from placewise.models.graph.cost import Loads
     from placewise.models.graph.data import GraphInstance, GraphLatency
@@ -146,6 +150,21 @@ def _circle(instance: GraphLatency, placement: Placement, circle: Sequence[int])
     return Violation("order", "messages", f"parts need each other: {names}")
 
 
+def at_best(compute: NDArray[np.int64], needs: ArrayLike, memory: NDArray[np.int64]) -> list[int]:
+    """Return the least ticks of each node, on the devices that hold it, if any does.
+
+    Parameters
+    ----------
+    compute : ndarray of int64, shape (N, M)
+        Ticks of each node on each device.
+    needs, memory : array_like of int, shapes (N,) and (M,)
+        Bytes of nodes and devices.
+    """
+    fits = np.asarray(needs)[:, None] <= memory
+    least = compute.min(axis=1, where=fits | ~fits.any(axis=1)[:, None], initial=np.iinfo(np.int64).max)
+    return [int(ticks) for ticks in least]
+
+
 def shortest_after(instance: GraphInstance, times: Loads) -> list[int]:
     """Return the ticks from each node's begin to the end of all that follows it, each node at its best.
 
@@ -154,8 +173,8 @@ def shortest_after(instance: GraphInstance, times: Loads) -> list[int]:
     instance, times : GraphInstance, Loads
         N nodes, and their times.
     """
-    least = times.compute.min(axis=1)
-    found = [int(ticks) for ticks in least]
+    needs = [node.memory_bytes for node in instance.nodes]
+    found = at_best(times.compute, needs, instance.cluster.memory_bytes)
     after: list[set[int]] = [set() for _ in found]
     for message in instance.messages:
         after[message.source].update(message.targets)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from placewise.models.graph.cost import horizon, loads
-from placewise.models.graph.timeline import shortest_after, timeline
+from placewise.models.graph.timeline import at_best, shortest_after, timeline
 from placewise.models.registry import evaluate
 from placewise.solvers.graph.contraction import contracted
 from placewise.solvers.graph.ideals import IdealTables, bits
@@ -100,7 +100,7 @@ class Labels:
             for u in bits(before):
                 self.after[u] |= 1 << v
         #: The longest way from the begin of each group, at its best.
-        self.rest = [int(ticks) for ticks in self.graph.compute.min(axis=1)]
+        self.rest = at_best(self.graph.compute, self.graph.size_bytes, instance.cluster.memory_bytes)
         for v in reversed(range(count)):
             self.rest[v] += max((self.rest[w] for w in bits(self.after[v])), default=0)
         self.best: Placement | None = None

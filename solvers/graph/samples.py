@@ -27,7 +27,7 @@ def guarantee(instance: GraphLatency) -> Guarantee:
     for h in instance.hosts:
         if total > int(instance.cluster.memory_bytes[h]):
             name = instance.cluster.device_names[h]
-            raise NotApplicableError(f"{name}: labels expect hosts that hold all nodes, {total:,} bytes")
+            raise NotApplicableError(f"{name}: ideals takes hosts that hold all nodes, {total:,} bytes")
     counts = math.prod(len(kind) + 1 for kind in alone(instance))
     if counts > MOST_COUNTS:
         raise NotApplicableError(f"ideals count devices of each kind; {counts:,} ways are too many")

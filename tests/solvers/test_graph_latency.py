@@ -89,7 +89,7 @@ def test_hosts_that_memory_fills_go_to_the_statement():
     """Labels do not count a host's bytes."""
     instance = read("hand-graph-latency")
     small = replace(instance, cluster=replace(instance.cluster, memory_bytes=[20, 20, 10]))
-    with pytest.raises(NotApplicableError, match="cores: labels expect hosts that hold all nodes, 40 bytes"):
+    with pytest.raises(NotApplicableError, match="cores: ideals takes hosts that hold all nodes, 40 bytes"):
         solve(small, "ideals", isolate=False)
     result = solve(small, isolate=False)
     assert (result.status, result.objective, result.method) == (Status.OPTIMAL, 12.0, "highs")

@@ -14,6 +14,7 @@ from placewise.instances.generators import generate
 from placewise.models.errors import InstanceError, NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.models.registry import PROBLEMS
+from placewise.models.replicated.data import NodeType
 from placewise.solvers import solve
 from placewise.solvers.evidence.conflicts import find_conflicts
 from placewise.solvers.evidence.result import Status
@@ -58,6 +59,25 @@ def wide(problem, seed):
         links = cluster.bandwidth_bytes_per_s * drawn(2, 8, size, size)
         cluster = replace(cluster, memory_bytes=memory, flops_per_s=rates, bandwidth_bytes_per_s=links)
         return replace(instance, layers=layers, cluster=cluster)
+    if problem == "replicated-throughput":
+        kinds = [
+            NodeType(kind.name, [rate * float(drawn(-3, 3)) for rate in kind.tokens_per_s])
+            for kind in instance.node_types
+        ]
+        links = cluster.bandwidth_bytes_per_s * drawn(-3, 3, size, size)
+        return replace(instance, node_types=kinds, cluster=replace(cluster, bandwidth_bytes_per_s=links))
+    if problem.startswith("graph"):
+        needs = np.floor(drawn(SMALLEST_BYTES, LARGEST_BYTES - 0.5, len(instance.nodes))).astype(int)
+        return replace(
+            instance,
+            nodes=tuple(
+                replace(node, memory_bytes=int(need))
+                for node, need in zip(instance.nodes, needs, strict=True)
+            ),
+            messages=tuple(replace(m, time_s=float(drawn(SHORTEST_S, LONGEST_S))) for m in instance.messages),
+            compute_time_s=drawn(SHORTEST_S, LONGEST_S, *instance.compute_time_s.shape),
+            cluster=replace(cluster, memory_bytes=np.floor(drawn(LARGEST_BYTES - 2, LARGEST_BYTES, size))),
+        )
     needs = np.floor(drawn(SMALLEST_BYTES, LARGEST_BYTES - 0.5, len(instance.layers))).astype(int)
     layers = tuple(
         replace(layer, memory_bytes=int(need)) for layer, need in zip(instance.layers, needs, strict=True)
