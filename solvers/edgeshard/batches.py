@@ -148,12 +148,12 @@ def _pipeline(instance: EdgeShardBatch, batch_size: int, context: Context) -> Cl
 def _least_bottleneck(context: Context, pipeline: EdgeShardThroughput, batch_size: int) -> Claim:
     """Return what that method says about one choice with micro-batches in flight, without its reports."""
     del batch_size
-    return _strongest(pipeline, in_flight.part_of(context))
+    return _strongest(pipeline, in_flight.part_of(context), whole=False)
 
 
-def _strongest(pipeline: EdgeShardThroughput, part: Context) -> Claim:
+def _strongest(pipeline: EdgeShardThroughput, part: Context, *, whole: bool = True) -> Claim:
     for guarantee, method in (
-        (thresholds.guarantee, thresholds.run),
+        (thresholds.guarantee, partial(thresholds.run, whole=whole)),
         (pipeline_cpsat.run_length_guarantee, cpsat.throughput),
     ):
         try:

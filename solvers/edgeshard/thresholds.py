@@ -21,6 +21,7 @@ from placewise.models.edgeshard.runs import has_equal_block, useful_devices
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.solvers.edgeshard import cpsat
+from placewise.solvers.edgeshard.counted import Held, Undecided, all_linked, over_fast_links
 from placewise.solvers.evidence.result import Claim, Reason
 
 if TYPE_CHECKING:
@@ -83,9 +84,9 @@ class Thresholds:
         returns = self.costs.return_s <= threshold_s
         if ends[0, self.source] >= self.count and returns[self.source]:
             return (self.source,) * self.count
+        if self.equal:
+            return self._by_counts(threshold_s, ends, returns)
         if threshold_s >= self.linked_from_s:
-            if self.equal:
-                return self._by_counts(threshold_s, ends, returns)
             return self._by_furthest_end(threshold_s, ends, returns)
         return self._by_all_ends(threshold_s, ends, returns)
 
@@ -106,36 +107,21 @@ class Thresholds:
     def _by_counts(
         self, threshold_s: float, ends: NDArray[np.intp], returns: NDArray[np.bool_]
     ) -> tuple[int, ...] | None:
-        """Share equal layers out to the source, a first device that it links to, any others, and the last one."""
-        total, source = self.count, self.source
-        own = min(int(ends[0, source]), total - 1)
-        if own < 1 or total < 2:
+        """Share equal layers out; below the slowest link by a path over fast ones, or raise `Undecided`."""
+        held = Held.of(self.count, self.source, self.others, ends, returns)
+        if held is None:
             return None
-        # What a device holds of the equal layers, and what it holds if the last layer is among them.
-        held = {j: min(int(ends[1, j]), total - 1) - 1 for j in self.others}
-        final = {j: int((ends[1:total, j] >= total).sum()) if returns[j] else 0 for j in self.others}
-        linked = [j for j in self.others if self.costs.transfer_s(0)[source, j] <= threshold_s]
-        for last in sorted((j for j in self.others if final[j]), key=lambda j: held[j] - final[j]):
-            if last in linked and own + final[last] >= total:
-                return self._chain([(source, min(own, total - 1)), (last, total)])
-            first = max((j for j in linked if j != last and held[j]), key=held.__getitem__, default=None)
-            everyone = own + sum(held.values()) - held[last] + final[last]
-            if first is None or everyone < total:
-                continue
-            # The last takes what it can and leaves the source and the first a layer each; then these, then others.
-            ending = min(final[last], total - 2)
-            taken = {first: min(held[first], total - ending - 1)}
-            start = min(own, total - ending - taken[first])
-            left = total - ending - taken[first] - start
-            for j in self.others:
-                if j not in (first, last) and left and held[j]:
-                    taken[j] = min(held[j], left)
-                    left -= taken[j]
-            stages = [(source, start)]
-            for j, length in taken.items():
-                stages.append((j, stages[-1][1] + length))
-            return self._chain([*stages, (last, total)])
-        return None
+        fast = (self.costs.transfer_s(0) <= threshold_s) & ~np.eye(len(returns), dtype=bool)
+        if threshold_s >= self.linked_from_s:
+            stages = all_linked(held, [j for j in self.others if fast[self.source, j]])
+            return None if stages is None else self._chain(stages)
+        try:
+            stages = over_fast_links(held, fast)
+        except Undecided:
+            if len(self.others) > LARGEST_SPARSE_SIZE:
+                raise
+            return self._by_all_ends(threshold_s, ends, returns)
+        return None if stages is None else self._chain(stages)
 
     def _by_furthest_end(
         self, threshold_s: float, ends: NDArray[np.intp], returns: NDArray[np.bool_]
@@ -258,13 +244,15 @@ def _cost_s(instance: EdgeShardInstance, placement: tuple[int, ...]) -> float:
     return bottleneck_s
 
 
-def run(instance: EdgeShardInstance, context: Context) -> Claim:
+def run(instance: EdgeShardInstance, context: Context, *, whole: bool = True) -> Claim:
     """Bisect over the candidates; every threshold that fails is a dual bound.
 
     Parameters
     ----------
     instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
+    whole : bool
+        Whether CP-SAT decides what is left open; the bound is that of the thresholds refuted otherwise.
     """
     decide = Thresholds(instance)
     values = bottleneck_values_s(instance)
@@ -272,29 +260,38 @@ def run(instance: EdgeShardInstance, context: Context) -> Claim:
     if best is None:
         return Claim(Reason.INFEASIBLE, message="no pipeline at any bottleneck", solve_s=context.elapsed)
     # Best attains values[high]; the optimum is among values[low..high], or below them where nothing is decided.
-    lowest = int(np.searchsorted(values, decide.linked_from_s)) * (len(decide.others) > LARGEST_SPARSE_SIZE)
+    sparse = len(decide.others) > LARGEST_SPARSE_SIZE and not decide.equal
+    lowest = int(np.searchsorted(values, decide.linked_from_s)) * sparse
     cost_s = _cost_s(instance, best)
     low, high = lowest, _position(values, cost_s)
     if context.warm_start is not None and _cost_s(instance, context.warm_start) < cost_s:
         best, cost_s = tuple(context.warm_start), _cost_s(instance, context.warm_start)
         high = _position(values, cost_s)
     context.report(objective=cost_s, placement=best)
-    while low < high and values[high] - values[low] > context.parameters.relative_gap * values[high]:
+    below = low  # thresholds from low to here are open: what could be neither refuted nor attained
+    while below < high and values[high] - values[below] > context.parameters.relative_gap * values[high]:
         if not context.remaining:
             bound = float(values[low]) if low > lowest else None
             return Claim(Reason.LIMIT, best, cost_s, bound, "time limit", solve_s=context.elapsed)
-        middle = (low + high) // 2
-        found = decide.placement(float(values[middle]))
+        middle = (below + high) // 2
+        try:
+            found = decide.placement(float(values[middle]))
+        except Undecided:
+            below = middle + 1
+            continue
         if found is None:
-            low = middle + 1
+            low = below = middle + 1
             context.report(dual_bound=float(values[low]))
         else:
             best, cost_s = found, _cost_s(instance, found)
-            high = _position(values, cost_s)
+            high = min(high, _position(values, cost_s))
             context.report(objective=cost_s, placement=best)
-    if 0 < lowest == low:  # nothing was refuted: the optimum may lie below the slowest link
+    if below > low or 0 < lowest == low:  # the optimum may lie below the slowest link
         try:
+            if not whole:
+                raise NotApplicableError("thresholds below the slowest link are left open")
             return (cpsat.throughput if decide.equal else cpsat.stages)(instance, context)
         except NotApplicableError as refusal:
-            return Claim(Reason.LIMIT, best, cost_s, None, str(refusal), limit="range of times")
+            bound = float(values[low]) if low > lowest else None
+            return Claim(Reason.LIMIT, best, cost_s, bound, str(refusal), limit="range of times")
     return Claim(Reason.OPTIMAL, best, cost_s, min(float(values[low]), cost_s), solve_s=context.elapsed)
