@@ -109,13 +109,14 @@ def main() -> int:
     parser.add_argument("problem", choices=list(problems()))
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--family", default="tiny", help="a family of tiny instances (default: tiny)")
     parser.add_argument("--methods", help="comma-separated (default: all that are installed)")
     options = parser.parse_args()
     methods = options.methods.split(",") if options.methods else default_methods(options.problem)
     counts: Counter[tuple[str, str]] = Counter()
     faults = []
     for seed in range(options.first_seed, options.first_seed + options.count):
-        found = judge(generate(options.problem, "tiny", seed=seed), methods, counts)
+        found = judge(generate(options.problem, options.family, seed=seed), methods, counts)
         for fault in found:
             print(fault, flush=True)
         faults += found

@@ -18,6 +18,7 @@ import numpy as np
 from placewise.instances.catalogue import transformer
 from placewise.instances.generators.edgeshard import paper_testbed
 from placewise.instances.generators.edgeshard_batch import with_batches
+from placewise.models.edgeshard.batch_placement import parts_of
 from placewise.models.edgeshard.schedule import simulate
 from placewise.solvers.solve import solve
 
@@ -84,7 +85,7 @@ def setting(
     cluster = calibration.cluster(base.cluster)
     index = cluster.device_names.index(source)
     order = np.arange(cluster.size)
-    order[[base.source, index]] = index, base.source
+    order[[base.source_index, index]] = index, base.source_index
     links = cluster.bandwidth_bytes_per_s[np.ix_(order, order)]
     cluster = replace(cluster, bandwidth_bytes_per_s=links)
     latency = replace(base, cluster=cluster, source=index)
@@ -110,7 +111,7 @@ def tokens_per_s(problem: Setting, method: str | None, strategy: str = "no-bubbl
     ).placement
     if chosen is None:
         return None
-    size, placement = chosen
+    _, size, placement = parts_of(chosen)
     if len(set(placement)) == 1:
         whole = simulate(batches.at(size), placement, micro_batches=1, tokens=TOKENS, prompt_tokens=1)
         return whole.tokens_per_s * size

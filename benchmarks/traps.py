@@ -18,12 +18,12 @@ from placewise.models.dilemma import Dilemma
 from placewise.models.dilemma.data import QuantizableLayer
 from placewise.models.edgeshard import EdgeShardBatch, EdgeShardInstance, Stated
 from placewise.models.edgeshard.data import chain_type
+from placewise.models.edgeshard.memory import used_bytes
 from placewise.models.workload import Layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from placewise.models.problem import Instance
 
 #: Around these, one byte more or less is far below a solver's tolerance.
 UNITS = (1, 813_727_744, 1_000_000_000, 12_345_678_901, 10**11)
@@ -47,7 +47,7 @@ PADDED_SIZES = (13, 14, 20, 21, 23, 30)
 class Trap:
     """An instance, and a smaller one with the same placements and costs for the oracle."""
 
-    instance: Instance
+    instance: Any
     core: Any
 
 
@@ -175,6 +175,9 @@ KINDS: dict[str, Callable[[int], Trap]] = {
     "byte-tight-dilemma": byte_tight_dilemma,
     "decimal-budget": decimal_budget,
     "no-width": no_width,
+    "tied-latency": lambda seed: _tied(seed, byte_tight_latency),
+    "tied-throughput": lambda seed: _tied(seed, byte_tight_throughput),
+    "tied-batch": lambda seed: _tied(seed, byte_tight_batch),
     "zeros-latency": zeros_latency,
     "zeros-throughput": zeros_throughput,
 }
@@ -223,6 +226,31 @@ def _pipeline(
     )
 
 
+def _tied(seed: int, drawer: Callable[[int], Trap]) -> Trap:
+    """Return a drawer's instance with shared tensors, often those of the first and the last layer; some devices full."""
+    draw, base = _dice(seed), drawer(seed).instance
+    layers, count, size = list(base.layers), len(base.layers), base.cluster.size
+    for name in ("table", "bias")[: draw.choice([1, 1, 2])]:
+        ends = draw.random() < 0.6
+        users = [0, count - 1] if ends else draw.sample(range(count), draw.randint(2, count))
+        most = min(layers[i].memory_bytes for i in users)
+        shared = draw.choice([most, most // 2, min(most, 1)])
+        for i in users:
+            own = layers[i].memory_bytes - shared
+            layers[i] = replace(layers[i], memory_bytes=own, shared=(*layers[i].shared, (name, shared)))
+    instance = replace(base, name=f"tied-{base.name}", layers=tuple(layers))
+    held = instance.at(draw.choice(instance.batch_sizes)).layers if drawer is byte_tight_batch else layers
+    rest = sorted(draw.randrange(size) for _ in range(count - 1))
+    where = [instance.source, *sorted(rest, key=lambda j: j != instance.source)]
+    full = [used_bytes(held[i] for i in range(count) if where[i] == j) for j in range(size)]
+    memory = [
+        max(draw.choice([*[space] * 5, space - 1, space + 1, stated]), 0)
+        for space, stated in zip(full, base.cluster.memory_bytes.tolist(), strict=True)
+    ]
+    instance = replace(instance, cluster=replace(base.cluster, memory_bytes=memory))
+    return Trap(instance, instance)
+
+
 def _cluster(
     draw: random.Random, memory: Sequence[int], rates: tuple[float, ...], flops: tuple[float, ...] = ()
 ) -> Cluster:
@@ -247,7 +275,7 @@ def _padded(draw: random.Random, core: EdgeShardInstance, size: int) -> EdgeShar
     if linked:
         rates[known:, :], rates[:, known:] = old.bandwidth_bytes_per_s.max(), old.bandwidth_bytes_per_s.max()
         np.fill_diagonal(rates, 0.0)
-    space = 0 if linked or draw.random() < 0.5 else sum(layer.memory_bytes for layer in core.layers)
+    space = 0 if linked or draw.random() < 0.5 else int(core.memory_bytes.sum())
     columns = [core.compute_time_s[:, [draw.randrange(known)]] for _ in range(more)]
     return replace(
         core,

@@ -8,14 +8,16 @@ from rich.console import Console
 from rich.markup import escape
 
 from placewise.cli import output
-from placewise.instances import read
+from placewise.cli.convert import add_cluster_options, instance_of
+from placewise.cli.split import placement_of_split
+from placewise.cli.streams import note
 from placewise.instances.files import blaming, read_text
 from placewise.instances.strict_json import loads
 from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.models.registry import problem_of
 from placewise.solvers import solve
 from placewise.solvers.evidence.audit import Audit, audit
-from placewise.solvers.evidence.reading import parsed
+from placewise.solvers.evidence.reading import parsed, with_head
 from placewise.solvers.evidence.verify import CLAIM_TOLERANCE
 
 if TYPE_CHECKING:
@@ -32,9 +34,19 @@ _COLOURS = {"holds": "green", "fails": "red"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("instance", metavar="INSTANCE", help="a path, or a shipped name")
     parser.add_argument(
-        "result", metavar="RESULT", help='a result file, as solve --output writes it, or {"placement": ...}'
+        "instance", metavar="INSTANCE", help="a path, or a shipped name; with --cluster a model's file"
+    )
+    parser.add_argument(
+        "result",
+        metavar="RESULT",
+        nargs="?",
+        help='a result file, as solve --output writes it, {"placement": ...}, or a placement alone',
+    )
+    parser.add_argument(
+        "--split",
+        metavar="N,N,...",
+        help="instead of RESULT: so many layers for each device, in the order of the cluster, as in 18,21,21,21",
     )
     parser.add_argument(
         "--gap",
@@ -44,14 +56,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="relative gap up to which 'optimal' is right (default 1e-6, as for solve)",
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    add_cluster_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Check, show, and return 1 when anything is wrong or nothing could be checked."""
     if not 0 <= options.gap < 1:
         raise PlacewiseError(f"--gap: expected 0 <= G < 1, found {options.gap:g}")
-    instance = read(options.instance)
-    found = examine(instance, options.result, options.gap)
+    if (options.result is None) == (options.split is None):
+        raise PlacewiseError("RESULT: expected a result file, or --split")
+    instance = instance_of(options, options.instance)
+    if options.split is not None:
+        placement, counted = placement_of_split(instance, options.split)
+        document = {"placement": problem_of(instance).to_json(instance, placement)}
+        found = _examined(instance, *parsed(instance, document), options.gap)
+        note(f"--split: {counted}")
+    else:
+        found = examine(instance, options.result, options.gap)
     if options.json:
         output.print_json(_document(instance, *found))
     else:
@@ -63,6 +84,12 @@ def examine(instance: Instance, source: str, tolerance: float = CLAIM_TOLERANCE)
     """Return a result file and what is left of it; raise `PlacewiseError` where it is no result of the instance."""
     with blaming(source):
         result, placement = _parsed(instance, source)
+    return _examined(instance, result, placement, tolerance)
+
+
+def _examined(
+    instance: Any, result: ResultSpec, placement: Any, tolerance: float
+) -> tuple[ResultSpec, Audit]:
     return result, audit(instance, result, placement, tolerance=tolerance, known=_probes(instance))
 
 
@@ -80,7 +107,7 @@ def read_result(instance: Instance, source: str) -> tuple[Any, ResultSpec]:
 
 def _parsed(instance: Instance, source: str) -> tuple[ResultSpec, Any]:
     """Return a checked result of an instance, and its placement as read from its names."""
-    return parsed(instance, loads(read_text(source)))
+    return parsed(instance, with_head(loads(read_text(source))))
 
 
 def _probes(instance: Instance) -> Iterator[Any]:

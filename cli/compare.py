@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from placewise.cli import output
-from placewise.instances import read
+from placewise.cli.convert import add_cluster_options, instance_of
 from placewise.solvers import compare as compare_methods
 from placewise.solvers.bridge import note
 
@@ -26,13 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--methods", metavar="A,B", help="comma-separated (default: all that are installed and apply)"
     )
     output.add_solve_options(parser)
+    add_cluster_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Compare, show, and return 1 on any conflict."""
     methods = options.methods.split(",") if options.methods else None
     settings = output.solve_options(options)
-    instances = [read(name) for name in options.instances]  # a bad file fails before hours of solving
+    instances = [
+        instance_of(options, name) for name in options.instances
+    ]  # a bad file fails before hours of solving
     reports = []
     for instance in instances:
         with output.live_progress(instance.name) as progress:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from placewise.cli import output
-from placewise.instances import convert, to_document, write
+from placewise.cli.rules import add_rule_options, with_rules
+from placewise.instances import convert, read, to_document, write
+from placewise.models.errors import PlacewiseError
 from placewise.models.registry import PROBLEMS
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "profiles; a layer graph of dnn-partitioning",
     )
     add_cluster_options(parser)
+    add_rule_options(parser)
     parser.add_argument("--quantization", metavar="Q", help="of a profile that covers several, as in Q4_K")
     parser.add_argument("--name", metavar="N", help="of the model (default: its file's or folder's)")
     parser.add_argument("--output", metavar="F", help="file to write (default: standard output)")
@@ -30,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     """Add what a published model needs to become an instance."""
     parser.add_argument(
-        "--cluster", metavar="F", help="for a config.json or GGUF file: devices and links, as in an instance"
+        "--cluster",
+        metavar="F",
+        help="for a config.json or GGUF file: devices and links, with units or in SI",
     )
     parser.add_argument(
         "--problem",
@@ -51,9 +56,22 @@ def converted(options: argparse.Namespace, sources: list[str], **settings: str |
     )
 
 
+def instance_of(options: argparse.Namespace, source: str) -> Any:
+    """Return the instance of a file, or of a model on the cluster that the options name."""
+    if options.cluster:
+        return converted(options, [source])
+    for option in ("problem", "sequence_length"):
+        if getattr(options, option) is not None:
+            raise PlacewiseError(
+                f"--{option.replace('_', '-')}: expected together with --cluster; an instance states it"
+            )
+    return read(source)
+
+
 def run(options: argparse.Namespace) -> int:
     """Write the instance."""
     instance = converted(options, options.sources, quantization=options.quantization, name=options.name)
+    instance = with_rules(instance, options)
     if options.output:
         write(instance, options.output)
     else:

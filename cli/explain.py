@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from placewise.cli import output
+from placewise.cli.convert import add_cluster_options, instance_of
 from placewise.cli.solve import verdict
-from placewise.instances import read
 from placewise.models.registry import problem_of
 from placewise.solvers.evidence.result import Status
 from placewise.solvers.explanation.explain import explain
@@ -44,11 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--time-limit", type=float, default=60.0, metavar="S", help="seconds for all questions (default 60)"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    add_cluster_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Explain, show, and return the exit status of the instance."""
-    instance = read(options.instance)
+    instance = instance_of(options, options.instance)
     with output.live_progress(instance.name) as progress:
         explanation = explain(
             instance,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from placewise.cli import output
-from placewise.instances import read
+from placewise.cli.convert import add_cluster_options, instance_of
 from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_of
 from placewise.solvers.execution.statement import write_model
@@ -22,11 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", choices=("mps", "lp"), required=True, help="file format")
     parser.add_argument("--formulation", metavar="F", help="default: the problem's first")
     parser.add_argument("--output", metavar="F", required=True, help="file to write")
+    add_cluster_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the model; its objective is in milliseconds, its names are the declarative model's."""
-    instance = read(options.instance)
+    instance = instance_of(options, options.instance)
     formulations = problem_of(instance).formulations
     if not formulations:
         raise PlacewiseError(f"{instance.name}: {instance.problem} has no declarative model to export")

@@ -12,7 +12,7 @@ from rich.table import Table
 from placewise.benchmarks import pictures
 from placewise.cli import output
 from placewise.cli.check import read_result
-from placewise.instances import read
+from placewise.cli.convert import add_cluster_options, instance_of
 from placewise.models.edgeshard import EdgeShardBatch, EdgeShardInstance, EdgeShardThroughput
 from placewise.models.edgeshard.batch_placement import parts_of
 from placewise.models.edgeshard.schedule import STRATEGIES, Schedule, simulate
@@ -47,13 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--picture", metavar="F", help=f"write the timelines to a file: {', '.join(pictures.FORMATS)}"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    add_cluster_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Simulate, show, and draw."""
     if options.picture:
         pictures.require_format(options.picture)
-    instance = read(options.instance)
+    instance = instance_of(options, options.instance)
     if not isinstance(instance, EdgeShardInstance | EdgeShardBatch):
         raise PlacewiseError(f"{instance.name}: expected an instance of EdgeShard, found {instance.problem}")
     name, placement = instance.name, _placement(instance, options)

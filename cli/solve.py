@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
 from placewise.benchmarks.drawings.registry import picture_of
 from placewise.cli import output
-from placewise.cli.convert import add_cluster_options, converted
-from placewise.instances import read
+from placewise.cli.convert import add_cluster_options, instance_of
+from placewise.cli.rules import add_rule_options, with_rules
 from placewise.instances.files import require_writable
-from placewise.models.errors import PlacewiseError
+from placewise.models.edgeshard.data import EdgeShardInstance
+from placewise.models.edgeshard.rules import CONTIGUOUS
 from placewise.models.registry import problem_of
 from placewise.solvers import solve as solve_instance
 from placewise.solvers.evidence.result import Status, VerifiedResult
@@ -21,6 +23,10 @@ from placewise.solvers.solve import InterruptedResult
 
 if TYPE_CHECKING:
     import argparse
+
+
+#: Seconds for the question what returning to a device would save.
+RETURNING_S = 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", metavar="F", help="write the result as JSON to a file")
     add_cluster_options(parser)
+    add_rule_options(parser)
     output.add_solve_options(parser)
 
 
@@ -43,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     """Solve, show, and return the exit status."""
     if options.output:
         require_writable(options.output)
-    instance = _instance(options)
+    instance = with_rules(instance_of(options, options.instance), options, contiguous=bool(options.cluster))
     settings = output.solve_options(options)
     if options.warm_start:
         from placewise.cli.check import read_result
@@ -55,25 +62,43 @@ def run(options: argparse.Namespace) -> int:
             result = solve_instance(instance, options.method, progress=progress, **settings)
         except InterruptedResult as stop:  # what was found until then is shown and written all the same
             result, interrupted = stop.result, True
+    document = result.to_json()
+    returning = None
+    if options.cluster and not options.contiguous and not interrupted:
+        returning = _returning(result, options.time_limit)
+    if returning is not None:
+        document["returning"] = {"status": returning.status.value, "objective": returning.objective}
     if options.json:
-        output.print_json(result.to_json())
+        output.print_json(document)
     else:
         show(result)
+        if returning is not None:
+            print(told_of_returning(result, returning))
     if options.output:  # last: if the disk is full by now, the result is at least on the screen
-        output.save(options.output, result.to_json())
+        output.save(options.output, document)
     return output.INTERRUPTED if interrupted else output.exit_status(result)
 
 
-def _instance(options: argparse.Namespace) -> Any:
-    """Return the instance of a file, or of a model on a cluster."""
-    if options.cluster:
-        return converted(options, [options.instance])
-    for option in ("problem", "sequence_length"):
-        if getattr(options, option) is not None:
-            raise PlacewiseError(
-                f"--{option.replace('_', '-')}: expected together with --cluster; an instance states it"
-            )
-    return read(options.instance)
+def _returning(result: VerifiedResult, time_limit: float) -> VerifiedResult | None:
+    """Return the best where devices may be returned to; None where the result has no contiguous placement."""
+    instance = result.instance
+    if CONTIGUOUS not in problem_of(instance).options(instance) or result.objective is None:
+        return None
+    assert isinstance(instance, EdgeShardInstance)
+    asked = replace(instance, rules=replace(instance.rules, contiguous=False))
+    return solve_instance(asked, time_limit=min(time_limit, RETURNING_S), warm_start=result.placement)
+
+
+def told_of_returning(result: VerifiedResult, returning: VerifiedResult) -> str:
+    """Return one line: what a placement that returns to a device would save."""
+    value, other = result.objective or 0.0, returning.objective or 0.0
+    known = "proven" if returning.proven else f"of what {RETURNING_S:g} s found"
+    if not other < value:
+        return f"each device hosts one run of layers; to return to one would save nothing, {known}"
+    return (
+        f"each device hosts one run of layers; to return to one would save {output.percent((value - other) / value)} "
+        f"({output.duration(other)}, {known}): --returning, where a runtime can"
+    )
 
 
 def show(result: VerifiedResult) -> None:
@@ -103,6 +128,9 @@ def show(result: VerifiedResult) -> None:
             )
             told = f"first token after {first} (prompt of {figures['prompt_tokens']}), then {later} per token"
             console.print(told, soft_wrap=True)
+        left_out = ", ".join(problem.left_out(result.instance))
+        if left_out:
+            console.print(f"[dim]the times leave out {escape(left_out)}[/dim]", soft_wrap=True)
     versions = " ".join(f"{name} {number}" for name, number in result.versions.items())
     seconds = f"build {result.build_s:.2f} s, solve {result.solve_s:.2f} s"
     console.print(

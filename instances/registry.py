@@ -14,12 +14,13 @@ from placewise.instances.formats import (
     head_migration,
     head_migration_decoder,
 )
+from placewise.instances.generators import alike, numbers, pipeedge
 from placewise.instances.generators import dilemma as dilemma_family
 from placewise.instances.generators import edgeshard as edgeshard_family
 from placewise.instances.generators import edgeshard_batch as batch_family
 from placewise.instances.generators import head_migration as heads_family
 from placewise.instances.generators import head_migration_decoder as decoder_family
-from placewise.instances.generators import numbers
+from placewise.instances.generators import rules as rules_family
 from placewise.instances.importers import with_cluster
 from placewise.models.dilemma.problems import DILEMMA
 from placewise.models.edgeshard.data import EdgeShardInstance, EdgeShardLatency, EdgeShardThroughput
@@ -36,10 +37,12 @@ if TYPE_CHECKING:
 ENTRY_POINTS = "placewise.formats"
 
 _CHAINS: dict[str, Callable[..., EdgeShardInstance]] = {
+    "alike": alike.alike,
     "testbed": edgeshard_family.paper_testbed,
     "tight": edgeshard_family.tight,
     "tiny": edgeshard_family.tiny,
     "zeros": numbers.zeros,
+    "tiny-rules": rules_family.tiny,
 }
 
 #: The formats of the package, in the order of its problems.
@@ -60,7 +63,7 @@ FORMATS: dict[str, Format[Any]] = {
             edgeshard.EdgeShardSpec,
             edgeshard.build,
             edgeshard.document,
-            _CHAINS,
+            {**_CHAINS, "pipeedge": pipeedge.measured},
             partial(with_cluster.chain, EdgeShardThroughput),
             DATA / "edgeshard",
         ),
@@ -72,6 +75,7 @@ FORMATS: dict[str, Format[Any]] = {
             {
                 "testbed": batch_family.paper_testbed,
                 "tiny": batch_family.tiny,
+                "tiny-rules": rules_family.tiny,
                 "tiny-in-flight": batch_family.tiny_in_flight,
             },
             with_cluster.batch,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from placewise.models.arrays import MAX_TABLE, non_negative, require_tables, set_array, whole_bytes
 from placewise.models.devices import Device, columns, link_matrix
 from placewise.models.errors import InstanceError
-from placewise.models.units import MAX_BYTES
 from placewise.models.values import ByValue, require_kind
 
 if TYPE_CHECKING:
@@ -20,10 +19,19 @@ if TYPE_CHECKING:
 
     from placewise.models.devices import Links
 
+__all__ = [
+    "MAX_DEVICES",
+    "MAX_TABLE",
+    "Cluster",
+    "non_negative",
+    "require_distinct",
+    "require_no_layer_overhead",
+    "require_tables",
+    "set_array",
+    "whole_bytes",
+]
 
 MAX_DEVICES = 4096
-#: Numbers in one table: a gigabyte.
-MAX_TABLE = 2**27
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -46,6 +54,8 @@ class Cluster(ByValue):
     flops_per_s, memory_bytes_per_s : array_like, shape (M,), optional
         Peak compute and memory bandwidth, for roofline compute times; NaN where a device does not say, None where
         none does.
+    layer_overhead_s : array_like, shape (M,), optional
+        Seconds that each layer takes on a device beside its roofline compute time; None where none takes any.
     devices : iterable of Device
         Instead of names, memory and rates; ``Device(...) * 3`` are three equal ones.
 
@@ -61,6 +71,7 @@ class Cluster(ByValue):
     latency_s: NDArray[np.float64]
     flops_per_s: NDArray[np.float64] | None
     memory_bytes_per_s: NDArray[np.float64] | None
+    layer_overhead_s: NDArray[np.float64] | None
 
     @overload
     def __init__(
@@ -71,6 +82,7 @@ class Cluster(ByValue):
         latency_s: Links = 0.0,
         flops_per_s: ArrayLike | None = None,
         memory_bytes_per_s: ArrayLike | None = None,
+        layer_overhead_s: ArrayLike | None = None,
     ) -> None: ...
 
     @overload
@@ -90,6 +102,7 @@ class Cluster(ByValue):
         latency_s: Links = 0.0,
         flops_per_s: ArrayLike | None = None,
         memory_bytes_per_s: ArrayLike | None = None,
+        layer_overhead_s: ArrayLike | None = None,
         *,
         devices: Iterable[Device | Iterable[Device]] | None = None,
     ) -> None:
@@ -98,6 +111,7 @@ class Cluster(ByValue):
             "memory_bytes": memory_bytes,
             "flops_per_s": flops_per_s,
             "memory_bytes_per_s": memory_bytes_per_s,
+            "layer_overhead_s": layer_overhead_s,
         }
         if devices is not None:
             if any(column is not None for column in given.values()):
@@ -115,7 +129,7 @@ class Cluster(ByValue):
             raise InstanceError("cluster.devices", f"expected at most {MAX_DEVICES}, found {size}")
         require_distinct(names)
         memory = given["memory_bytes"]
-        self._set(device_names=names, flops_per_s=None, memory_bytes_per_s=None)
+        self._set(device_names=names, flops_per_s=None, memory_bytes_per_s=None, layer_overhead_s=None)
         memory = np.full(size, memory) if np.ndim(memory) == 0 else memory
         set_array(self, "memory_bytes", whole_bytes(memory, (size,), "cluster.devices.memory_bytes"))
         for name, links in (("bandwidth_bytes_per_s", bandwidth_bytes_per_s), ("latency_s", latency_s)):
@@ -125,6 +139,11 @@ class Cluster(ByValue):
             set_array(self, name, non_negative(values, (size, size), f"cluster.{name}"))
         for name in ("flops_per_s", "memory_bytes_per_s"):
             self._set_rates(name, given[name])
+        overhead = given["layer_overhead_s"]
+        if overhead is not None and np.any(np.asarray(overhead) != 0):
+            overhead = np.full(size, overhead) if np.ndim(overhead) == 0 else overhead
+            path = "cluster.devices.layer_overhead_s"
+            set_array(self, "layer_overhead_s", non_negative(overhead, (size,), path))
 
     def _set_rates(self, name: str, rates: Any) -> None:
         if rates is None:
@@ -169,12 +188,17 @@ class Cluster(ByValue):
     @property
     def devices(self) -> tuple[Device, ...]:
         """The devices one by one."""
-        rates = [self.flops_per_s, self.memory_bytes_per_s]
+
+        def stated(rates: NDArray[np.float64] | None, j: int) -> float | None:
+            return None if rates is None or np.isnan(rates[j]) else float(rates[j])
+
         return tuple(
             Device(
                 name,
                 int(self.memory_bytes[j]),
-                *(None if rate is None or np.isnan(rate[j]) else float(rate[j]) for rate in rates),
+                stated(self.flops_per_s, j),
+                stated(self.memory_bytes_per_s, j),
+                0.0 if self.layer_overhead_s is None else float(self.layer_overhead_s[j]),
             )
             for j, name in enumerate(self.device_names)
         )
@@ -248,63 +272,15 @@ def require_distinct(names: tuple[str, ...]) -> None:
         seen.add(name)
 
 
-def require_tables(path: str, *sizes: int) -> None:
-    """Refuse tables beyond what a machine holds: the product of sizes; `InstanceError` at the path above `MAX_TABLE`.
+def require_no_layer_overhead(cluster: Cluster, problem: str) -> None:
+    """Refuse overheads of layers where a problem's times have no layers of that kind; `InstanceError` names the way on.
 
     Parameters
     ----------
-    path, *sizes : str, int
+    cluster, problem : Cluster, str
     """
-    if math.prod(sizes) > MAX_TABLE:
-        found = " x ".join(f"{size:,}" for size in sizes)
-        raise InstanceError(path, f"expected tables of at most {MAX_TABLE:,} numbers, found {found}")
-
-
-def set_array(owner: object, name: str, values: NDArray[Any]) -> None:
-    """Store a read-only copy of an array in a field of a frozen dataclass, without negative zeros.
-
-    Parameters
-    ----------
-    owner, name, values : object, str, ndarray
-    """
-    values = values + 0  # a copy
-    values.setflags(write=False)
-    object.__setattr__(owner, name, values)
-
-
-def non_negative(values: object, shape: tuple[int, ...], path: str) -> NDArray[np.float64]:
-    """Return finite numbers of at least 0 in an expected shape; else `InstanceError` at the path of the first wrong one.
-
-    Parameters
-    ----------
-    values, shape, path : array_like, tuple of int, str
-    """
-    try:
-        array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InstanceError(path, f"expected numbers in shape {shape}") from None
-    if array.shape != shape:
-        raise InstanceError(path, f"expected shape {shape}, found {array.shape}")
-    bad = np.argwhere(~(np.isfinite(array) & (array >= 0)))
-    if bad.size:
-        where = "".join(f"[{index}]" for index in bad[0])
-        raise InstanceError(path + where, f"expected a finite number >= 0, found {array[tuple(bad[0])]}")
-    return array
-
-
-def whole_bytes(values: object, shape: tuple[int, ...], path: str) -> NDArray[np.int64]:
-    """Return whole bytes up to 2**50 in an expected shape, never rounded; `InstanceError` at the path of any other.
-
-    Parameters
-    ----------
-    values, shape, path : array_like, tuple of int, str
-    """
-    array = non_negative(values, shape, path)
-    bad = np.argwhere((array != np.rint(array)) | (array > MAX_BYTES))
-    if bad.size:
-        where = "".join(f"[{index}]" for index in bad[0])
+    if cluster.layer_overhead_s is not None:
         raise InstanceError(
-            path + where,
-            f"expected a whole number of bytes up to 2**50, found {array[tuple(bad[0])]!r}",
+            "cluster.devices.layer_overhead_s",
+            f"expected none for {problem}, whose times do not count it; the EdgeShard problems do",
         )
-    return array.astype(np.int64)

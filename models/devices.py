@@ -34,12 +34,15 @@ class Device:
         Memory budget, whole bytes: ``24e9`` will do.
     flops_per_s, memory_bytes_per_s : float, optional
         Peak compute and memory bandwidth, for roofline compute times.
+    layer_overhead_s : float
+        Seconds that each layer takes beside its roofline compute time: launches, synchronisation.
     """
 
     name: str
     memory_bytes: float
     flops_per_s: float | None = None
     memory_bytes_per_s: float | None = None
+    layer_overhead_s: float = 0.0
 
     def __mul__(self, count: int) -> tuple[Device, ...]:
         if count == 1:
@@ -56,6 +59,7 @@ def columns(devices: Iterable[Device | Iterable[Device]]) -> dict[str, Any]:
     found["memory_bytes"] = [unit.memory_bytes for unit in units]
     for key in ("flops_per_s", "memory_bytes_per_s"):
         found[key] = [np.nan if (rate := getattr(unit, key)) is None else rate for unit in units]
+    found["layer_overhead_s"] = [unit.layer_overhead_s for unit in units]
     return found
 
 

@@ -162,30 +162,6 @@ class Formulation(Generic[InstanceT, PlacementT]):
     honours: frozenset[str] = frozenset()
 
 
-def no_options(instance: Instance) -> frozenset[str]:
-    """Return the options of an instance of a problem that has none.
-
-    Parameters
-    ----------
-    instance : Instance
-        Any.
-    """
-    del instance
-    return frozenset()
-
-
-def no_figures(instance: Instance, placement: object) -> Mapping[str, Any]:
-    """Return what else a placement of a problem amounts to that says no more than its cost.
-
-    Parameters
-    ----------
-    instance, placement : Instance, object
-        Any.
-    """
-    del instance, placement
-    return {}
-
-
 @dataclass(frozen=True, eq=False)
 class Problem(Generic[InstanceT, PlacementT]):
     """All that placewise knows about a problem: one object in the problem's folder, listed in `models.registry`.
@@ -224,6 +200,8 @@ class Problem(Generic[InstanceT, PlacementT]):
     options : callable
         ``instance -> names`` of what it asks for beyond the problem's plain statement. A method that does not honour
         one of them does not apply; `evaluate`, `placements`, `floor` and `diagnose` honour all.
+    left_out : callable
+        ``instance -> what its times leave out``, a few words each, as `placewise solve` shows them.
     figures : callable
         ``(instance, placement) -> numbers and words by name``: what else a placement amounts to, for results and people.
     """
@@ -246,8 +224,9 @@ class Problem(Generic[InstanceT, PlacementT]):
     first_methods: tuple[str, ...] = ()
     probing_methods: tuple[str, ...] = ()
     stages: Callable[[InstanceT, PlacementT], Sequence[Any]] | None = None
-    options: Callable[[InstanceT], frozenset[str]] = no_options
-    figures: Callable[[InstanceT, PlacementT], Mapping[str, Any]] = no_figures
+    options: Callable[[InstanceT], frozenset[str]] = lambda _: frozenset()
+    left_out: Callable[[InstanceT], tuple[str, ...]] = lambda _: ()
+    figures: Callable[[InstanceT, PlacementT], Mapping[str, Any]] = lambda _, __: {}
 
     def gate(self, instance: InstanceT, anything: object) -> tuple[PlacementT | None, tuple[Violation, ...]]:
         """Return the placement that an object is, in plain tuples and integers, or None and why it is none.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from operator import index
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import numpy as np
+from placewise.models.experts import Experts
+from placewise.models.plain import count, plain_number, plain_numbers
 
-from placewise.models.errors import InstanceError
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["Experts", "Layer", "Transformer", "count", "plain_number", "plain_numbers"]
 
 
 @dataclass(frozen=True, init=False)
@@ -27,6 +30,11 @@ class Layer:
         Work and bytes read per token, for roofline compute times.
     cache_bytes : int
         KV cache per sequence, where the batch size is a decision; 0 where ``memory_bytes`` reserves it.
+    shared : mapping of str to int
+        Tensors that other layers use too, by name, with their bytes, which ``memory_bytes`` leaves out: a device that
+        hosts several of the layers stores a tensor once. Kept as pairs in the order of the names.
+    experts : Experts, optional
+        More of them are read for several sequences than for one.
     """
 
     name: str
@@ -35,6 +43,8 @@ class Layer:
     flops: float | None
     weight_bytes: float | None
     cache_bytes: int
+    shared: tuple[tuple[str, int], ...]
+    experts: Experts | None
 
     def __init__(
         self,
@@ -44,6 +54,8 @@ class Layer:
         flops: float | None = None,
         weight_bytes: float | None = None,
         cache_bytes: float = 0,
+        shared: Mapping[str, float] | Iterable[tuple[str, float]] = (),
+        experts: Experts | None = None,
     ) -> None:
         whole = {"memory_bytes": memory_bytes, "cache_bytes": cache_bytes}
         others = {"output_bytes": output_bytes, "flops": flops, "weight_bytes": weight_bytes}
@@ -51,56 +63,59 @@ class Layer:
             object.__setattr__(self, key, value)
         plain_numbers(self, *whole, whole=True)
         plain_numbers(self, *others)
+        object.__setattr__(self, "experts", experts)
+        pairs = sorted(dict(shared).items())
+        object.__setattr__(
+            self, "shared", tuple((key, plain_number(size, whole=True)) for key, size in pairs)
+        )
 
     def __mul__(self, count: int) -> tuple[Layer, ...]:
         return (self,) * count
 
     __rmul__ = __mul__
 
+    @property
+    def alone_bytes(self) -> int:
+        """Memory of the layer alone on a device (``Req_i``): its own and its shared tensors'."""
+        return self.memory_bytes + sum(size for _, size in self.shared)
 
-def plain_numbers(owner: object, *names: str, whole: bool = False) -> None:
-    """Let equal numbers of a frozen dataclass be equal in files too: whole ones are int, others float.
+    def read_bytes(self, sequences: int) -> float | None:
+        """Return the bytes read for a token of each of so many sequences, None where the layer does not say.
 
-    What is no number, or not whole, stays as it is for the checks of the instance.
+        Weights are read once, each cache once, of experts the expected distinct ones.
 
-    Parameters
-    ----------
-    owner : object
-        A frozen dataclass.
-    *names : str
-        Of its fields.
-    whole : bool
-        Whether they are whole numbers.
-    """
-    for name in names:
-        value = getattr(owner, name)
-        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-            continue
-        if not whole:
-            object.__setattr__(owner, name, float(value) + 0.0)
-        elif value == value // 1:
-            object.__setattr__(owner, name, int(value))
+        Parameters
+        ----------
+        sequences : int
+            Decoded together.
+        """
+        if self.weight_bytes is None:
+            return None
+        more = 0.0
+        if self.experts is not None:
+            more = (self.experts.distinct(sequences) - self.experts.active) * self.experts.each_bytes
+        return self.weight_bytes + more + self.cache_bytes * sequences
 
+    def together(self, sequences: int, in_flight: int = 1) -> Layer:
+        """Return the layer that decodes so many sequences as one, beside others in flight.
 
-def count(value: Any, path: str) -> int:
-    """Return a whole number of any integer type as int, or say where it was expected.
-
-    Parameters
-    ----------
-    value : object
-        What was given.
-    path : str
-        Where, as the error names it.
-
-    Raises
-    ------
-    InstanceError
-        Where it is no whole number; a float is none.
-    """
-    try:
-        return index(value)
-    except TypeError:
-        raise InstanceError(path, f"expected a whole number, found {value!r}") from None
+        Parameters
+        ----------
+        sequences : int
+            Decoded together.
+        in_flight : int
+            As many times their caches are in memory.
+        """
+        experts = self.experts
+        return Layer(
+            self.name,
+            self.memory_bytes + in_flight * sequences * self.cache_bytes,
+            self.output_bytes * sequences,
+            None if self.flops is None else self.flops * sequences,
+            self.read_bytes(sequences),
+            shared=self.shared,
+            experts=None if experts is None else replace(experts, active=experts.distinct(sequences)),
+        )
 
 
 @dataclass(frozen=True)

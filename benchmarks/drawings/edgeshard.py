@@ -12,6 +12,7 @@ from placewise.benchmarks.pictures import LARGEST_TASK_COUNT, gantt
 from placewise.models.edgeshard import evaluate_throughput, time_tables
 from placewise.models.edgeshard.batch_placement import evaluate as evaluate_batch
 from placewise.models.edgeshard.batch_placement import parts_of, pipeline_of
+from placewise.models.edgeshard.memory import used_bytes
 from placewise.models.edgeshard.problems import BATCH, LATENCY, THROUGHPUT
 from placewise.models.edgeshard.schedule import simulate
 from placewise.models.errors import PlacewiseError
@@ -32,10 +33,12 @@ MICRO_BATCHES, TOKENS = 4, 4
 
 def draw_chain(console: Console, instance: EdgeShardInstance, placement: tuple[int, ...]) -> None:
     """Draw the chain of devices: layers, time and memory of each, and the transfers between them."""
+    instance = instance.at_source(placement[0])
     costs, names = time_tables(instance), instance.cluster.device_names
-    budget, need = instance.cluster.memory_bytes, instance.memory_bytes
+    budget = instance.cluster.memory_bytes
     used = {
-        device: sum(int(need[i]) for i, j in enumerate(placement) if j == device) for device in set(placement)
+        device: used_bytes(instance.layers[i] for i, j in enumerate(placement) if j == device)
+        for device in set(placement)
     }
     width = max(len(names[device]) for device in used)
     stages = [list(stage) for _, stage in groupby(range(len(placement)), key=placement.__getitem__)]
@@ -57,7 +60,7 @@ def draw_chain(console: Console, instance: EdgeShardInstance, placement: tuple[i
             soft_wrap=True,
         )
     if costs.return_delay_s[placement[-1]]:
-        back = f"token back to {escape(names[instance.source])} in {duration(float(costs.return_delay_s[placement[-1]]))}"
+        back = f"token back to {escape(names[instance.source_index])} in {duration(float(costs.return_delay_s[placement[-1]]))}"
         console.print(f"{'':{width}}   [cyan]↺[/cyan] [dim]{back}[/dim]", soft_wrap=True)
 
 

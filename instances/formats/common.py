@@ -38,10 +38,11 @@ class DeviceSpec(Part):
     memory_bytes: Bytes
     flops_per_s: Positive | None = None
     memory_bytes_per_s: Positive | None = None
+    layer_overhead_s: Amount = 0.0
 
 
 class LinkSpec(Part):
-    """A full mesh of one bandwidth, and the directed links that differ."""
+    """One value for all links, and the directed links that differ."""
 
     default: Amount
     links: list[Annotated[tuple[Name, Name, Amount], Field(strict=False)]] = []
@@ -59,11 +60,11 @@ Links = Annotated[LinkSpec, Tag("<links>")]
 
 
 class ClusterSpec(Part):
-    """Devices and bandwidths; row = sender, the diagonal is null, 0 = no link."""
+    """Devices and bandwidths; row = sender, the diagonal is null, 0 = no link; a single device needs none."""
 
     devices: Annotated[list[DeviceSpec], Field(min_length=1, max_length=4096)]
-    bandwidth_bytes_per_s: Annotated[Matrix | Links | Number, Discriminator(_form)]
-    latency_s: Annotated[Matrix | Number, Discriminator(_form)] = 0.0
+    bandwidth_bytes_per_s: Annotated[Matrix | Links | Number, Discriminator(_form)] | None = None
+    latency_s: Annotated[Matrix | Links | Number, Discriminator(_form)] = 0.0
 
 
 class Head(Part):
@@ -84,14 +85,19 @@ def build_cluster(spec: ClusterSpec) -> Cluster:
             device.memory_bytes,
             device.flops_per_s,
             device.memory_bytes_per_s,
+            device.layer_overhead_s,
         )
         for device, n in expand(spec.devices, "count", MAX_DEVICES, "cluster.devices")
     ]
+    bandwidth = spec.bandwidth_bytes_per_s
+    if bandwidth is None:
+        if len(devices) > 1:
+            path = "cluster.bandwidth_bytes_per_s"
+            raise InstanceError(path, f"expected it for {len(devices)} devices, found none; 0 = no link")
+        bandwidth = 0.0
     return Cluster(
         devices=devices,
-        bandwidth_bytes_per_s=_links(
-            spec.bandwidth_bytes_per_s, len(devices), "cluster.bandwidth_bytes_per_s"
-        ),
+        bandwidth_bytes_per_s=_links(bandwidth, len(devices), "cluster.bandwidth_bytes_per_s"),
         latency_s=_links(spec.latency_s, len(devices), "cluster.latency_s"),
     )
 
@@ -125,7 +131,8 @@ def square_matrix(spec: Any, size: int, path: str) -> np.ndarray[Any, np.dtype[n
         for j, value in enumerate(row):
             if value is None and k != j:
                 raise InstanceError(
-                    f"{path}[{k}][{j}]", "expected a number, found null (only the diagonal is null)"
+                    f"{path}[{k}][{j}]",
+                    "expected a number, found null (only the diagonal is null; 0 = no link)",
                 )
             matrix[k, j] = 0.0 if k == j else value
     return matrix
@@ -198,6 +205,7 @@ def cluster_document(cluster: Cluster) -> dict[str, Any]:
             **known(
                 flops_per_s=_rate(cluster.flops_per_s, j),
                 memory_bytes_per_s=_rate(cluster.memory_bytes_per_s, j),
+                layer_overhead_s=_rate(cluster.layer_overhead_s, j) or None,
             ),
         }
         for j, name in enumerate(cluster.device_names)
@@ -212,6 +220,17 @@ def cluster_document(cluster: Cluster) -> dict[str, Any]:
 def known(**values: float | None) -> dict[str, float]:
     """Return the values that are stated: neither None nor NaN."""
     return {key: value for key, value in values.items() if value is not None and not np.isnan(value)}
+
+
+def time_model_document(time_model: str) -> dict[str, str]:
+    """Return what a file says of the time model: nothing where it is the papers'.
+
+    Parameters
+    ----------
+    time_model : str
+        As instances have it.
+    """
+    return {} if time_model == "flops" else {"time_model": time_model}
 
 
 def _rate(values: Any, j: int) -> float | None:

@@ -22,6 +22,7 @@ from placewise.instances.formats.common import (
     cluster_document,
     expand,
     require_shape,
+    time_model_document,
 )
 from placewise.models.dilemma.data import MAX_LAYERS, Dilemma, QuantizableLayer
 
@@ -36,6 +37,7 @@ class ServerSpec(Part):
     count: Count = 1
     storage_bytes: Bytes
     flops_per_s: Positive
+    memory_bytes_per_s: Positive | None = None
 
 
 class ServersSpec(ClusterSpec):
@@ -67,6 +69,7 @@ class DilemmaSpec(Head):
     problem: Literal["dilemma"]
     cluster: ServersSpec
     mode: Literal["corrected", "as-printed"] = "corrected"
+    time_model: Literal["flops", "roofline"] = "flops"
     tokens: Annotated[int, Field(ge=1, le=2**31)] = 1
     model: QuantizableModelSpec
     bit_widths: Annotated[list[Bits], Field(min_length=1, max_length=64)]
@@ -83,7 +86,13 @@ def build(spec: DilemmaSpec) -> Dilemma:
     )
     require_shape(spec.quantization_error, (len(layers), len(spec.bit_widths)), "quantization_error")
     devices = [
-        DeviceSpec(name=s.name, count=s.count, memory_bytes=s.storage_bytes, flops_per_s=s.flops_per_s)
+        DeviceSpec(
+            name=s.name,
+            count=s.count,
+            memory_bytes=s.storage_bytes,
+            flops_per_s=s.flops_per_s,
+            memory_bytes_per_s=s.memory_bytes_per_s,
+        )
         for s in spec.cluster.devices
     ]
     cluster = ClusterSpec(
@@ -98,6 +107,7 @@ def build(spec: DilemmaSpec) -> Dilemma:
         bit_widths=tuple(spec.bit_widths),
         quantization_error=np.array(spec.quantization_error, dtype=np.float64),
         mode=spec.mode,
+        time_model=spec.time_model,
         tokens=spec.tokens,
         max_error=spec.max_error,
         error_budget=spec.error_budget,
@@ -125,6 +135,7 @@ def document(instance: Dilemma) -> dict[str, Any]:
         "reference": instance.reference,
         "cluster": cluster,
         "mode": instance.mode,
+        **time_model_document(instance.time_model),
         "tokens": instance.tokens,
         "model": {"layers": layers},
         "bit_widths": list(instance.bit_widths),

@@ -19,15 +19,17 @@ from placewise.instances.formats.common import (
 from placewise.instances.formats.edgeshard import (
     LayerSpec,
     RequestSpec,
+    build_layer,
     layers_document,
     passes_document,
     repeated,
+    with_input,
 )
+from placewise.instances.formats.rules import RulesSpec, build_rules, rules_document
 from placewise.models.cluster import require_tables
 from placewise.models.edgeshard.batches import MOST_IN_FLIGHT, EdgeShardBatch
 from placewise.models.edgeshard.times import Stated
 from placewise.models.errors import InstanceError
-from placewise.models.workload import Layer
 
 
 class BatchLayerSpec(LayerSpec):
@@ -45,14 +47,16 @@ class BatchModelSpec(Part):
 InFlight = Annotated[int, Field(ge=1, le=MOST_IN_FLIGHT)]
 
 
-class EdgeShardBatchSpec(Head):
+class EdgeShardBatchSpec(Head, RulesSpec):
     """A file of ``edgeshard-batch``."""
 
     problem: Literal["edgeshard-batch"]
     model: BatchModelSpec
     batch_sizes: Annotated[list[Annotated[int, Field(ge=1, le=65536)]], Field(min_length=1, max_length=64)]
     compute_time_s: list[list[list[Amount]]] | None = None
-    source_device: Name
+    source_device: Name | None
+    #: Sent per sequence by a source that computes nothing to wherever the first layer is.
+    input_bytes: Amount | None = None
     return_bytes: Amount = 0.0
     in_flight: InFlight | list[InFlight] | None = None
     time_per_token_limit_s: Amount | None = None
@@ -63,17 +67,7 @@ class EdgeShardBatchSpec(Head):
 def build(spec: EdgeShardBatchSpec) -> EdgeShardBatch:
     """Build an instance from a checked file; raise `InstanceError` with the path of what is wrong."""
     cluster = build_cluster(spec.cluster)
-    layers = tuple(
-        Layer(
-            s.name,
-            int(s.memory_bytes),
-            s.output_bytes,
-            s.flops,
-            s.weight_bytes,
-            cache_bytes=int(s.cache_bytes),
-        )
-        for s in repeated(spec.model.layers)
-    )
+    layers = tuple(build_layer(s, s.cache_bytes) for s in repeated(spec.model.layers))
     require_tables("batch_sizes", len(spec.batch_sizes), len(layers), cluster.size)
     times = spec.compute_time_s
     if times is not None and len(times) != len(spec.batch_sizes):
@@ -83,13 +77,17 @@ def build(spec: EdgeShardBatchSpec) -> EdgeShardBatch:
         )
     for n, table in enumerate(times or []):
         require_shape(table, (len(layers), cluster.size), f"compute_time_s[{n}]")
+    if times is not None:
+        times = [with_input(spec.input_bytes, (), table, cluster.size)[1] or [] for table in times]
+    layers = with_input(spec.input_bytes, layers, None, cluster.size)[0]
     return EdgeShardBatch(
         cluster,
         layers,
         spec.batch_sizes,
-        source=cluster.index(spec.source_device, "source_device"),
+        source=spec.source_device,
         compute_time_s=times,
         return_bytes=spec.return_bytes,
+        rules=build_rules(spec),
         in_flight=spec.in_flight,
         time_per_token_limit_s=spec.time_per_token_limit_s,
         request=None if spec.request is None else spec.request.build(),
@@ -112,9 +110,10 @@ def document(instance: EdgeShardBatch) -> dict[str, Any]:
         "cluster": cluster_document(cluster),
         "model": {"layers": layers_document(instance.layers)},
         "batch_sizes": list(instance.batch_sizes),
-        "source_device": cluster.device_names[instance.source],
+        "source_device": None if instance.source is None else cluster.device_names[instance.source],
         "return_bytes": instance.return_bytes,
     }
+    content |= rules_document(instance.rules, cluster.device_names)
     if isinstance(instance.times, Stated):
         content["compute_time_s"] = instance.times.time_s.tolist()
     if instance.in_flight is not None:

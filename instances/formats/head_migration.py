@@ -16,6 +16,7 @@ from placewise.instances.formats.common import (
     build_cluster,
     cluster_document,
     require_shape,
+    time_model_document,
 )
 from placewise.models.cluster import require_tables
 from placewise.models.errors import InstanceError
@@ -38,6 +39,7 @@ class TransformerSpec(Part):
     kv: Literal["table", "per-head"] = "table"
     execution: Literal["full", "cached"] = "full"
     parameters_in_memory: bool = False
+    ffn_parameters: Annotated[int, Field(ge=0, le=2**47)] | None = None
 
 
 class InitialSpec(Part):
@@ -59,6 +61,7 @@ class LayerOverTimeSpec(Head):
     policy: Literal["lookahead", "myopic"] = "lookahead"
     input_from_controller: bool = False
     overlap: bool = False
+    time_model: Literal["flops", "roofline"] = "flops"
     memory_bytes: list[Bytes] | list[list[Bytes]] | None = None
     flops_per_s: list[Amount] | list[list[Amount]] | None = None
     bandwidth_bytes_per_s: list[list[Amount | None]] | list[list[list[Amount | None]]] | None = None
@@ -118,6 +121,7 @@ def build_layer(
         policy=spec.policy,
         input_from_controller=spec.input_from_controller,
         overlap=spec.overlap,
+        time_model=spec.time_model,
         description=spec.description,
         reference=spec.reference,
     )
@@ -168,13 +172,14 @@ def document(instance: HeadMigration) -> dict[str, Any]:
         "description": instance.description,
         "reference": instance.reference,
         "cluster": cluster_document(cluster),
-        "transformer": dict(vars(instance.transformer)),
+        "transformer": _transformer_document(instance.transformer),
         "intervals": instance.intervals,
         "tokens_per_interval": instance.tokens_per_interval,
         "controller": names[instance.controller],
         "policy": instance.policy,
         "input_from_controller": instance.input_from_controller,
         "overlap": instance.overlap,
+        **time_model_document(instance.time_model),
     }
     for key, values in instance.over_time.stated.items():
         steady = values[0] if (values == values[0]).all() else values
@@ -182,6 +187,13 @@ def document(instance: HeadMigration) -> dict[str, Any]:
     if instance.initial is not None:
         content["initial_placement"] = initial_document(names, instance.initial, instance.initial_length)
     return content
+
+
+def _transformer_document(transformer: HeadTransformer) -> dict[str, Any]:
+    """Return a layer as its file, which says nothing of the network's weights where they are the paper's."""
+    return {
+        key: value for key, value in vars(transformer).items() if (key, value) != ("ffn_parameters", None)
+    }
 
 
 def require_writable(instance: HeadMigration, *, placed: bool) -> None:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 THROUGHPUT = "edgeshard-throughput"
 
 
+#: Of micro-batches in flight.
+CHOICES: tuple[int | tuple[int, ...], ...] = (1, 2, 3, 4, (2,), (1, 3), (1, 2, 5))
+
+
 def paper_testbed(
     *,
     model: str = "llama2-7b",
@@ -178,7 +182,7 @@ def tiny_in_flight(*, kind: str = "mixed", seed: int, name: str | None = None) -
     instance = replace(
         base,
         cluster=replace(base.cluster, latency_s=latency, memory_bytes=memory),
-        in_flight=draw.choice([1, 2, 3, 4, (2,), (1, 3), (1, 2, 5)]),
+        in_flight=draw.choice(CHOICES),
         latency_occupies=draw.random() < 0.2,
         request=draw.choice([None, None, None, Request(draw.randint(1, 4), draw.randint(1, 4), "request")]),
         name=name or f"{base.name}-in-flight",
@@ -188,5 +192,5 @@ def tiny_in_flight(*, kind: str = "mixed", seed: int, name: str | None = None) -
     layers = (instance.source, *sorted(draw.randrange(size) for _ in instance.layers[1:]))
     number, batch = draw.choice(instance.counts), draw.choice(instance.batch_sizes)
     cost_s = evaluate(replace(instance, time_per_token_limit_s=None), (number, batch, layers)).objective
-    limit_s = None if cost_s is None else cost_s * number * batch
+    limit_s = None if cost_s is None or number is None else cost_s * number * batch
     return replace(instance, time_per_token_limit_s=limit_s)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from placewise.instances.files import blaming, read_json
-from placewise.instances.importers import gguf_header
+from placewise.instances.files import blaming, read_json, read_text
+from placewise.instances.importers import gguf_header, helix
+from placewise.instances.importers.cluster_file import read_cluster_file
+from placewise.instances.importers.source import noted, with_source
 from placewise.instances.importers.transformer_config import is_config, read_config
-from placewise.instances.importers.with_cluster import read_cluster
 from placewise.instances.registry import formats
-from placewise.instances.strict_json import clean_name
+from placewise.instances.strict_json import clean_name, loads
 from placewise.models.errors import InstanceError, PlacewiseError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def convert(
         A transformer's ``config.json``; a GGUF file, or all its parts; a HALDA model profile with device profiles; a
         layer graph of dnn-partitioning.
     cluster : path or Cluster, optional
-        Devices and links, for a ``config.json`` or GGUF file.
+        Devices and links, for a ``config.json`` or GGUF file: as an instance has them, with units, or Helix's ``.ini``.
     problem : str
         Any for a ``config.json``; those of EdgeShard that the others allow.
     sequence_length : int, optional
@@ -102,7 +103,11 @@ def _on_cluster(
     if not isinstance(cluster, str | Path):
         return instance_of(model, cluster, problem, length)
     with blaming(cluster):
-        return instance_of(model, read_cluster(read_json(cluster)), problem, length)
+        text = read_text(cluster)
+        found = read_cluster_file(helix.cluster_document(text) if helix.is_helix(text) else loads(text))
+        return noted(
+            with_source(instance_of(model, found.cluster, problem, length), found.source), found.note
+        )
 
 
 def instance_of(model: PublishedModel, cluster: Cluster, problem: str, sequence_length: int) -> Any:

@@ -1,12 +1,15 @@
 """Device and model profiles of HALDA solvers (prima.cpp, distilp): throughputs by quantisation, bytes and FLOP by layer.
 
-What becomes of them: decoding one token at a time with the KV cache in memory. A device runs layers on its
-accelerator if it has one, and each of its transfers takes its ``t_comm``; the profiles state no bandwidths. Weights
-that HALDA would read from disk or swap must fit into memory here.
+What becomes of them: decoding one token at a time with the KV cache in memory. A machine with a CUDA card is two
+devices, the card and the host's memory, with a bus between them; one whose memory is shared is one device, on its
+accelerator if it has one. For the least latency, each machine's disk is a device too: layers there are read at
+``s_disk`` in every token before they are computed (HALDA's overflow of RAM). Each transfer to another machine takes
+the sender's ``t_comm``; the profiles state no bandwidths. Swap is not used.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -80,15 +83,19 @@ def instance_of(
         stated = "the profile states none; choose by --quantization" if kind is None else f"found {kind!r}"
         raise InstanceError("quantization", f"expected one of {', '.join(BITS)}; {stated}")
     layers = _layers(model, kind, sequence_length)
-    cluster = _cluster(devices, kind)
+    whole = sum(layer.memory_bytes for layer in layers)
+    # In a pipeline a machine's disk and memory would work at the same time, but one processor serves both.
+    disks = problem == "edgeshard-latency"
+    cluster, entries = _cluster(devices, kind, whole, disks=disks)
     heads = [n for n, device in enumerate(devices) if device.get("is_head")]
+    left_out = "" if disks or not any(device.get("s_disk") for device in devices) else "; disks are left out"
     return chain_type(problem)(
         name=f"{name}-{len(devices)}-devices-{problem}",
         cluster=cluster,
         layers=layers,
-        source=heads[0] if heads else 0,
+        source=entries[heads[0] if heads else 0],
         return_bytes=TOKEN_BYTES,
-        description=f"{name} in {kind} from HALDA profiles, one token at a time",
+        description=f"{name} in {kind} from HALDA profiles, one token at a time{left_out}",
     )
 
 
@@ -135,31 +142,90 @@ def _flops(model: dict[str, Any], kind: str, count: int) -> list[float]:
     return [checked(by_kind[kind], f"f_by_quant.{kind}")] * count
 
 
-def _cluster(devices: list[dict[str, Any]], kind: str) -> Cluster:
+def _cluster(
+    devices: list[dict[str, Any]], kind: str, needed: int, *, disks: bool
+) -> tuple[Cluster, list[int]]:
+    """Return the parts of all machines as devices, and which of them holds each machine's input."""
+    parts: list[_Part] = []
+    entries = []
     names: list[str] = []
-    flops, rates, memory, waits = [], [], [], []
     for number, device in enumerate(devices):
         base = clean_name(device.get("name"), f"device-{number}")
         names.append(base if base not in names else f"{base}-{number}")
-        side = next(
-            (s for s in ("cuda", "metal") if device.get(f"has_{s}") and device.get(f"sgpu_{s}")), "cpu"
-        )
+        of_machine = _parts(device, kind, number, names[-1], needed if disks else 0)
+        # Tokens come to the host's memory; a card beside it is reached over its bus.
+        entries.append(len(parts) + next((n for n, part in enumerate(of_machine) if part.side != "cuda"), 0))
+        parts += of_machine
+    size = len(parts)
+    latency = np.zeros((size, size))
+    for k, sender in enumerate(parts):
+        for j, receiver in enumerate(parts):
+            latency[k, j] = _transfer_s(devices, sender, receiver)
+    np.fill_diagonal(latency, 0.0)
+    cluster = Cluster(
+        device_names=tuple(part.name for part in parts),
+        memory_bytes=np.array([part.memory_bytes for part in parts]),
+        bandwidth_bytes_per_s=np.full((size, size), UNLIMITED_BYTES_PER_S),
+        latency_s=latency,
+        flops_per_s=np.array([part.flops_per_s for part in parts]),
+        memory_bytes_per_s=np.array([part.bytes_per_s for part in parts]),
+        layer_overhead_s=np.array([part.layer_s for part in parts]),
+    )
+    return cluster, entries
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Memory of a machine with what computes on it."""
+
+    machine: int
+    side: str
+    name: str
+    memory_bytes: int
+    flops_per_s: float
+    bytes_per_s: float
+    layer_s: float
+
+
+def _parts(device: dict[str, Any], kind: str, machine: int, name: str, on_disk: int) -> list[_Part]:
+    """Return a machine's memories: a card's and the host's, or the one that they share; and its disk.
+
+    Layers on disk are read into the memory of what computes them, then by it, in every token; all of the model fits.
+    """
+    sides = [side for side in ("cuda", "metal") if device.get(f"has_{side}") and device.get(f"sgpu_{side}")]
+    sides = ["metal"] if sides[:1] == ["metal"] else [*sides[:1], "cpu"]
+    parts = []
+    for side in sides:
         table, path = (device["scpu"], "scpu") if side == "cpu" else (device[f"sgpu_{side}"], f"sgpu_{side}")
         stated = table.get(kind) if isinstance(table, dict) else None
         speed = stated.get("b_1") if isinstance(stated, dict) else stated
-        flops.append(checked(speed, f"{path}.{kind}"))
-        rates.append(amount(device, f"T_{side}"))
-        room = "d_avail_ram" if side == "cpu" else f"d_avail_{side}"
-        memory.append(int(amount(device, room)))
-        waits.append(checked(device.get("t_comm", 0.0), "t_comm"))
-    size = len(devices)
-    latency = np.tile(np.array(waits)[:, None], (1, size))
-    np.fill_diagonal(latency, 0.0)
-    return Cluster(
-        device_names=tuple(names),
-        memory_bytes=np.array(memory),
-        bandwidth_bytes_per_s=np.full((size, size), UNLIMITED_BYTES_PER_S),
-        latency_s=latency,
-        flops_per_s=np.array(flops),
-        memory_bytes_per_s=np.array(rates),
-    )
+        copied = device.get("t_kvcpy_cpu" if side == "cpu" else "t_kvcpy_gpu") or 0.0
+        parts.append(
+            _Part(
+                machine,
+                side,
+                f"{name}-{side}" if side == "cuda" else name,
+                int(amount(device, "d_avail_ram" if side == "cpu" else f"d_avail_{side}")),
+                checked(speed, f"{path}.{kind}"),
+                amount(device, f"T_{side}"),
+                checked(copied, "t_kvcpy"),
+            )
+        )
+    disk = checked(device.get("s_disk") or 0.0, "s_disk")
+    host = parts[-1]
+    if on_disk and disk and host.bytes_per_s:
+        both = 1 / (1 / disk + 1 / host.bytes_per_s)
+        parts.append(replace(host, side="disk", name=f"{name}-disk", memory_bytes=on_disk, bytes_per_s=both))
+    return parts
+
+
+def _transfer_s(devices: list[dict[str, Any]], sender: _Part, receiver: _Part) -> float:
+    """Return the seconds of a message: over the sender's network, and over the bus of a card at either end."""
+    seconds = 0.0
+    if sender.side != receiver.side or sender.machine != receiver.machine:
+        for part, key in ((sender, "t_vram2ram"), (receiver, "t_ram2vram")):
+            if part.side == "cuda" and not devices[part.machine].get("is_unified_mem"):
+                seconds += checked(devices[part.machine].get(key) or 0.0, key)
+    if sender.machine != receiver.machine:
+        seconds += checked(devices[sender.machine].get("t_comm", 0.0), "t_comm")
+    return seconds

@@ -6,28 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from placewise.instances.checking import check
-from placewise.instances.formats.common import ClusterSpec, build_cluster
+from placewise.instances.importers.cluster_file import read_cluster_file
 from placewise.instances.importers.values import TOKEN_BYTES
 from placewise.models.dilemma.data import Dilemma, QuantizableLayer
 from placewise.models.edgeshard.batches import EdgeShardBatch
 from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.models.head_migration import HeadMigration, HeadMigrationDecoder, HeadTransformer
+from placewise.models.time_model import left_out
 
 if TYPE_CHECKING:
     from placewise.instances.importers.transformer_config import PublishedModel
     from placewise.models.cluster import Cluster
     from placewise.models.edgeshard.data import EdgeShardInstance
+    from placewise.models.time_model import TimeModel
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 BIT_WIDTHS = (4, 6, 8, 16)
 
 
 def read_cluster(document: Any) -> Cluster:
-    """Return the devices and links of a cluster file: what an instance file has under ``cluster``."""
-    if isinstance(document, dict) and "cluster" in document:
-        document = document["cluster"]
-    return build_cluster(check(ClusterSpec, document))
+    """Return the devices and links of a cluster file: what an instance file has under ``cluster``, or with units."""
+    return read_cluster_file(document).cluster
 
 
 def _common(model: PublishedModel, cluster: Cluster, problem: str) -> dict[str, Any]:
@@ -52,8 +51,27 @@ def _require_rates(cluster: Cluster, *, memory: bool) -> None:
         ("flops_per_s", cluster.flops_per_s),
         ("memory_bytes_per_s", cluster.memory_bytes_per_s),
     ):
-        if (key == "flops_per_s" or memory) and (values is None or np.isnan(values).any()):
-            raise InstanceError(f"devices.{key}", "expected it for every device: times follow from it")
+        unknown = np.ones(cluster.size, dtype=bool) if values is None else np.isnan(values)
+        if (key == "flops_per_s" or memory) and unknown.any():
+            name = cluster.device_names[int(np.argmax(unknown))]
+            raise InstanceError(
+                f"devices.{key}",
+                f"expected it for every device: times follow from it; {name!r} states none (placewise devices lists "
+                "what makers state, placewise profile measures)",
+            )
+
+
+def _time_model(cluster: Cluster) -> TimeModel:
+    """Return ``roofline`` where all devices say how fast they read: decoding is bound by it."""
+    rates = cluster.memory_bytes_per_s
+    return "flops" if rates is None or np.isnan(rates).any() else "roofline"
+
+
+def _timed(model: PublishedModel, cluster: Cluster, problem: str) -> dict[str, Any]:
+    """Return what is common to problems with a time model, and what their times leave out."""
+    common, time_model = _common(model, cluster, problem), _time_model(cluster)
+    common["description"] += f"; the times leave out {', '.join(left_out(time_model))}"
+    return common | {"time_model": time_model}
 
 
 def chain(
@@ -143,7 +161,7 @@ def widths(model: PublishedModel, cluster: Cluster, length: int) -> Dilemma:
     # Rounding to b bits leaves half a unit in the last place; weights are not read, so all layers are alike.
     error = np.array([[0.5 / 2.0**width for width in widths]] * shape.decoder_layers)
     return Dilemma(
-        **_common(model, cluster, Dilemma.problem),
+        **_timed(model, cluster, Dilemma.problem),
         layers=(layer,) * shape.decoder_layers,
         bit_widths=widths,
         quantization_error=error,
@@ -173,12 +191,14 @@ def heads(model: PublishedModel, cluster: Cluster, length: int) -> HeadMigration
     _require_nominal(model)
     _require_rates(cluster, memory=False)
     shape = model.transformer
+    # Table I counts a multiply-add as one, so as many as there are weights.
+    network = (3 if shape.gated else 2) * shape.hidden_size * shape.intermediate_size
     if shape.head_size not in (None, shape.hidden_size // shape.attention_heads):
         raise InstanceError(
             "head_dim", "expected hidden_size / num_attention_heads: the paper's heads share D"
         )
     return HeadMigration(
-        **_common(model, cluster, HeadMigration.problem),
+        **_timed(model, cluster, HeadMigration.problem),
         transformer=HeadTransformer(
             shape.attention_heads,
             shape.hidden_size,
@@ -188,6 +208,8 @@ def heads(model: PublishedModel, cluster: Cluster, length: int) -> HeadMigration
             execution="cached",
             kv_heads=None if shape.key_value_heads == shape.attention_heads else shape.key_value_heads,
             parameters_in_memory=True,
+            ffn_parameters=network,
+            ffn_flops_factor=network / shape.hidden_size**2,
         ),
         intervals=10,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.models.dilemma.errors import whole_errors
+from placewise.models.time_model import slower
 from placewise.models.time_range import (
     TimeRange,
     fits_whole_numbers,
@@ -33,7 +34,8 @@ class DelayCosts:
     Parameters
     ----------
     compute_s : ndarray, shape (L, M, B)
-        Eq. 3 for all tokens: layer l on server i with the b-th width.
+        Eq. 3 for all tokens: layer l on server i with the b-th width; with the time model ``roofline`` at least the
+        time of reading its weights for each.
     messages_s : ndarray, shape (U, B, M, M)
         Eq. 4 for all tokens and each distinct number of output elements; infinity without a link.
     message : ndarray of int, shape (L,)
@@ -94,6 +96,10 @@ def delay_costs(instance: DilemmaInstance) -> DelayCosts:
             * (work[:, None] / cluster.flops_per_s)[:, :, None]
             * (widths / original[:, None])[:, None, :]
         )
+        read_bytes = np.array([layer.parameters for layer in layers])[:, None] * widths / 8
+        compute_s = slower(
+            compute_s.transpose(0, 2, 1), tokens * read_bytes, cluster, instance.time_model
+        ).transpose(0, 2, 1)
     outputs = [layer.output_elements for layer in layers]
     sizes = sorted(set(outputs))
     with np.errstate(over="ignore"):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from placewise.models.cluster import Cluster, non_negative, require_tables, set_array
+from placewise.models.arrays import non_negative, set_array
+from placewise.models.cluster import Cluster, require_no_layer_overhead, require_tables
 from placewise.models.decimals import as_floats
 from placewise.models.devices import flat
 from placewise.models.errors import InstanceError
 from placewise.models.instance import BaseInstance
+from placewise.models.time_model import TimeModel, check_time_model
 from placewise.models.units import MAX_BYTES
 from placewise.models.values import require_kind
 from placewise.models.workload import count, plain_numbers
@@ -72,8 +74,8 @@ class Dilemma(BaseInstance):
     Parameters
     ----------
     cluster : Cluster
-        M servers: ``memory_bytes`` is the storage ``kappa_i``, ``flops_per_s`` is ``F_i``. Memory bandwidths are no
-        part of the problem and are left out.
+        M servers: ``memory_bytes`` is the storage ``kappa_i``, ``flops_per_s`` is ``F_i``. Memory bandwidths are left
+        out unless the time model is ``roofline``.
     layers : iterable of QuantizableLayer
         L layers in order; ``QuantizableLayer(...) * 24`` are 24 equal ones.
     bit_widths : iterable of int
@@ -83,6 +85,9 @@ class Dilemma(BaseInstance):
         are read as the decimals that were written (`placewise.models.decimals`).
     mode : str
         ``corrected`` or ``as-printed``.
+    time_model : str
+        ``flops`` as the paper's Eq. 3; ``roofline``: a layer takes the longer of that and of reading its weights, in the
+        chosen width, once per token.
     tokens : int
         ``n``.
     max_error : float or None
@@ -105,6 +110,7 @@ class Dilemma(BaseInstance):
     bit_widths: tuple[int, ...]
     quantization_error: NDArray[np.float64]
     mode: Mode
+    time_model: TimeModel
     tokens: int
     max_error: float | None
     error_budget: float | None
@@ -125,6 +131,7 @@ class Dilemma(BaseInstance):
         quantization_error: ArrayLike,
         *,
         mode: Mode = "corrected",
+        time_model: TimeModel = "flops",
         tokens: int = 1,
         max_error: float | None = None,
         error_budget: float | None = None,
@@ -133,14 +140,16 @@ class Dilemma(BaseInstance):
         reference: str = "",
     ) -> None:
         require_kind(cluster, Cluster, "cluster")
+        require_no_layer_overhead(cluster, self.problem)
         self._set(
             cluster=cluster
-            if cluster.memory_bytes_per_s is None
+            if cluster.memory_bytes_per_s is None or time_model != "flops"
             else replace(cluster, memory_bytes_per_s=None),
             layers=flat(layers, QuantizableLayer, "model.layers"),
             bit_widths=tuple(count(width, "bit_widths") for width in bit_widths),
             quantization_error=quantization_error,
             mode=mode,
+            time_model=time_model,
             tokens=count(tokens, "tokens"),
             max_error=float(max_error) if isinstance(max_error, int) else max_error,
             error_budget=float(error_budget) if isinstance(error_budget, int) else error_budget,
@@ -168,6 +177,7 @@ class Dilemma(BaseInstance):
         set_array(self, "quantization_error", non_negative(errors, shape, "quantization_error"))
         if self.mode not in ("corrected", "as-printed"):
             raise InstanceError("mode", f"expected 'corrected' or 'as-printed', found {self.mode!r}")
+        check_time_model(self.time_model, self.cluster)
         if self.mode == "as-printed" and self.error_budget is not None:
             raise InstanceError("error_budget", "expected null: the printed model bounds each layer alone")
         for key in ("max_error", "error_budget"):
@@ -199,7 +209,8 @@ class Dilemma(BaseInstance):
 
     def _sizes(self) -> str:
         widths = ", ".join(map(str, self.bit_widths))
-        return f"{len(self.layers)} layers on {self.cluster.size} servers, widths {widths}, {self.mode}"
+        read = "" if self.time_model == "flops" else f", {self.time_model}"
+        return f"{len(self.layers)} layers on {self.cluster.size} servers, widths {widths}, {self.mode}{read}"
 
     @property
     def printed(self) -> bool:

@@ -9,6 +9,7 @@ from placewise.models.dilemma.cost import floor_s
 from placewise.models.dilemma.diagnosis import diagnose
 from placewise.models.dilemma.resources import resources, scaled
 from placewise.models.problem import Formulation, Problem
+from placewise.models.time_model import left_out
 
 if TYPE_CHECKING:
     from placewise.models.dilemma.data import DilemmaInstance
@@ -41,4 +42,5 @@ DILEMMA: Problem[DilemmaInstance, Placement] = Problem(
     first_methods=("quantize-then-place",),
     probing_methods=("quantize-then-place", "uniform-width"),
     stages=stages.stages,
+    left_out=lambda instance: left_out(instance.time_model),
 )

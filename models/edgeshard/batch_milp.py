@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from placewise.models.edgeshard import milp
+from placewise.models.edgeshard import milp, rule_rows
 from placewise.models.edgeshard.batch_placement import evaluate, parts_of, placement_with
-from placewise.models.edgeshard.cost import time_tables
 from placewise.models.errors import NotApplicableError
 from placewise.models.statement import stated
 from placewise.models.units import MILLISECONDS
@@ -50,7 +49,7 @@ def batch_milp(instance: EdgeShardBatch) -> Any:
             f"the flow model takes up to {MOST_CHOICES} choices; there are {len(choices)}: state fewer in_flight"
         )
     for in_flight, size in choices:
-        time_tables(
+        rule_rows.tables(
             instance.at(size, in_flight)
         )  # refuses times too far apart before Pyomo logs the refusal as its own error
     model = pyo.ConcreteModel(name=instance.name)

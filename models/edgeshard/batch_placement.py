@@ -58,6 +58,11 @@ def pipeline_of(
         The instance.
     placement : tuple
         In canonical form.
+
+    Returns
+    -------
+    (EdgeShardThroughput, tuple of int)
+        Seconds and bytes of a micro-batch; the device of each layer.
     """
     in_flight, batch_size, layers = parts_of(placement)
     return instance.at(batch_size, in_flight), layers

@@ -14,15 +14,17 @@ With n and m fixed, memory and times are those of a throughput problem, so an in
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from placewise.models.cluster import Cluster, non_negative, whole_bytes
+from placewise.models.arrays import non_negative, whole_bytes
+from placewise.models.cluster import Cluster
 from placewise.models.devices import flat
 from placewise.models.edgeshard.data import EdgeShardThroughput, chain_sizes
+from placewise.models.edgeshard.rules import Rules
 from placewise.models.edgeshard.times import Times, table_s, times_of
 from placewise.models.errors import InstanceError
 from placewise.models.instance import BaseInstance
@@ -56,8 +58,8 @@ class EdgeShardBatch(BaseInstance):
         ones.
     batch_sizes : iterable of int
         B sizes to choose from, ascending.
-    source : int or str
-        The device that holds the input tokens and layer 0, by index or name.
+    source : int, str or None
+        The device that holds the input tokens and layer 0, by index or name; None: whichever hosts layer 0.
     compute_time_s : array_like, shape (B, N, M), optional
         Seconds that a layer takes for a whole batch on a device, as `Stated`. Without them they follow from the rates
         of layers and devices, see `Roofline`, and change with the cluster.
@@ -65,6 +67,8 @@ class EdgeShardBatch(BaseInstance):
         The same, as it is kept.
     return_bytes : float
         Sent to the source per token and sequence.
+    rules : Rules, optional
+        What is asked of a placement beyond the paper.
     in_flight : int or iterable of int, optional
         Micro-batches in flight to choose from: 1 to that many, or those that are listed, ascending; the paper's reading
         without any.
@@ -89,8 +93,9 @@ class EdgeShardBatch(BaseInstance):
     layers: tuple[Layer, ...]
     batch_sizes: tuple[int, ...]
     times: Times
-    source: int
+    source: int | None
     return_bytes: float
+    rules: Rules
     in_flight: int | tuple[int, ...] | None
     time_per_token_limit_s: float | None
     request: Request | None
@@ -110,10 +115,11 @@ class EdgeShardBatch(BaseInstance):
         layers: Iterable[Layer | Iterable[Layer]],
         batch_sizes: Iterable[int],
         *,
-        source: int | str = 0,
+        source: int | str | None = 0,
         compute_time_s: ArrayLike | None = None,
         times: Times | None = None,
         return_bytes: float = 0.0,
+        rules: Rules | None = None,
         in_flight: int | Iterable[int] | None = None,
         time_per_token_limit_s: float | None = None,
         request: Request | None = None,
@@ -128,8 +134,9 @@ class EdgeShardBatch(BaseInstance):
             layers=flat(layers, Layer, "model.layers"),
             batch_sizes=tuple(count(size, "batch_sizes") for size in batch_sizes),
             times=times_of(times, compute_time_s),
-            source=cluster.index(source, "source_device"),
+            source=None if source is None else cluster.index(source, "source_device"),
             return_bytes=float(return_bytes) + 0.0,
+            rules=Rules() if rules is None else rules,
             in_flight=_in_flight(in_flight),
             time_per_token_limit_s=None if time_per_token_limit_s is None else float(time_per_token_limit_s),
             request=request,
@@ -138,6 +145,8 @@ class EdgeShardBatch(BaseInstance):
             description=description,
             reference=reference,
         )
+        require_kind(self.rules, Rules, "rules")
+        self._set(rules=self.rules.on(cluster, len(self.layers)))
         sizes = self.batch_sizes
         if not sizes or min(sizes) < 1 or list(sizes) != sorted(set(sizes)):
             raise InstanceError("batch_sizes", f"expected ascending numbers of at least 1, found {sizes}")
@@ -197,24 +206,11 @@ class EdgeShardBatch(BaseInstance):
         return EdgeShardThroughput(
             name=f"{self.name}@{several}{batch_size}",
             cluster=self.cluster,
-            layers=tuple(
-                replace(
-                    layer,
-                    memory_bytes=layer.memory_bytes + in_flight * batch_size * layer.cache_bytes,
-                    output_bytes=layer.output_bytes * batch_size,
-                    flops=None if layer.flops is None else layer.flops * batch_size,
-                    weight_bytes=(
-                        None
-                        if layer.weight_bytes is None
-                        else layer.weight_bytes + batch_size * layer.cache_bytes
-                    ),
-                    cache_bytes=0,
-                )
-                for layer in self.layers
-            ),
+            layers=tuple(layer.together(batch_size, in_flight) for layer in self.layers),
             compute_time_s=self.compute_time_s[self.batch_sizes.index(batch_size)],
             source=self.source,
             return_bytes=self.return_bytes * batch_size,
+            rules=self.rules,
             request=self.request,
             latency_occupies=self.latency_occupies,
         )
@@ -255,6 +251,11 @@ class EdgeShardBatch(BaseInstance):
             found += [(number, size) for number in self.counts if most and number and number <= most]
         return tuple(found)
 
+    @property
+    def options(self) -> frozenset[str]:
+        """What it asks for beyond the paper, see `placewise.models.edgeshard.rules`."""
+        return self.at(self.batch_sizes[0]).options
+
     def _sizes(self) -> str:
         sizes = f"batch sizes {', '.join(map(str, self.batch_sizes))}"
         if self.in_flight is not None:
@@ -271,12 +272,16 @@ def _in_flight(given: int | Iterable[int] | None) -> int | tuple[int, ...] | Non
         numbers = tuple(count(number, path) for number in given)
         if not numbers or min(numbers) < 1 or list(numbers) != sorted(set(numbers)):
             raise InstanceError(path, f"expected ascending numbers of at least 1, found {numbers}")
-        most, known = numbers[-1], numbers
-    else:
-        most = known = count(given, path)
+        _check_most(numbers[-1], path)
+        return numbers
+    most = count(given, path)
+    _check_most(most, path)
+    return most
+
+
+def _check_most(most: int, path: str) -> None:
     if not 1 <= most <= MOST_IN_FLIGHT:
         raise InstanceError(path, f"expected 1 to {MOST_IN_FLIGHT}, found {most}")
-    return known
 
 
 #: The name in version 0.1.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from placewise.models.edgeshard.memory import bytes_beside_first, used_bytes
+from placewise.models.edgeshard.rooflines import prefill_time_s
 from placewise.models.time_range import (
     TimeRange,
     fits_whole_numbers,
@@ -15,16 +17,14 @@ from placewise.models.time_range import (
     reachable,
     require_finite,
 )
-from placewise.models.units import to_ticks
+from placewise.models.units import ROUNDING_TOLERANCE, to_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from placewise.models.cluster import Cluster
     from placewise.models.edgeshard.data import EdgeShardInstance
-    from placewise.models.workload import Layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ class TimeTables:
 @lru_cache(maxsize=16)
 def time_tables(instance: EdgeShardInstance) -> TimeTables:
     """Return the tables behind Eq. 2 and the return trip of Eq. 6 (kept for instances in use)."""
-    cluster, source = instance.cluster, instance.source
+    cluster, source = instance.cluster, instance.source_index
     outputs = [layer.output_bytes for layer in instance.layers]
     sizes = sorted(set(outputs))
     compute_s = weighted_compute_s(instance)
@@ -187,6 +187,8 @@ def _passes_s(
 
 def latency_floor_s(instance: EdgeShardInstance) -> float:
     """Return a bound on the latency: layer 0 on the source, every other layer where it is fastest, no transfers."""
+    if instance.source is None:
+        return float(instance.compute_time_s.min(axis=1).sum()) * (1 - ROUNDING_TOLERANCE)
     costs = time_tables(instance)
     rest_s = costs.compute_s[1:].min(axis=1).sum()
     return float(costs.compute_s[0, instance.source] + rest_s + costs.return_s.min())
@@ -194,18 +196,22 @@ def latency_floor_s(instance: EdgeShardInstance) -> float:
 
 def bottleneck_floor_s(instance: EdgeShardInstance) -> float:
     """Return a bound on the bottleneck: the slowest layer where it is fastest, and an even share of all layers."""
-    costs = time_tables(instance)
-    fastest_s = costs.compute_s.min(axis=1)
+    free = instance.source is None
+    compute_s = (
+        instance.compute_time_s * (1 - ROUNDING_TOLERANCE) if free else time_tables(instance).compute_s
+    )
+    fastest_s = compute_s.min(axis=1)
     share_s = fastest_s.sum() / min(instance.cluster.size, len(fastest_s))
-    return float(max(costs.compute_s[0, instance.source], fastest_s.max(), share_s))
+    first_s = fastest_s[0] if free else compute_s[0, instance.source_index]
+    return float(max(first_s, fastest_s.max(), share_s))
 
 
 def _usable(instance: EdgeShardInstance) -> NDArray[np.bool_]:
     """Return which layers can be on which devices, beside layer 0 on the source; shape (N, M)."""
-    need, source = instance.memory_bytes, instance.source
+    need, source = bytes_beside_first(instance), instance.source_index
     left = instance.cluster.memory_bytes.copy()
-    left[source] -= need[0]
-    usable: NDArray[np.bool_] = (need[:, None] <= left[None, :]) & (left[source] >= 0)
+    left[source] -= need[0, source]
+    usable: NDArray[np.bool_] = (need <= left[None, :]) & (left[source] >= 0)
     usable[0] = False
     usable[0, source] = left[source] >= 0
     return usable
@@ -237,13 +243,14 @@ def _scale_s(
         Of the generated token.
     """
     need, memory = instance.memory_bytes, instance.cluster.memory_bytes
+    least = used_bytes(instance.layers)
 
     def suffices(time_s: float) -> bool:
         hosts = usable & (compute_s <= time_s)
         hosts[-1] &= return_s <= time_s
-        hosts &= reachable(link_s <= time_s, instance.source)
+        hosts &= reachable(link_s <= time_s, instance.source_index)
         held = np.minimum((need[:, None] * hosts).sum(axis=0), memory)
-        return bool(hosts.any(axis=1).all() and sum(held.tolist()) >= sum(need.tolist()))
+        return bool(hosts.any(axis=1).all() and sum(held.tolist()) >= least)
 
     times = (compute_s[usable], link_s.ravel(), return_s)
     return least_sufficient(np.concatenate([[0.0], *times]), suffices)
@@ -256,57 +263,3 @@ def bottleneck_values_s(instance: EdgeShardInstance) -> NDArray[np.float64]:
     runs = [before[i + 1 :] - before[i] for i in range(len(instance.layers))]
     values = np.concatenate([*(run.ravel() for run in runs), costs.messages_s.ravel(), costs.return_s])
     return np.unique(values[np.isfinite(values)])
-
-
-def prefill_time_s(instance: EdgeShardInstance, prompt_tokens: int) -> NDArray[np.float64]:
-    """Return the compute times of a whole prompt: a roofline where decode times are one, else token by token.
-
-    Parameters
-    ----------
-    instance : EdgeShardInstance
-        Layers and devices.
-    prompt_tokens : int
-        Length of the prompt.
-
-    Returns
-    -------
-    ndarray, shape (N, M)
-        Seconds of layer i for all tokens of the prompt on device j.
-    """
-    layers, cluster = instance.layers, instance.cluster
-    by_rates = roofline_time_s(layers, cluster) == instance.compute_time_s
-    return np.where(
-        by_rates, roofline_time_s(layers, cluster, prompt_tokens), instance.compute_time_s * prompt_tokens
-    )
-
-
-def roofline_time_s(layers: tuple[Layer, ...], cluster: Cluster, tokens: int = 1) -> NDArray[np.float64]:
-    """Return compute times from peak rates: ``max(flops / flops_per_s, weight_bytes / memory_bytes_per_s)``.
-
-    Parameters
-    ----------
-    layers : tuple of Layer
-        N layers.
-    cluster : Cluster
-        M devices.
-    tokens : int
-        Computed at once, of as many sequences: the work grows with them, the weights are read once, each cache once.
-
-    Returns
-    -------
-    ndarray, shape (N, M)
-        Seconds; NaN where a layer or a device does not say enough.
-    """
-    missing = np.full(cluster.size, np.nan)
-    flops = np.array([np.nan if layer.flops is None else layer.flops * tokens for layer in layers])
-    weights = np.array(
-        [
-            np.nan if layer.weight_bytes is None else layer.weight_bytes + layer.cache_bytes * tokens
-            for layer in layers
-        ]
-    )
-    rates = [missing if rate is None else rate for rate in (cluster.flops_per_s, cluster.memory_bytes_per_s)]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        work_s = flops[:, None] / rates[0]
-        read_s = weights[:, None] / rates[1]
-    return np.asarray(np.maximum(work_s, read_s), dtype=np.float64)

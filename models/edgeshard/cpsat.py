@@ -15,6 +15,8 @@ from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.diagnosis import broken_rules
+from placewise.models.edgeshard.memory import bytes_beside_first, require_shared_with_first
 from placewise.models.edgeshard.runs import require_equal_block, shortcut_pairs
 from placewise.models.time_range import require_whole_numbers
 from placewise.models.whole_times import WholeTimes, finite_sum, wanted, whole_times
@@ -77,10 +79,10 @@ class RunLengthModel:
     def extract(self, value: Callable[[Any], int]) -> Placement:
         """Return the placement that the variables' values state."""
         if len(self.instance.layers) == 1:
-            return (self.instance.source,)
+            return (self.instance.source_index,)
         successor = {k: j for (k, j), arc in self.arcs.items() if value(arc)}
         closing = next(move for move, literal in self.closings.items() if value(literal))
-        device = self.instance.source
+        device = self.instance.source_index
         layers = [device]
         while True:
             taken = value(self.count[device]) - (device == closing.relay)
@@ -121,14 +123,16 @@ def latency_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> RunLe
     from ortools.sat.python import cp_model
 
     require_equal_block(instance)
+    require_shared_with_first(instance)
     costs = time_tables(instance)
     require_whole_numbers(costs.whole_numbers)
-    devices, source = range(instance.cluster.size), instance.source
+    devices, source = range(instance.cluster.size), instance.source_index
     memory = [int(need) for need in instance.memory_bytes]
     block = max(len(memory) - 2, 0)
     model = cp_model.CpModel()
     if len(memory) == 1:
         model.add(memory[0] <= int(instance.cluster.memory_bytes[source]))
+        model.add(broken_rules(instance) is None)
         times = WholeTimes(costs.tick_s)
         objective: Any = cp_model.LinearExpr.sum(
             [times.of(costs.compute_s[0, source] + costs.return_s[source])]
@@ -173,6 +177,8 @@ def latency_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> RunLe
         )  # the circuit has one last device, so the chain has one closing move
         model.add(count[j] == 0).only_enforce_if(~used[j])
     _memory_rows(model, instance, count, hosts)
+    hosted = {j: count[j] + sum(hosts[j]) + int(j == source) for j in devices}
+    count_rows(model, instance, hosted)
     for j in (j for j in devices if j != source):
         own_end = [literal for move, literal in closings.items() if move.end == move.host == j]
         model.add(count[j] + sum(own_end) >= 1).only_enforce_if(used[j])
@@ -193,16 +199,38 @@ def latency_run_length(instance: EdgeShardInstance, cap_s: float = inf) -> RunLe
     return RunLengthModel(instance, model, objective, times, count, arcs, closings)
 
 
+def count_rows(model: Any, instance: EdgeShardInstance, hosted: dict[int, Any]) -> None:
+    """Add least and most layers of a device to a CP-SAT model.
+
+    Parameters
+    ----------
+    model : ortools CpModel
+        It gets the rows.
+    instance : EdgeShardInstance
+        With rules.
+    hosted : dict of int to ortools LinearExpr
+        Layers on each device.
+    """
+    size, layers = instance.cluster.size, len(instance.layers)
+    least, most = instance.rules.least(size), instance.rules.most(size, layers)
+    for j, count in hosted.items():
+        if least[j]:
+            model.add(count >= int(least[j]))
+        if most[j] < layers:
+            model.add(count <= int(most[j]))
+
+
 def _memory_rows(
     model: Any, instance: EdgeShardInstance, count: dict[int, Any], hosts: dict[int, list[Any]]
 ) -> None:
     """Add Eq. 5 in decoder layers: those that fit, beside the first layer on the source, and with the last one."""
-    memory = [int(need) for need in instance.memory_bytes]
+    memory = bytes_beside_first(instance)
     block = len(memory) - 2
     for j, variable in count.items():
-        space = int(instance.cluster.memory_bytes[j]) - memory[0] * (j == instance.source)
+        space = int(instance.cluster.memory_bytes[j]) - int(memory[0, j]) * (j == instance.source_index)
         alone, with_last = (
-            units_that_fit(room, memory[1] if block else 0, block) for room in (space, space - memory[-1])
+            units_that_fit(room, int(memory[1, j]) if block else 0, block)
+            for room in (space, space - int(memory[-1, j]))
         )
         if with_last < 0:
             for literal in hosts[j]:
@@ -230,7 +258,7 @@ def units_that_fit(space: int, size: int, most: int) -> int:
 def closing_moves(instance: EdgeShardInstance) -> list[Closing]:
     """Return the ways a chain may end, each a real placement; see `revisits_never_pay` for why these suffice."""
     costs = time_tables(instance)
-    hop_s, source = costs.transfer_s(len(instance.layers) - 2), instance.source
+    hop_s, source = costs.transfer_s(len(instance.layers) - 2), instance.source_index
     devices = range(instance.cluster.size)
     tail_s = costs.compute_s[-1] + costs.return_s
     shortcuts = {j: shortcut_pairs(hop_s, j) for j in devices}
@@ -242,4 +270,6 @@ def closing_moves(instance: EdgeShardInstance) -> list[Closing]:
             if relay not in (end, source) and shortcuts[relay][end, source]:
                 time_s = hop_s[end, relay] + hop_s[relay, source] + tail_s[source]
                 moves.append(Closing(end, source, relay, float(time_s)))
+    if instance.rules.contiguous:
+        moves = [move for move in moves if move.host == move.end]
     return [move for move in moves if isfinite(move.time_s)]

@@ -13,14 +13,14 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard import rule_rows
+from placewise.models.edgeshard.memory_rows import memory_rows, overloaded, start_memory
 from placewise.models.statement import stated
-from placewise.models.units import MILLISECONDS, common_unit
+from placewise.models.units import MILLISECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from placewise.models.edgeshard.cost import TimeTables
     from placewise.models.edgeshard.data import EdgeShardInstance
     from placewise.models.edgeshard.placement import Placement
 
@@ -43,7 +43,8 @@ def latency_milp(instance: EdgeShardInstance) -> Any:
 
     model = pyo.ConcreteModel(name=instance.name)
     _layered_flow(model, instance)
-    _minimise_latency(model, time_tables(instance), model.flow.items())
+    rule_rows.contiguity(model, instance, model.flow)
+    _minimise_latency(model, instance, model.flow.items())
     return stated(model, instance, "flow")
 
 
@@ -86,16 +87,12 @@ def pipeline_rows(model: Any, instance: EdgeShardInstance, chosen: Any = 1) -> N
     import pyomo.environ as pyo
 
     _layered_flow(model, instance, chosen)
-    costs, source = time_tables(instance), instance.source
-    entries: dict[int, list[Any]] = {}
+    costs = rule_rows.tables(instance)
     transfers: dict[int, list[Any]] = {}
     for (i, k, j), variable in model.flow.items():
         if k != j:
-            entries.setdefault(j, []).append(variable)
             transfers.setdefault(i, []).append(float(costs.transfer_s(i - 1)[k, j]) * MILLISECONDS * variable)
-    model.contiguity = pyo.Constraint(
-        sorted(entries), rule=lambda _, j: pyo.quicksum(entries[j]) <= (0 if j == source else 1)
-    )
+    rule_rows.one_run_each(model, model.flow)
     model.bottleneck = pyo.Var(domain=pyo.NonNegativeReals)
     model.stage_compute = pyo.Constraint(
         model.devices,
@@ -107,12 +104,7 @@ def pipeline_rows(model: Any, instance: EdgeShardInstance, chosen: Any = 1) -> N
     model.stage_transfer = pyo.Constraint(
         sorted(transfers), rule=lambda m, i: pyo.quicksum(transfers[i]) <= m.bottleneck
     )
-    last = model.layers.last()
-    reached = _forbid_missing_returns(model, costs)
-    model.stage_return = pyo.Constraint(
-        expr=pyo.quicksum(float(costs.return_s[j]) * MILLISECONDS * model.assign[last, j] for j in reached)
-        <= model.bottleneck
-    )
+    model.stage_return = pyo.Constraint(expr=rule_rows.token_ms(model, instance) <= model.bottleneck)
 
 
 def _layered_flow(model: Any, instance: EdgeShardInstance, chosen: Any = 1) -> None:
@@ -120,7 +112,7 @@ def _layered_flow(model: Any, instance: EdgeShardInstance, chosen: Any = 1) -> N
     import pyomo.environ as pyo
 
     _assignment(model, instance, chosen)
-    costs = time_tables(instance)
+    costs = rule_rows.tables(instance)
     arcs = [
         (i, k, j)
         for i in model.stages
@@ -159,7 +151,7 @@ def latency_textbook(instance: EdgeShardInstance) -> Any:
 
     model = pyo.ConcreteModel(name=instance.name)
     _assignment(model, instance)
-    costs = time_tables(instance)
+    costs = rule_rows.tables(instance)
     pairs = [(i, k, j) for i in model.stages for k in model.devices for j in model.devices if k != j]
     linked = [(i, k, j) for i, k, j in pairs if isfinite(costs.transfer_s(i - 1)[k, j])]
     unlinked = sorted(set(pairs) - set(linked))
@@ -168,7 +160,8 @@ def latency_textbook(instance: EdgeShardInstance) -> Any:
         linked, rule=lambda m, i, k, j: m.both[i, k, j] >= m.assign[i - 1, k] + m.assign[i, j] - 1
     )
     model.no_link = pyo.Constraint(unlinked, rule=lambda m, i, k, j: m.assign[i - 1, k] + m.assign[i, j] <= 1)
-    _minimise_latency(model, costs, ((pair, model.both[pair]) for pair in linked))
+    rule_rows.contiguity(model, instance, model.both)
+    _minimise_latency(model, instance, ((pair, model.both[pair]) for pair in linked))
     return stated(model, instance, "textbook")
 
 
@@ -184,25 +177,17 @@ def _assignment(model: Any, instance: EdgeShardInstance, chosen: Any = 1) -> Non
     model.one_device_per_layer = pyo.Constraint(
         model.layers, rule=lambda m, i: pyo.quicksum(m.assign[i, j] for j in m.devices) == chosen
     )
-    model.privacy = pyo.Constraint(expr=model.assign[0, instance.source] == chosen)
-    unit = common_unit(instance.memory_bytes)
-    model.requirement = pyo.Param(model.layers, initialize=lambda _, i: int(instance.memory_bytes[i]) // unit)
-    model.budget = pyo.Param(
-        model.devices, initialize=lambda _, j: int(instance.cluster.memory_bytes[j]) // unit
-    )
-    model.memory = pyo.Constraint(
-        model.devices,
-        rule=lambda m, j: pyo.quicksum(m.requirement[i] * m.assign[i, j] for i in m.layers) <= m.budget[j],
-    )
-    model.cover = pyo.ConstraintList()  # filled by `tighten`
+    if instance.source is not None:
+        model.privacy = pyo.Constraint(expr=model.assign[0, instance.source] == chosen)
+    rule_rows.layer_rows(model, instance.rules, chosen)
+    memory_rows(model, instance)
 
 
-def _minimise_latency(model: Any, costs: TimeTables, transfers: Any) -> None:
+def _minimise_latency(model: Any, instance: EdgeShardInstance, transfers: Any) -> None:
     """Add the objective: Eq. 2 and the return trip of Eq. 6, which a missing link forbids."""
     import pyomo.environ as pyo
 
-    _forbid_missing_returns(model, costs)
-    model.objective = pyo.Objective(expr=_waited(model, costs, transfers))
+    model.objective = pyo.Objective(expr=_waited(model, instance, transfers))
 
 
 def round_trip(model: Any, instance: EdgeShardInstance) -> Any:
@@ -215,13 +200,13 @@ def round_trip(model: Any, instance: EdgeShardInstance) -> Any:
     instance : EdgeShardInstance
         The pipeline's layers and devices.
     """
-    return _waited(model, time_tables(instance), model.flow.items())
+    return _waited(model, instance, model.flow.items())
 
 
-def _waited(model: Any, costs: TimeTables, transfers: Any) -> Any:
+def _waited(model: Any, instance: EdgeShardInstance, transfers: Any) -> Any:
     import pyomo.environ as pyo
 
-    last = model.layers.last()
+    costs = rule_rows.tables(instance)
     compute = pyo.quicksum(
         float(costs.compute_s[i, j]) * MILLISECONDS * model.assign[i, j]
         for i in model.layers
@@ -232,22 +217,7 @@ def _waited(model: Any, costs: TimeTables, transfers: Any) -> Any:
         for (i, k, j), variable in transfers
         if k != j
     )
-    token = pyo.quicksum(
-        float(costs.return_delay_s[j]) * MILLISECONDS * model.assign[last, j]
-        for j in model.devices
-        if isfinite(costs.return_delay_s[j])
-    )
-    return compute + communication + token
-
-
-def _forbid_missing_returns(model: Any, costs: TimeTables) -> list[int]:
-    """Keep the last layer off devices without a link to the source; return the other devices."""
-    import pyomo.environ as pyo
-
-    last = model.layers.last()
-    cut_off = [j for j in model.devices if not isfinite(costs.return_s[j])]
-    model.no_return_link = pyo.Constraint(cut_off, rule=lambda m, j: m.assign[last, j] == 0)
-    return [j for j in model.devices if j not in cut_off]
+    return compute + communication + rule_rows.token_ms(model, instance, under_way=True)
 
 
 def extract(model: Any) -> Placement:
@@ -267,9 +237,11 @@ def start(model: Any, placement: Sequence[int] | None) -> None:
     """
     for (i, j), variable in model.assign.items():
         variable.set_value(int(placement is not None and placement[i] == j))
+    start_memory(model, placement)
     for products in (model.component("flow"), model.component("both")):
         for (i, k, j), variable in () if products is None else products.items():
             variable.set_value(int(placement is not None and placement[i - 1] == k and placement[i] == j))
+    rule_rows.start(model, placement)
     if model.component("bottleneck") is not None:
         model.bottleneck.set_value(0.0)
         rows = (*model.stage_compute.values(), *model.stage_transfer.values(), model.stage_return)
@@ -294,9 +266,8 @@ def tighten(model: Any, placement: Sequence[int]) -> bool:
     import pyomo.environ as pyo
 
     added = False
-    for j in model.devices:
+    for j in overloaded(model, placement):
         layers = [i for i in model.layers if placement[i] == j]
-        if sum(model.requirement[i] for i in layers) > model.budget[j]:
-            model.cover.add(pyo.quicksum(model.assign[i, j] for i in layers) <= len(layers) - 1)
-            added = True
+        model.cover.add(pyo.quicksum(model.assign[i, j] for i in layers) <= len(layers) - 1)
+        added = True
     return added

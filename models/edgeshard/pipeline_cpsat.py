@@ -9,7 +9,7 @@ Source: the circuit constraint, Laurière (1978).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import pairwise
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
@@ -17,70 +17,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
-from placewise.models.edgeshard.cpsat import units_that_fit
+from placewise.models.edgeshard.cpsat import count_rows, units_that_fit
+from placewise.models.edgeshard.memory import bytes_beside_first, furthest_ends, require_shared_with_first
 from placewise.models.edgeshard.pipeline_cycle import delay_over, with_cycle
-from placewise.models.edgeshard.runs import require_equal_block
+from placewise.models.edgeshard.pipeline_model import PipelineModel
+from placewise.models.edgeshard.runs import require_equal_block, require_no_pins
 from placewise.models.problem import Guarantee
 from placewise.models.time_range import require_whole_numbers
 from placewise.models.whole_times import finite_largest, wanted, whole_times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from numpy.typing import NDArray
 
     from placewise.models.edgeshard.cost import TimeTables
     from placewise.models.edgeshard.data import EdgeShardInstance
     from placewise.models.edgeshard.pipeline_cycle import Flight
-    from placewise.models.edgeshard.placement import Placement
     from placewise.models.whole_times import WholeTimes
 
 
-@dataclass(frozen=True)
-class PipelineModel:
-    """A CP-SAT model of a pipeline with the way back to a placement.
-
-    Parameters
-    ----------
-    cp_model, objective : ortools CpModel, IntVar
-        Minimises the bottleneck, or with micro-batches in flight the time between two tokens of a sequence.
-    times : WholeTimes
-        The unit of it.
-    arcs : dict
-        Whether a device follows another.
-    count : dict
-        Layers on each device.
-    instance : EdgeShardInstance
-        What it states.
-    """
-
-    instance: EdgeShardInstance
-    cp_model: Any
-    objective: Any
-    times: WholeTimes
-    arcs: dict[tuple[int, int], Any]
-    count: dict[int, Any]
-
-    def extract(self, value: Callable[[Any], int]) -> Placement:
-        """Return the placement that the variables' values state."""
-        successor = {k: j for (k, j), arc in self.arcs.items() if value(arc)}
-        layers: list[int] = []
-        device: int | None = self.instance.source
-        while device is not None:
-            layers += [device] * value(self.count[device])
-            device = successor.get(device)
-        return tuple(layers)
-
-    def hint(self, placement: Sequence[int]) -> None:
-        """Start from a pipeline: its order of devices."""
-        hops = set(pairwise(dict.fromkeys(placement)))
-        for pair, arc in self.arcs.items():
-            self.cp_model.add_hint(arc, int(pair in hops))
-
-
 def run_length_guarantee(instance: EdgeShardInstance) -> Guarantee:
-    """Return EXACT for equal layers; raise `NotApplicableError` for others, and for times too far apart."""
+    """Return EXACT for equal layers; raise `NotApplicableError` for others, pins, and times too far apart."""
     require_equal_block(instance)
+    require_shared_with_first(instance)
+    require_no_pins(instance)
     require_whole_numbers(time_tables(instance).whole_numbers)
     return Guarantee.EXACT
 
@@ -114,12 +73,13 @@ def throughput_run_length(
     costs, total = time_tables(instance), len(instance.layers)
     require_whole_numbers(costs.whole_numbers)
     model, arcs, last, used = _circuit(instance, costs)
-    devices, source = range(instance.cluster.size), instance.source
-    memory = [int(need) for need in instance.memory_bytes]
+    devices, source = range(instance.cluster.size), instance.source_index
+    memory = bytes_beside_first(instance)
     times, ticks, bottleneck = _bottleneck(instance, costs, model, cap_s, flight)
     computed = 0
     count = {j: model.new_int_var(0, total, f"count[{j}]") for j in devices}
     model.add(sum(count.values()) == total)
+    count_rows(model, instance, count)
     inner = min(1, total - 1)
     for j in devices:
         first = int(j == source)
@@ -128,9 +88,9 @@ def throughput_run_length(
         model.add(block >= 0).only_enforce_if(used[j])
         model.add(count[j] == 0).only_enforce_if(~used[j])
         model.add(count[j] >= 1).only_enforce_if(used[j])
-        space = int(instance.cluster.memory_bytes[j]) - memory[0] * first
+        space = int(instance.cluster.memory_bytes[j]) - int(memory[0, j]) * first
         alone, with_last = (
-            units_that_fit(room, memory[inner], total) for room in (space, space - memory[-1])
+            units_that_fit(room, int(memory[inner, j]), total) for room in (space, space - int(memory[-1, j]))
         )
         if total > 1 and with_last < 0:
             model.add(last[j] == 0)
@@ -166,10 +126,11 @@ def throughput_stages(
     costs, total = time_tables(instance), len(instance.layers)
     require_whole_numbers(costs.whole_numbers)
     model, arcs, last, used = _circuit(instance, costs)
-    devices, source = range(instance.cluster.size), instance.source
+    devices, source = range(instance.cluster.size), instance.source_index
     times, ticks, bottleneck = _bottleneck(instance, costs, model, cap_s, flight)
     computed, delayed = 0, {}
     time_before = np.vstack([np.zeros(len(devices), dtype=np.int64), np.cumsum(ticks, axis=0)])
+    furthest = furthest_ends(instance)
     first = {j: model.new_int_var(0, total, f"first[{j}]") for j in devices}
     end = {j: model.new_int_var(0, total, f"end[{j}]") for j in devices}
     model.add(first[source] == 0)
@@ -177,11 +138,11 @@ def throughput_stages(
         model.add(first[j] == end[j]).only_enforce_if(~used[j])
         model.add(first[j] < end[j]).only_enforce_if(used[j])
         model.add(end[j] == total).only_enforce_if(last[j])
-        reach = _furthest_ends(instance, j)
-        furthest = model.new_int_var(0, total, "")
-        model.add_element(first[j], reach, furthest)
-        model.add(end[j] <= furthest)
-        model.add(end[j] - first[j] <= max(till - i for i, till in enumerate(reach)))  # implied, linear
+        reach = furthest[:, j].tolist()
+        till = model.new_int_var(0, total, "")
+        model.add_element(first[j], reach, till)
+        model.add(end[j] <= till)
+        model.add(end[j] - first[j] <= max(most - i for i, most in enumerate(reach)))  # implied, linear
         before = time_before[:, j].tolist()
         at_end, at_first = (model.new_int_var(0, before[-1], "") for _ in range(2))
         model.add_element(end[j], before, at_end)
@@ -191,6 +152,10 @@ def throughput_stages(
         # Implied, and what the linear relaxation sees of the elements: each layer takes at least the least.
         model.add(min(after - here for here, after in pairwise(before)) * (end[j] - first[j]) <= bottleneck)
     model.add(sum(end[j] - first[j] for j in devices) == total)
+    count_rows(model, instance, {j: end[j] - first[j] for j in devices})
+    for layer, device in instance.rules.pinned:
+        model.add(first[int(device)] <= layer)
+        model.add(end[int(device)] > layer)
     for (k, j), arc in arcs.items():
         model.add(first[j] == end[k]).only_enforce_if(arc)
         hops_s = [float(costs.transfer_s(i)[k, j]) for i in range(total - 1)]
@@ -205,15 +170,8 @@ def throughput_stages(
             delayed[k, j] = delay_over(model, costs, times, flight, (k, j), arc, first[j])
     count = {j: end[j] - first[j] for j in devices}
     finished = _finished(instance, costs, times, model, bottleneck, arcs, count, last, cap_s)
+    finished = replace(finished, spans={j: (first[j], end[j]) for j in devices})
     return finished if flight is None else with_cycle(finished, costs, flight, computed, delayed, last)
-
-
-def _furthest_ends(instance: EdgeShardInstance, device: int) -> list[int]:
-    """Return how far a stage that starts at each layer may reach in a device's memory (Eq. 12), N + 1 entries."""
-    before = np.concatenate([[0], np.cumsum(instance.memory_bytes)])
-    space = int(instance.cluster.memory_bytes[device])
-    ends: list[int] = (np.searchsorted(before, before + space, side="right") - 1).tolist()
-    return ends
 
 
 def _circuit(
@@ -223,7 +181,7 @@ def _circuit(
     from ortools.sat.python import cp_model
 
     model = cp_model.CpModel()
-    devices, source, depot = range(instance.cluster.size), instance.source, instance.cluster.size
+    devices, source, depot = range(instance.cluster.size), instance.source_index, instance.cluster.size
     used = {j: model.new_bool_var(f"used[{j}]") for j in devices}
     last = {j: model.new_bool_var(f"last[{j}]") for j in devices}
     linked = np.isfinite(costs.messages_s[0])

@@ -7,6 +7,7 @@ from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.memory import used_bytes
 from placewise.models.errors import InstanceError
 from placewise.models.gate import devices, entries, listed, members, named, refused, shown
 from placewise.models.problem import Evaluation, Violation
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from placewise.models.edgeshard.data import EdgeShardInstance
+    from placewise.models.workload import Layer
 
 #: Device index of each layer, N entries.
 Placement = tuple[int, ...]
@@ -83,8 +85,9 @@ def evaluate_latency(instance: EdgeShardInstance, placement: Any) -> Evaluation:
     placement, refusals = placement_of(instance, placement)
     if placement is None:
         return Evaluation(None, {}, refusals)
+    instance = instance.at_source(placement[0])
     terms = round_trip(instance, placement)
-    violations = common_violations(instance, placement)
+    violations = common_violations(instance, placement, runs=True)
     return _evaluation(sum(terms.values()), terms, violations)
 
 
@@ -103,7 +106,7 @@ def round_trip(instance: EdgeShardInstance, placement: Sequence[int]) -> dict[st
     dict
         Seconds by name, whose sum is Eq. 2 with the return trip of Eq. 6; infinite without a link.
     """
-    costs = time_tables(instance)
+    costs = time_tables(instance.at_source(placement[0]))
     return {
         "compute": sum(float(costs.compute_s[i, device]) for i, device in enumerate(placement)),
         "communication": sum(float(costs.delay_s(i)[k, j]) for i, (k, j) in enumerate(pairwise(placement))),
@@ -130,6 +133,7 @@ def evaluate_throughput(instance: EdgeShardInstance, placement: Any) -> Evaluati
     placement, refusals = placement_of(instance, placement)
     if placement is None:
         return Evaluation(None, {}, refusals)
+    instance = instance.at_source(placement[0])
     costs, names = time_tables(instance), instance.cluster.device_names
     stages = [
         (device, list(layers)) for device, layers in groupby(range(len(placement)), key=placement.__getitem__)
@@ -162,7 +166,7 @@ def hops_s(instance: EdgeShardInstance, placement: Sequence[int]) -> list[float]
     list of float, length N - 1
         Seconds.
     """
-    costs = time_tables(instance)
+    costs = time_tables(instance.at_source(placement[0]))
     return [float(costs.transfer_s(i)[k, j]) for i, (k, j) in enumerate(pairwise(placement))]
 
 
@@ -172,19 +176,25 @@ def _evaluation(objective: float, terms: dict[str, float], violations: list[Viol
     return Evaluation(objective if math.isfinite(objective) else None, finite, tuple(violations))
 
 
-def common_violations(instance: EdgeShardInstance, placement: Sequence[int]) -> list[Violation]:
-    """Return what both problems forbid: layer 0 elsewhere (Eq. 4, 13), overloads (Eq. 5, 12), missing links.
+def common_violations(
+    instance: EdgeShardInstance, placement: Sequence[int], *, runs: bool = False
+) -> list[Violation]:
+    """Return what both problems forbid: layer 0 elsewhere (Eq. 4, 13), overloads (Eq. 5, 12), missing links, rules.
 
     Parameters
     ----------
     instance : EdgeShardInstance
-        Layers, devices and links.
+        Layers, devices and links; its source is given.
     placement : sequence of int
         The device of each layer.
+    runs : bool
+        Whether a device with several runs breaks the rule `contiguous`; a pipeline's break Eq. 11.
     """
     names, violations = instance.cluster.device_names, []
-    if placement[0] != instance.source:
-        message = f"layer 0 is on {names[placement[0]]}, expected the source {names[instance.source]} (Eq. 4)"
+    if placement[0] != instance.source_index:
+        message = (
+            f"layer 0 is on {names[placement[0]]}, expected the source {names[instance.source_index]} (Eq. 4)"
+        )
         violations.append(Violation("privacy", "layer 0", message))
     violations += memory_violations(instance, placement)
     for i, hop_s in enumerate(hops_s(instance, placement)):
@@ -192,9 +202,9 @@ def common_violations(instance: EdgeShardInstance, placement: Sequence[int]) -> 
             link = f"{names[placement[i]]} -> {names[placement[i + 1]]}"
             violations.append(Violation("link", link, f"no link {link} between layers {i} and {i + 1}"))
     if math.isinf(time_tables(instance).return_s[placement[-1]]):
-        link = f"{names[placement[-1]]} -> {names[instance.source]}"
+        link = f"{names[placement[-1]]} -> {names[instance.source_index]}"
         violations.append(Violation("link", link, f"no link {link} for the generated token"))
-    return violations
+    return violations + instance.rules.violations(names, placement, runs=runs)
 
 
 def memory_violations(instance: EdgeShardInstance, placement: Sequence[int]) -> list[Violation]:
@@ -207,11 +217,12 @@ def memory_violations(instance: EdgeShardInstance, placement: Sequence[int]) -> 
     placement : sequence of int
         The device of each layer.
     """
-    used = [0] * instance.cluster.size
+    hosted: list[list[Layer]] = [[] for _ in range(instance.cluster.size)]
     for layer, device in zip(instance.layers, placement, strict=True):
-        used[device] += layer.memory_bytes
+        hosted[device].append(layer)
     violations = []
-    for device, need in enumerate(used):
+    for device, layers in enumerate(hosted):
+        need = used_bytes(layers)
         budget = int(instance.cluster.memory_bytes[device])
         if need > budget:
             name = instance.cluster.device_names[device]

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from placewise.models.edgeshard import batch_placement, figures, milp, placement, space, stages
+from placewise.models.edgeshard import (
+    batch_placement,
+    figures,
+    memory,
+    milp,
+    placement,
+    rules,
+    space,
+    stages,
+)
 from placewise.models.edgeshard.batch_milp import batch_milp
 from placewise.models.edgeshard.batch_milp import extract as extract_batch
 from placewise.models.edgeshard.batch_milp import start as start_batch
@@ -12,6 +21,7 @@ from placewise.models.edgeshard.batch_milp import tighten as tighten_batch
 from placewise.models.edgeshard.cost import bottleneck_floor_s, latency_floor_s
 from placewise.models.edgeshard.diagnosis import diagnose
 from placewise.models.edgeshard.resources import resources, scaled
+from placewise.models.edgeshard.times import left_out
 from placewise.models.problem import Formulation, Problem
 
 if TYPE_CHECKING:
@@ -19,6 +29,21 @@ if TYPE_CHECKING:
     from placewise.models.edgeshard.batches import EdgeShardBatch
     from placewise.models.edgeshard.data import EdgeShardInstance
     from placewise.models.edgeshard.placement import Placement
+
+#: The options that every statement honours.
+KNOWN = frozenset({memory.SHARED}) | rules.EVERY
+
+
+def options(instance: EdgeShardInstance | EdgeShardBatch) -> frozenset[str]:
+    """Return what an instance of an EdgeShard problem asks for beyond the paper.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance or EdgeShardBatch
+        Of any of them.
+    """
+    return memory.options(instance) | rules.asked_by(instance)
+
 
 LATENCY: Problem[EdgeShardInstance, Placement] = Problem(
     name="edgeshard-latency",
@@ -41,6 +66,7 @@ LATENCY: Problem[EdgeShardInstance, Placement] = Problem(
             milp.extract,
             milp.start,
             milp.tighten,
+            KNOWN,
         ),
         "textbook": Formulation(
             "the paper's quadratic statement (Eq. 1-5), each product linearised",
@@ -48,12 +74,15 @@ LATENCY: Problem[EdgeShardInstance, Placement] = Problem(
             milp.extract,
             milp.start,
             milp.tighten,
+            KNOWN,
         ),
     },
-    default_methods=("run-length", "labels"),
+    default_methods=("subsets", "run-length", "labels", "highs"),
     first_methods=("greedy",),
     probing_methods=("greedy", "cloud-edge-opt", "algorithm-1-once"),
     stages=stages.stages,
+    options=options,
+    left_out=left_out,
     figures=figures.figures,
 )
 
@@ -78,12 +107,15 @@ THROUGHPUT: Problem[EdgeShardInstance, Placement] = Problem(
             milp.extract,
             milp.start,
             milp.tighten,
+            KNOWN,
         ),
     },
-    default_methods=("thresholds", "run-length", "stages"),
+    default_methods=("types", "thresholds", "run-length", "stages"),
     first_methods=("greedy",),
     probing_methods=("greedy", "cloud-edge-opt"),
     stages=stages.stages,
+    options=options,
+    left_out=left_out,
     figures=figures.figures,
 )
 
@@ -108,11 +140,14 @@ BATCH: Problem[EdgeShardBatch, BatchPlacement] = Problem(
             extract_batch,
             start_batch,
             tighten_batch,
+            KNOWN,
         ),
     },
     default_methods=("batches",),
     first_methods=("greedy",),
     probing_methods=("largest-batch", "cloud-edge-opt"),
     stages=stages.batch_stages,
+    options=options,
+    left_out=left_out,
     figures=figures.batch_figures,
 )

@@ -44,7 +44,7 @@ def scaled(instance: EdgeShardT, resource: Resource, factor: float) -> EdgeShard
         assert isinstance(instance, EdgeShardBatch)
         known_s = instance.time_per_token_limit_s
         limit_s = None if known_s is None or not isfinite(factor) else known_s * factor
-        return replace(instance, time_per_token_limit_s=limit_s)
+        return replace(instance, time_per_token_limit_s=limit_s)  # type: ignore[call-arg]  # of a batch problem
     by_rates = isinstance(instance.times, Roofline) and instance.request is not None
     if resource.kind == "speed" and not by_rates:  # prompts of a request follow from rates as well
         times = scaled_entries(instance.compute_time_s, resource, 1 / factor)

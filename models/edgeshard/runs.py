@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables, weighted_compute_s
+from placewise.models.edgeshard.memory import require_shared_with_first
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.models.time_range import require_whole_numbers
@@ -33,8 +34,9 @@ def require_equal_block(instance: EdgeShardInstance) -> None:
     layers, compute_s = instance.layers, weighted_compute_s(instance)
     for i in range(2, len(layers) - 1):
         same = (
-            layers[i].memory_bytes == layers[1].memory_bytes
+            layers[i].alone_bytes == layers[1].alone_bytes
             and layers[i].output_bytes == layers[1].output_bytes
+            and layers[i].shared == layers[1].shared
             and np.array_equal(compute_s[i], compute_s[1])
         )
         if not same:
@@ -46,6 +48,30 @@ def require_equal_block(instance: EdgeShardInstance) -> None:
             "the run-length model needs messages of one size; layer 0 sends "
             f"{layers[0].output_bytes:g} bytes and layer 1 {layers[1].output_bytes:g}"
         )
+
+
+def require_no_pins(instance: EdgeShardInstance) -> None:
+    """Refuse pinned layers, which models that only count layers cannot tell from others.
+
+    Raises
+    ------
+    NotApplicableError
+        Where there are some.
+    """
+    if instance.rules.pinned:
+        raise NotApplicableError("the run-length model counts layers, so it takes no pinned ones")
+
+
+def require_no_least(instance: EdgeShardInstance) -> None:
+    """Refuse devices that must be used, for methods to which a device left out is never worse.
+
+    Raises
+    ------
+    NotApplicableError
+        Where there are some, or a least number of layers.
+    """
+    if instance.rules.least(instance.cluster.size).any():
+        raise NotApplicableError("thresholds take no devices that must be used, nor a least number of layers")
 
 
 def has_equal_block(instance: EdgeShardInstance) -> bool:
@@ -65,7 +91,7 @@ def useful_devices(instance: EdgeShardInstance) -> list[int]:
     instance : EdgeShardInstance
         M devices; the source is among those returned.
     """
-    costs, source = time_tables(instance), instance.source
+    costs, source = time_tables(instance), instance.source_index
     least = min(instance.memory_bytes[1:], default=0)
     fits = instance.cluster.memory_bytes >= least
     fits[source] = True
@@ -127,9 +153,13 @@ def revisits_never_pay(hop_s: NDArray[np.float64], source: int) -> bool:
 
 
 def run_length_guarantee(instance: EdgeShardInstance) -> Guarantee:
-    """Return EXACT where revisits never pay, else RESTRICTION; raise `NotApplicableError` for other layers."""
+    """Return EXACT where revisits never pay or are not wanted, else RESTRICTION; raise `NotApplicableError` for other layers."""
     require_equal_block(instance)
+    require_shared_with_first(instance)
+    require_no_pins(instance)
     costs = time_tables(instance)
     require_whole_numbers(costs.whole_numbers)
+    if instance.rules.contiguous:
+        return Guarantee.EXACT
     hop_s = costs.transfer_s(0)
-    return Guarantee.EXACT if revisits_never_pay(hop_s, instance.source) else Guarantee.RESTRICTION
+    return Guarantee.EXACT if revisits_never_pay(hop_s, instance.source_index) else Guarantee.RESTRICTION

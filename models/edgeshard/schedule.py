@@ -153,6 +153,7 @@ def simulate(
     if not evaluation.feasible:
         raise PlacewiseError(f"not a pipeline: {evaluation.violations[0].message}")
 
+    instance = instance.at_source(placement[0])
     stages = [list(stage) for _, stage in groupby(range(len(placement)), key=placement.__getitem__)]
     prefill, decode = (
         _steps(replace(instance, request=Request(prompt_tokens, tokens, counts)), placement, stages)
@@ -220,5 +221,5 @@ def _steps(
     last = placement[-1]
     if costs.return_delay_s[last]:  # one token comes back, after a prompt too
         back_s, under_way_s = float(costs.return_s[last]), float(costs.return_delay_s[last])
-        steps.append((f"{names[last]} -> {names[instance.source]}", back_s, under_way_s - back_s))
+        steps.append((f"{names[last]} -> {names[instance.source_index]}", back_s, under_way_s - back_s))
     return steps

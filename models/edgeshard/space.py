@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 
 def count(instance: EdgeShardInstance) -> float:
-    """Return how many placements keep layer 0 on the source: ``M ** (N - 1)``."""
-    return float(instance.cluster.size) ** (len(instance.layers) - 1)
+    """Return how many placements keep layer 0 on the source: ``M ** (N - 1)``; with a free source ``M ** N``."""
+    return float(instance.cluster.size) ** (len(instance.layers) - (instance.source is not None))
 
 
 def placements(instance: EdgeShardInstance) -> Iterator[Placement]:
-    """Yield all of them."""
-    rest = product(range(instance.cluster.size), repeat=len(instance.layers) - 1)
-    return ((instance.source, *devices) for devices in rest)
+    """Yield all of them; rules are for `evaluate`."""
+    devices = range(instance.cluster.size)
+    sources = devices if instance.source is None else (instance.source,)
+    return product(sources, *[devices] * (len(instance.layers) - 1))
 
 
 def batch_count(instance: EdgeShardBatch) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from placewise.models.edgeshard.batch_placement import pipeline_of
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.memory import added_bytes
 from placewise.models.edgeshard.placement import hops_s
 from placewise.models.stages import Stage
 
@@ -30,10 +31,13 @@ def stages(instance: EdgeShardInstance, placement: Placement) -> tuple[Stage, ..
     Returns
     -------
     tuple of Stage
-        In the order of the layers. All their seconds, and the token's way back, are the latency (Eq. 2).
+        In the order of the layers. All their seconds, and the token's way back, are the latency (Eq. 2). A tensor
+        that a device stores once counts where it comes first.
     """
+    instance = instance.at_source(placement[0])
     compute_s, transfers_s = time_tables(instance).compute_s, [0.0, *hops_s(instance, placement)]
     names, found = instance.cluster.device_names, []
+    held: dict[int, set[str]] = {}
     for device, group in groupby(range(len(placement)), key=placement.__getitem__):
         hosted = list(group)
         found.append(
@@ -43,7 +47,9 @@ def stages(instance: EdgeShardInstance, placement: Placement) -> tuple[Stage, ..
                 last=hosted[-1],
                 compute_s=float(compute_s[hosted, device].sum()),
                 transfer_s=transfers_s[hosted[0]],
-                memory_bytes=sum(instance.layers[layer].memory_bytes for layer in hosted),
+                memory_bytes=sum(
+                    added_bytes(instance.layers[layer], held.setdefault(device, set())) for layer in hosted
+                ),
             )
         )
     return tuple(found)

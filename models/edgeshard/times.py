@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from placewise.models.cluster import non_negative, set_array
-from placewise.models.edgeshard.cost import roofline_time_s
+from placewise.models.arrays import non_negative, set_array
+from placewise.models.edgeshard.rooflines import roofline_time_s
 from placewise.models.errors import InstanceError
 from placewise.models.values import ByValue
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from placewise.models.cluster import Cluster
+    from placewise.models.edgeshard.batches import EdgeShardBatch
+    from placewise.models.edgeshard.data import EdgeShardInstance
     from placewise.models.workload import Layer
 
 
@@ -116,3 +118,15 @@ def table_s(
     checked = non_negative(table, table.shape, "compute_time_s")
     checked.setflags(write=False)
     return checked
+
+
+def left_out(instance: EdgeShardInstance | EdgeShardBatch) -> tuple[str, ...]:
+    """Return what the times of an instance leave out, for people: stated times contain what was measured.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance or EdgeShardBatch
+        Of any EdgeShard problem.
+    """
+    overheads = () if isinstance(instance.times, Stated) else ("overheads per layer and message",)
+    return ("the prompt (prefill)", *overheads)

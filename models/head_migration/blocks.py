@@ -35,6 +35,8 @@ class HeadTransformer:
         ``full`` recomputes all ``L`` tokens, ``cached`` computes the newest one.
     parameters_in_memory : bool
         Whether the weights of the projection (``D^2 b``) and of the feed-forward network (``8 D^2 b``) count.
+    ffn_parameters : int or None
+        Weights of the feed-forward network, where they are others than the paper's ``8 D^2``.
 
     Raises
     ------
@@ -51,6 +53,7 @@ class HeadTransformer:
     execution: str = "full"
     parameters_in_memory: bool = False
     kv_heads: int | None = None
+    ffn_parameters: int | None = None
 
     def __post_init__(self) -> None:
         plain_numbers(self, "ffn_flops_factor")
@@ -66,6 +69,8 @@ class HeadTransformer:
             raise InstanceError(
                 "transformer.kv_heads", f"expected a divisor of the {self.heads} heads, found {self.kv_heads}"
             )
+        if self.ffn_parameters is not None and self.ffn_parameters < 0:
+            raise InstanceError("transformer.ffn_parameters", f"expected >= 0, found {self.ffn_parameters}")
         if self.prompt_tokens < 0:
             raise InstanceError("transformer.prompt_tokens", f"expected >= 0, found {self.prompt_tokens}")
         if not (math.isfinite(self.ffn_flops_factor) and self.ffn_flops_factor >= 0):
@@ -96,11 +101,14 @@ class BlockDemand:
         ``b_i(t)``.
     message_bytes : int
         What the block sends on: ``w_h`` to the projection, ``w_pf`` to the network, 0 from the network.
+    read_bytes : int
+        Weights, and the cache where it is used, read once for a token; the paper's times leave it out.
     """
 
     memory_bytes: int
     flops: float
     message_bytes: int
+    read_bytes: int
 
 
 def block_demands(transformer: HeadTransformer, length: int) -> tuple[BlockDemand, BlockDemand, BlockDemand]:
@@ -116,7 +124,7 @@ def block_demands(transformer: HeadTransformer, length: int) -> tuple[BlockDeman
     Returns
     -------
     (BlockDemand, BlockDemand, BlockDemand)
-        Bytes and FLOP of a head, the projection, the network.
+        Bytes, FLOP and bytes read of a head, the projection, the network.
     """
     embedding, size = transformer.embedding_dim, transformer.bytes_per_parameter
     width = embedding // transformer.heads
@@ -129,21 +137,28 @@ def block_demands(transformer: HeadTransformer, length: int) -> tuple[BlockDeman
     else:
         computed = 1
         head_flops = (group + 2) * embedding * width + 2 * group * length * width
-    weight_bytes = embedding**2 * size if transformer.parameters_in_memory else 0
+    head_bytes, proj_bytes = (group + 2) * embedding * width * size, embedding**2 * size
+    ffn_bytes = size * (
+        8 * embedding**2 if transformer.ffn_parameters is None else transformer.ffn_parameters
+    )
+    counted = int(transformer.parameters_in_memory)
     return (
         BlockDemand(
             (group + 2) * (length + embedding) * width * size + cache_bytes,
             float(head_flops),
             computed * group * width * size,
+            head_bytes + (cache_bytes if transformer.execution == "cached" else 0),
         ),
         BlockDemand(
-            length * embedding * size + weight_bytes,
+            length * embedding * size + counted * proj_bytes,
             float(computed * embedding**2),
             computed * embedding * size,
+            proj_bytes,
         ),
         BlockDemand(
-            4 * length * embedding * size + 8 * weight_bytes,
+            4 * length * embedding * size + counted * ffn_bytes,
             transformer.ffn_flops_factor * computed * embedding**2,
             0,
+            ffn_bytes,
         ),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.models.head_migration.blocks import block_demands
+from placewise.models.time_model import slower
 from placewise.models.time_range import require_finite
 from placewise.models.units import (
     MAX_BYTES,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 #: More heads than any decoder has on a device.
 MAX_HEADS = 2**30
+#: Numbers of heads, devices squared and intervals whose product a floor looks at.
+LARGEST_FLOOR = 2 * 10**7
 #: Kinds of blocks, in the order of the tables.
 HEAD, PROJ, FFN = range(3)
 
@@ -49,7 +52,7 @@ class HeadCosts:
     slope_s, fixed_s : ndarray, shape (T, M, M)
         ``n`` heads on device j with the projection on q take ``slope[j,q] n + fixed[j,q]`` (3, 5, 6).
     compute_s : ndarray, shape (T, 3, M)
-        A head, the projection, the network on a device (5).
+        A head, the projection, the network on a device (5); with the time model ``roofline`` at least their reading.
     message_s : ndarray, shape (T, 2, M, M)
         From a head to the projection (3), from there to the network (4).
     after_s : ndarray, shape (T, M, M)
@@ -126,7 +129,15 @@ def head_costs(instance: HeadMigrationInstance) -> HeadCosts:
     def column(part: int, key: str) -> Floats:
         return np.array([getattr(blocks[part], key) for blocks in now], dtype=np.float64)
 
-    compute_s = [column(part, "flops")[:, None] / instance.flops_per_s for part in range(3)]
+    compute_s = [
+        slower(
+            column(part, "flops")[:, None] / instance.flops_per_s,
+            column(part, "read_bytes"),
+            instance.cluster,
+            instance.time_model,
+        )
+        for part in range(3)
+    ]
     sent_s = transfer_s(column(0, "message_bytes"))
     own_s = np.broadcast_to(compute_s[0][:, :, None], sent_s.shape)
     onward_s = transfer_s(column(1, "message_bytes"))
@@ -165,10 +176,61 @@ def head_costs(instance: HeadMigrationInstance) -> HeadCosts:
 
 
 def floor_s(instance: HeadMigrationInstance) -> float:
-    """Return a bound on the objective: in every interval one head, projection and network where they are fastest."""
-    costs = head_costs(instance)
-    least_s = (costs.slope_s + costs.fixed_s).min(axis=(1, 2)) + costs.after_s.min(axis=(1, 2))
-    return float(costs.weight * least_s.sum())
+    """Return a bound on the objective: in every interval the best place of projection and network, heads wherever.
+
+    All heads must be through, each device with as many as it holds; moves, and what else is in memory, are left out.
+    Where devices are many, or there is no placement, one head alone where it is fastest stands for all.
+
+    Parameters
+    ----------
+    instance : HeadMigrationInstance
+        Blocks and devices.
+    """
+    costs, size = head_costs(instance), instance.cluster.size
+    least_s = (costs.slope_s + costs.fixed_s).min(axis=1)
+    if instance.transformer.units * size**2 * instance.intervals <= LARGEST_FLOOR:
+        all_s = np.array([heads_least_s(instance, t) for t in range(instance.intervals)])
+        least_s = np.where(np.isfinite(all_s).any(axis=1)[:, None], all_s, least_s)
+    return float(costs.weight * (least_s + costs.after_s.min(axis=2)).min(axis=1).sum())
+
+
+def head_times_s(instance: HeadMigrationInstance, interval: int) -> Floats:
+    """Return the time of 1 to H heads on a device with the projection on another, beside nothing else in memory.
+
+    Parameters
+    ----------
+    instance : HeadMigrationInstance
+        Blocks and devices.
+    interval : int
+        Which.
+
+    Returns
+    -------
+    ndarray, shape (M, M, H)
+        Seconds by the heads' device, the projection's, and the number; infinite beyond what fits.
+    """
+    costs, size = head_costs(instance), instance.cluster.size
+    number = np.arange(1, instance.transformer.units + 1)
+    with np.errstate(invalid="ignore"):
+        times_s = costs.slope_s[interval][:, :, None] * number + costs.fixed_s[interval][:, :, None]
+    room = capacities(instance, interval)[0, 0]
+    times_s[number > room[:, None, None] + np.zeros((1, size, 1), dtype=np.int64)] = np.inf
+    return np.asarray(times_s)
+
+
+def heads_least_s(instance: HeadMigrationInstance, interval: int) -> Floats:
+    """Return the least time in which all heads are through, by the projection's device; shape (M,).
+
+    Parameters
+    ----------
+    instance : HeadMigrationInstance
+        Blocks and devices.
+    interval : int
+        Which.
+    """
+    times_s, heads = head_times_s(instance, interval), instance.transformer.units
+    by_projection = times_s.transpose(1, 0, 2).reshape(instance.cluster.size, -1)
+    return np.asarray(np.partition(by_projection, heads - 1, axis=1)[:, heads - 1])
 
 
 def heads_beside(

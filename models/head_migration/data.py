@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from placewise.models.cluster import Cluster
+from placewise.models.cluster import Cluster, require_no_layer_overhead
 from placewise.models.errors import InstanceError
 from placewise.models.head_migration.blocks import HeadTransformer
 from placewise.models.head_migration.over_time import MAX_INTERVALS, DevicesOverTime, merged
 from placewise.models.instance import BaseInstance
+from placewise.models.time_model import TimeModel, check_time_model
 from placewise.models.values import require_kind
 from placewise.models.workload import count
 
@@ -78,6 +79,9 @@ class HeadMigration(BaseInstance):
     input_from_controller, overlap : bool
         Whether each device with heads first receives the input (6), and whether a device computes a head while it
         sends the one before.
+    time_model : str
+        ``flops`` as the paper's (5); ``roofline``: a block takes the longer of that and of reading its weights and cache
+        once per token, at the cluster's ``memory_bytes_per_s``.
     name, description, reference : str
         For people; the problem's name by default.
 
@@ -99,6 +103,7 @@ class HeadMigration(BaseInstance):
     policy: Policy
     input_from_controller: bool
     overlap: bool
+    time_model: TimeModel
     name: str
     description: str
     reference: str
@@ -134,12 +139,14 @@ class HeadMigration(BaseInstance):
         policy: Policy = "lookahead",
         input_from_controller: bool = False,
         overlap: bool = False,
+        time_model: TimeModel = "flops",
         name: str | None = None,
         description: str = "",
         reference: str = "",
     ) -> None:
         require_kind(cluster, Cluster, "cluster")
         require_kind(transformer, HeadTransformer, "transformer")
+        require_no_layer_overhead(cluster, self.problem)
         tables = {
             "memory_bytes": memory_bytes,
             "flops_per_s": flops_per_s,
@@ -156,6 +163,7 @@ class HeadMigration(BaseInstance):
             policy=policy,
             input_from_controller=input_from_controller,
             overlap=overlap,
+            time_model=time_model,
             name=self.problem if name is None else name,
             description=description,
             reference=reference,
@@ -172,6 +180,7 @@ class HeadMigration(BaseInstance):
             raise InstanceError(
                 "tokens_per_interval", f"expected at least 1, found {self.tokens_per_interval}"
             )
+        check_time_model(self.time_model, self.cluster)
         if self.policy not in ("lookahead", "myopic"):
             raise InstanceError("policy", f"expected lookahead or myopic, found {self.policy!r}")
 
@@ -213,7 +222,7 @@ class HeadMigration(BaseInstance):
         stated = ", ".join(self.over_time.stated) or "nothing"
         return (
             f"{self.transformer.units} heads on {self.cluster.size} devices, {self.intervals} intervals, "
-            f"over time: {stated}"
+            f"over time: {stated}{'' if self.time_model == 'flops' else f', {self.time_model}'}"
         )
 
 

@@ -29,8 +29,8 @@ def decoder_milp(instance: DecoderInstance) -> Any:
     Returns
     -------
     pyomo.environ.ConcreteModel
-        Blocks ``layer[l]`` as in `horizon_milp`; binaries ``holds[t,j,p,f]``: device j has p projections and f
-        networks; the objective in milliseconds.
+        Blocks ``layer[l]`` as in `horizon_milp`; binaries ``holds[t,j,p,f]``: device j, which does not hold all
+        blocks, has p projections and f networks; the objective in milliseconds.
     """
     import pyomo.environ as pyo
 
@@ -46,23 +46,33 @@ def decoder_milp(instance: DecoderInstance) -> Any:
     model.devices = pyo.RangeSet(0, instance.cluster.size - 1)
     most = instance.layers
     pairs = list(product(range(most + 1), repeat=2))
-    model.holds = pyo.Var(model.intervals, model.devices, pairs, domain=pyo.Binary)
+    rooms = {
+        (t, j, *pair): int(room)
+        for t in model.intervals
+        for pair in pairs
+        for j, room in enumerate(heads_beside(layer, t, *pair))
+    }
+    # What holds all blocks has no limit.
+    every = instance.layers * layer.transformer.units
+    roomy = {(t, j) for t, j in product(model.intervals, model.devices) if rooms[t, j, most, most] >= every}
+    limited = [key for key, room in rooms.items() if room >= 0 and key[:2] not in roomy]
+    model.holds = pyo.Var(limited, domain=pyo.Binary)
     model.memory, model.one_holding = pyo.ConstraintList(), pyo.ConstraintList()
     model.projections, model.networks = pyo.ConstraintList(), pyo.ConstraintList()
     for t, j in product(model.intervals, model.devices):
-        rooms = {pair: int(heads_beside(layer, t, *pair)[j]) for pair in pairs}
-        chosen = {pair: model.holds[t, j, pair] for pair in pairs}
-        for pair, room in rooms.items():
-            if room < 0:
-                chosen[pair].fix(0)
+        if (t, j) in roomy:
+            continue
+        chosen = {pair: model.holds[t, j, pair] for pair in pairs if (t, j, *pair) in model.holds}
         model.one_holding.add(pyo.quicksum(chosen.values()) <= 1)
         for rows, name, side in ((model.projections, "proj", 0), (model.networks, "ffn", 1)):
             there = pyo.quicksum(model.layer[n].component(name)[t, j] for n in number)
             rows.add(there == pyo.quicksum(pair[side] * variable for pair, variable in chosen.items()))
         heads = pyo.quicksum(model.layer[n].count[t, j] for n in number)
-        limit = min(instance.layers * layer.transformer.units, max(rooms.values()))
+        limit = min(
+            instance.layers * layer.transformer.units, max((rooms[t, j, *pair] for pair in chosen), default=0)
+        )
         model.memory.add(
-            heads <= pyo.quicksum(min(rooms[pair], limit) * chosen[pair] for pair in pairs if rooms[pair] > 0)
+            heads <= pyo.quicksum(min(rooms[t, j, *pair], limit) * choice for pair, choice in chosen.items())
         )
     model.objective = pyo.Objective(expr=pyo.quicksum(terms))
     return stated(model, instance, "counts")
@@ -97,8 +107,7 @@ def start(model: Any, trajectory: DecoderTrajectory) -> None:
         start_layer(model.layer[n], instance.layer, before, tuple(now[n] for now in trajectory), sources)
     for (t, j, p, f), variable in model.holds.items():
         there = [sum(getattr(part, kind) == j for part in trajectory[t]) for kind in ("proj", "ffn")]
-        if not variable.fixed:
-            variable.set_value(int(there == [p, f]))
+        variable.set_value(int(there == [p, f]))
 
 
 def tighten(model: Any, trajectory: DecoderTrajectory) -> bool:  # noqa: ARG001 - what a formulation has

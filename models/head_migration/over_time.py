@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from placewise.models.cluster import non_negative, require_tables, set_array, whole_bytes
+from placewise.models.arrays import non_negative, set_array, whole_bytes
+from placewise.models.cluster import require_tables
 from placewise.models.errors import InstanceError
 from placewise.models.values import ByValue
 from placewise.models.workload import count

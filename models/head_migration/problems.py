@@ -21,6 +21,7 @@ from placewise.models.head_migration.decoder_milp import extract as extract_deco
 from placewise.models.head_migration.decoder_milp import start as start_decoder
 from placewise.models.head_migration.decoder_milp import tighten as tighten_decoder
 from placewise.models.problem import Formulation, Problem
+from placewise.models.time_model import left_out
 
 if TYPE_CHECKING:
     from placewise.models.head_migration.data import HeadMigrationInstance
@@ -61,6 +62,7 @@ HEAD_MIGRATION: Problem[HeadMigrationInstance, Trajectory] = Problem(
     first_methods=("greedy-delay",),
     probing_methods=("step", "receding"),
     stages=stages.stages,
+    left_out=lambda instance: left_out(instance.time_model),
 )
 
 DECODER: Problem[DecoderInstance, DecoderTrajectory] = Problem(
@@ -86,8 +88,9 @@ DECODER: Problem[DecoderInstance, DecoderTrajectory] = Problem(
             tighten_decoder,
         ),
     },
-    default_methods=("highs",),
-    first_methods=("layer-by-layer",),
-    probing_methods=("layer-by-layer",),
+    default_methods=("bounded", "highs"),
+    first_methods=("one-device", "layer-by-layer"),
+    probing_methods=("one-device", "layer-by-layer"),
     stages=stages.decoder_stages,
+    left_out=lambda instance: left_out(instance.layer.time_model),
 )

@@ -9,6 +9,7 @@ from placewise.models.resources import (
     Resource,
     cluster_resources,
     scaled_bandwidth,
+    scaled_cluster,
     scaled_entries,
     scaled_memory,
 )
@@ -50,6 +51,8 @@ def scaled(instance: HeadMigrationInstance, resource: Resource, factor: float) -
         now = replace(before, memory_bytes=scaled_memory(instance.memory_bytes, resource, factor))
     elif resource.kind == "speed":
         now = replace(before, flops_per_s=scaled_entries(instance.flops_per_s, resource, factor))
+        if instance.time_model != "flops":
+            instance = replace(instance, cluster=scaled_cluster(instance.cluster, resource, factor))
     else:
         bandwidth = scaled_bandwidth(instance.bandwidth_bytes_per_s, resource, factor)
         now = replace(before, bandwidth_bytes_per_s=bandwidth)

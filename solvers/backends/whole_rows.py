@@ -1,7 +1,7 @@
 """Knapsack rows of large whole numbers, as back-ends get them: relaxed, or in digits; one place for all of them.
 
-Relaxed, a row lets pass what exceeds its limit by a millionth of its largest size, far more than any back-end's
-tolerance. So nothing that fits is forbidden, bounds are valid, and "infeasible" is a proof; what is let pass is found
+Relaxed, a row lets pass what exceeds its limit by a millionth of its largest size, and leaves out sizes below that, far
+more than any back-end's tolerance. So nothing that fits is forbidden, bounds are valid, and "infeasible" is a proof; what is let pass is found
 when the placement is evaluated. Then the model is solved again in digits (`placewise.models.knapsack`), which are exact.
 """
 
@@ -108,7 +108,10 @@ def restated(
         parts = small_rows(sizes, limit, most)
         if len(parts) > 1 and not digits:
             sizes, limit = reduced(sizes, limit)
-            build.add(number, columns, SmallRow(sizes, limit), max(0.5, max(sizes) >> MARGIN_BITS))
+            margin = max(sizes) >> MARGIN_BITS
+            # What is less than the margin is left out: HiGHS 1.13 concludes "infeasible" from a size of one beside others.
+            kept_sizes = tuple(size if size > margin else 0 for size in sizes)
+            build.add(number, columns, SmallRow(kept_sizes, limit), max(0.5, margin))
             continue
         for part in parts:
             build.add(number, columns, part, 0.0, most)

@@ -47,7 +47,7 @@ def run_once(instance: EdgeShardInstance, context: Context) -> Claim:
 
 def _algorithm_1(instance: EdgeShardInstance, context: Context, *, once: bool) -> Claim:
     costs = time_tables(instance)
-    last, devices, source = len(instance.layers) - 1, range(instance.cluster.size), instance.source
+    last, devices, source = len(instance.layers) - 1, range(instance.cluster.size), instance.source_index
     need = [int(size) for size in instance.memory_bytes]
     free = [int(size) for size in instance.cluster.memory_bytes]
     table = [[inf] * len(devices) for _ in need]

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.memory import stage_fits
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.solvers.evidence.result import Claim, Reason
@@ -70,7 +71,7 @@ def run(instance: EdgeShardInstance, context: Context) -> Claim:
     instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
     """
-    costs, source, total = time_tables(instance), instance.source, len(instance.layers)
+    costs, source, total = time_tables(instance), instance.source_index, len(instance.layers)
     devices = range(instance.cluster.size)
     need, budget = instance.memory_bytes, instance.cluster.memory_bytes
     masks = np.array([mask for mask in range(1 << len(devices)) if mask >> source & 1])
@@ -140,12 +141,16 @@ class States:
 
     def __init__(self, instance: EdgeShardInstance) -> None:
         costs, size = time_tables(instance), instance.cluster.size
-        self.source, self.total = instance.source, len(instance.layers)
-        self.others = [j for j in range(size) if j != instance.source]
+        self.source, self.total = instance.source_index, len(instance.layers)
+        self.others = [j for j in range(size) if j != instance.source_index]
         before_s = np.vstack([np.zeros(size), np.cumsum(costs.compute_s, axis=0)])
-        memory = np.concatenate([[0], np.cumsum(instance.memory_bytes)])
-        fits = memory[None, :, None] - memory[:, None, None] <= instance.cluster.memory_bytes
-        forward = np.triu(np.ones((self.total + 1, self.total + 1), dtype=bool), 1)[:, :, None]
+        steps, rules = np.arange(self.total + 1), instance.rules
+        least, ends = rules.least(size), np.vstack([rules.ends(size, self.total), np.zeros(size)])
+        length = (steps - steps[:, None])[:, :, None]
+        fits = stage_fits(instance) & (steps[None, :, None] <= ends[:, None, :])
+        forward = length >= np.maximum(least, 1)
+        #: Devices that must be used, as a set.
+        self.needed = sum(1 << bit for bit, j in enumerate(self.others) if least[j])
         # Shape (M, end, start): a stage's time by device, infinite where it does not fit.
         stage_s = np.where(fits & forward, before_s[None] - before_s[:, None], np.inf)
         self.stage_s = np.ascontiguousarray(stage_s.transpose(2, 1, 0))
@@ -195,6 +200,8 @@ class States:
         """Return the least bottleneck of all layers with a placement that has it."""
         alone_s = max(float(self.first_s[self.total]), float(self.return_s[self.source]))
         final_s = np.maximum(self.table[:, :, self.total], self.return_s[self.others])
+        final_s[(np.arange(len(final_s)) & self.needed) != self.needed] = np.inf
+        alone_s = np.inf if self.needed else alone_s
         shared_s = float(final_s.min(initial=np.inf))
         if not np.isfinite(min(alone_s, shared_s)):
             return np.inf, None

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.memory import added_bytes
 from placewise.models.registry import problem_of
 from placewise.solvers.evidence.result import Claim, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from placewise.models.edgeshard import EdgeShardInstance
+    from placewise.models.workload import Layer
     from placewise.solvers.execution.context import Context
 
 
@@ -28,7 +30,7 @@ def edge_solo(instance: EdgeShardInstance, context: Context) -> Claim:
     instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
     """
-    return _best(instance, context, [(instance.source,) * len(instance.layers)])
+    return _best(instance, context, [(instance.source_index,) * len(instance.layers)])
 
 
 def cloud_edge_even(instance: EdgeShardInstance, context: Context) -> Claim:
@@ -68,11 +70,11 @@ def edgeshard_even(instance: EdgeShardInstance, context: Context) -> Claim:
         What is solved; options, clock and reports.
     """
     cloud, budget = cloud_of(instance), instance.cluster.memory_bytes
-    others = [j for j in range(instance.cluster.size) if j not in (instance.source, cloud)]
+    others = [j for j in range(instance.cluster.size) if j not in (instance.source_index, cloud)]
     others.sort(key=lambda j: -int(budget[j]))
     claim = Claim(Reason.FINISHED, message="no equal shares fit", solve_s=context.elapsed)
     for size in range(min(len(others), len(instance.layers) - 2) + 1):
-        chain = [instance.source, *others[:size], cloud]
+        chain = [instance.source_index, *others[:size], cloud]
         shares = np.array_split(np.arange(len(instance.layers)), len(chain))
         placement = tuple(
             device for device, share in zip(chain, shares, strict=True) for _ in range(len(share))
@@ -104,21 +106,31 @@ def greedy(instance: EdgeShardInstance, context: Context) -> Claim:
         What is solved; options, clock and reports.
     """
     costs = time_tables(instance)
-    need = [int(size) for size in instance.memory_bytes]
+    layers = instance.layers
     free = [int(size) for size in instance.cluster.memory_bytes]
+    held: list[set[str]] = [set() for _ in free]
     placement: list[int] = []
-    once = instance.problem == "edgeshard-throughput"  # a pipeline has one stage per device
-    device = instance.source
-    while len(placement) < len(need):
-        taken = _run_length(need[len(placement) :], free[device])
+    rules, size, count = instance.rules, instance.cluster.size, len(layers)
+    # A pipeline has one stage per device.
+    once = instance.problem == "edgeshard-throughput" or rules.contiguous
+    ends, left = rules.ends(size, count), rules.most(size, count).tolist()
+
+    def longest(first: int, j: int) -> int:
+        return min(_run_length(layers[first:], free[j], held[j]), int(ends[first, j]) - first, int(left[j]))
+
+    device = instance.source_index
+    while len(placement) < count:
+        first = len(placement)
+        taken = longest(first, device)
         placement += [device] * taken
-        free[device] -= sum(need[len(placement) - taken : len(placement)])
-        if len(placement) == len(need):
+        left[device] -= taken
+        free[device] -= sum(added_bytes(layer, held[device]) for layer in layers[first : first + taken])
+        if len(placement) == count:
             break
         first = len(placement)
         candidates = []
-        for j in range(instance.cluster.size):
-            length = _run_length(need[first:], free[j])
+        for j in range(size):
+            length = longest(first, j)
             if length and j != device and placement and not (once and j in placement):
                 hop_s = float(costs.transfer_s(first - 1)[device, j])
                 candidates.append(((hop_s + costs.compute_s[first : first + length, j].sum()) / length, j))
@@ -132,21 +144,22 @@ def greedy(instance: EdgeShardInstance, context: Context) -> Claim:
 def cloud_of(instance: EdgeShardInstance) -> int:
     """Return the device that plays the cloud: the fastest for the whole model, other than the source."""
     total_s = time_tables(instance).compute_s.sum(axis=0)
-    others = [j for j in range(instance.cluster.size) if j != instance.source]
-    return min(others, key=total_s.__getitem__, default=instance.source)
+    others = [j for j in range(instance.cluster.size) if j != instance.source_index]
+    return min(others, key=total_s.__getitem__, default=instance.source_index)
 
 
 def _split(instance: EdgeShardInstance, cut: int) -> tuple[int, ...]:
-    return (instance.source,) * cut + (cloud_of(instance),) * (len(instance.layers) - cut)
+    return (instance.source_index,) * cut + (cloud_of(instance),) * (len(instance.layers) - cut)
 
 
-def _run_length(need: list[int], free: int) -> int:
-    """Return how many of the next layers fit."""
-    for length, size in enumerate(need):
-        free -= size
+def _run_length(layers: Sequence[Layer], free: int, held: set[str]) -> int:
+    """Return how many of the next layers fit beside the shared tensors that a device holds."""
+    held = set(held)
+    for length, layer in enumerate(layers):
+        free -= added_bytes(layer, held)
         if free < 0:
             return length
-    return len(need)
+    return len(layers)
 
 
 def _best(instance: EdgeShardInstance, context: Context, placements: Iterable[tuple[int, ...]]) -> Claim:

@@ -48,8 +48,13 @@ class ChainSearch:
         self.source, self.count, self.devices = paths.source, paths.count, np.arange(paths.size)
         steps = np.arange(self.count + 1)
         time = paths.time_before.T
+        least = instance.rules.least(paths.size)
+        #: Devices that stay in every chain.
+        self.required = set(np.flatnonzero(least).tolist()) - {self.source}
         fits = np.zeros((paths.size, self.count + 1, self.count + 1), dtype=bool)
-        fits[:, :-1] = (steps > steps[:-1, None]) & (steps <= paths.last_end.T[:, :, None])
+        fits[:, :-1] = (steps >= steps[:-1, None] + np.maximum(least, 1)[:, None, None]) & (
+            steps <= paths.last_end.T[:, :, None]
+        )
         # Time of a run by device, first layer and end; infinite where it does not fit.
         self.run_s: Array = np.where(fits, time[:, None, :] - time[:, :, None], np.inf)
         # Transfer by sender, receiver and first layer of the receiver's run.
@@ -73,6 +78,7 @@ class ChainSearch:
             Of the random changes.
         """
         draw = random.Random(seed)  # noqa: S311 - not for secrets
+        start = (*start, *sorted(self.required - set(start)))
         chain, patience = self._completed(start), PATIENCE
         while patience and self.context.elapsed < until:
             found, cost = self._descend(chain, until)
@@ -124,6 +130,8 @@ class ChainSearch:
             for following in (position, position + 1):  # insert before it, or replace it
                 if following > len(chain) or not outside.size:
                     continue
+                if following > position and chain[position] in self.required:
+                    continue
                 before = front[position - 1] + self.hop_s[chain[position - 1], outside]
                 if following == len(chain):
                     after = np.full((len(outside), self.count + 1), np.inf)
@@ -137,6 +145,7 @@ class ChainSearch:
         neighbours += [
             (shorter, self.cost(shorter))
             for p in range(1, len(chain))
+            if chain[p] not in self.required
             for shorter in [chain[:p] + chain[p + 1 :]]
         ]
         return neighbours
@@ -165,7 +174,9 @@ class ChainSearch:
             if outside and (len(changed) == 1 or draw.random() < 1 / 3):
                 changed.insert(draw.randint(1, len(changed)), draw.choice(outside))
             elif outside:
-                changed[draw.randrange(1, len(changed))] = draw.choice(outside)
+                place, device = draw.randrange(1, len(changed)), draw.choice(outside)
+                if changed[place] not in self.required:
+                    changed[place] = device
             if len(changed) > 2:
                 changed.insert(draw.randrange(1, len(changed)), changed.pop(draw.randrange(1, len(changed))))
         return tuple(changed)

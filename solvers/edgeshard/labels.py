@@ -17,6 +17,9 @@ from operator import mul
 from typing import TYPE_CHECKING, NamedTuple
 
 from placewise.models.edgeshard import evaluate_latency
+from placewise.models.edgeshard.memory import require_shared_with_first
+from placewise.models.edgeshard.rules import PINNED
+from placewise.models.problem import Guarantee
 from placewise.solvers.edgeshard.baselines import cloud_edge_opt, greedy
 from placewise.solvers.edgeshard.chains import ChainSearch
 from placewise.solvers.edgeshard.lagrangian import PricedBound, RunPaths
@@ -50,7 +53,8 @@ class Label(NamedTuple):
     cost : float
         Compute and transfers so far.
     free : tuple of int
-        Bytes left on each device, as later layers see them.
+        Bytes left on each device, as later layers see them; where rules count layers, also how many each may still
+        take, and how many it still must.
     """
 
     bound: float
@@ -81,14 +85,22 @@ class LabelSearch:
         self.margin = paths.costs.tick_s / 2  # costs are multiples of the tick
         self.root = self._root(paths)
         self.count, self.size = paths.count, paths.size
-        self.need = [int(size) for size in instance.memory_bytes]
-        # The smallest and the sum of all needs from each layer on.
-        self.least = [min(self.need[i:], default=0) for i in range(self.count + 1)]
-        self.rest = [sum(self.need[i:]) for i in range(self.count + 1)]
+        # By device: what layers need there, and the smallest and the sum of all needs from each layer on.
+        self.need: list[list[int]] = paths.need.T.tolist()
+        self.least = [[min(need[i:], default=0) for need in self.need] for i in range(self.count + 1)]
+        self.rest = [[sum(need[i:]) for need in self.need] for i in range(self.count + 1)]
         self.price: list[float] = self.root.price_s.tolist()
         self.to_go: list[list[float]] = self.root.to_go_s.tolist()
         self.time_before: list[list[float]] = paths.time_before.T.tolist()
         self.hop: list[list[list[float]]] = [paths.costs.transfer_s(i).tolist() for i in range(self.count)]
+        rules = instance.rules
+        self.contiguous = rules.contiguous
+        self.least_layers, self.most_layers = (
+            rules.least(self.size).tolist(),
+            rules.most(self.size, self.count).tolist(),
+        )
+        self.counted = bool(rules.asked - {PINNED})
+        self.furthest: list[list[int]] = paths.last_end.tolist()
         self.expanded = 0
         # Per label its device, the layers placed, and its parent's number.
         self.tree: list[tuple[int, int, int]] = []
@@ -124,7 +136,11 @@ class LabelSearch:
     def _roots(self) -> Iterator[Label]:
         """Yield the first runs, which are on the source (Eq. 4)."""
         budget = tuple(int(size) for size in self.instance.cluster.memory_bytes)
-        return self._runs(Label(self.root.dual_bound, -1, 0, -1, 0.0, budget), self.instance.source, 0.0)
+        if self.counted:
+            budget += (*self.most_layers, *self.least_layers)
+        return self._runs(
+            Label(self.root.dual_bound, -1, 0, -1, 0.0, budget), self.instance.source_index, 0.0
+        )
 
     def _children(self, label: Label) -> Iterator[Label]:
         """Yield the labels with one run more, unless a cheaper label has reached the same state since."""
@@ -137,17 +153,26 @@ class LabelSearch:
 
     def _runs(self, label: Label, device: int, hop: float) -> Iterator[Label]:
         """Yield the label continued by runs of every length that fits on a device."""
-        time_before, space = self.time_before[device], label.free[device]
+        time_before, space, need = self.time_before[device], label.free[device], self.need[device]
         start_cost = label.cost + hop - time_before[label.placed]
-        for end in range(label.placed + 1, self.count + 1):
-            space -= self.need[end - 1]
+        stop = self.furthest[label.placed][device]
+        if self.counted:
+            stop = min(stop, label.placed + label.free[self.size + device])
+        for end in range(label.placed + 1, stop + 1):
+            space -= need[end - 1]
             cost = start_cost + time_before[end]
             if space < 0 or not cost < self.upper:
                 return
+            free = (*label.free[:device], space, *label.free[device + 1 :])
+            if self.counted:
+                counted = self._counted(free, device, end - label.placed, end)
+                if counted is None:
+                    continue
+                free = counted
             if end == self.count:
                 self._complete(label.number, device, cost + self.to_go[end][device])
                 return
-            free = self._canonical(end, (*label.free[:device], space, *label.free[device + 1 :]))
+            free = self._canonical(end, free)
             key = (end, device, free)
             if self.best_cost.get(key, math.inf) <= cost:
                 continue
@@ -161,7 +186,29 @@ class LabelSearch:
     def _canonical(self, placed: int, free: tuple[int, ...]) -> tuple[int, ...]:
         """Free memory as later layers see it: too little for any is none, more than all need is all."""
         least, rest = self.least[placed], self.rest[placed]
-        return tuple(0 if space < least else min(space, rest) for space in free)
+        seen = tuple(
+            0 if space < low else min(space, most)
+            for space, low, most in zip(free[: self.size], least, rest, strict=True)
+        )
+        if not self.counted:
+            return seen
+        layers = self.count - placed
+        return (
+            *seen,
+            *(min(left, layers) for left in free[self.size : 2 * self.size]),
+            *free[2 * self.size :],
+        )
+
+    def _counted(self, free: tuple[int, ...], device: int, taken: int, end: int) -> tuple[int, ...] | None:
+        """Return what is left after a run of so many layers; None where a device can no longer get what it must."""
+        left = list(free)
+        may, must = self.size + device, 2 * self.size + device
+        left[may], left[must] = left[may] - taken, max(left[must] - taken, 0)
+        if self.contiguous:
+            if left[must]:
+                return None
+            left[device] = left[may] = 0
+        return tuple(left) if sum(left[2 * self.size :]) <= self.count - end else None
 
     def _complete(self, number: int, device: int, cost: float) -> None:
         if not cost < self.upper:
@@ -191,11 +238,11 @@ class LabelSearch:
         if not self._open(root.dual_bound):
             return root
         search = ChainSearch(self.instance, self.context)
-        path = paths.bound(root.price_s)[1] or (self.instance.source,)
+        path = paths.bound(root.price_s)[1] or (self.instance.source_index,)
         for start in (path, self.incumbent or path):
             until = self.context.elapsed + CHAIN_SHARE / 2 * self.context.remaining
             search.search(tuple(dict.fromkeys(start)), until, self.context.parameters.seed)
-        if search.best:
+        if search.best and evaluate_latency(self.instance, search.placement(search.best)).feasible:
             self._offer(search.placement(search.best), search.best_s)
         return max(root, paths.best_bound(self.context, self.upper), key=lambda bound: bound.dual_bound)
 
@@ -207,6 +254,12 @@ class LabelSearch:
     def _claim(self, reason: Reason, bound: float | None, message: str) -> Claim:
         objective = None if self.incumbent is None else self.upper
         return Claim(reason, self.incumbent, objective, bound, message, solve_s=self.context.elapsed)
+
+
+def guarantee(instance: EdgeShardInstance) -> Guarantee:
+    """Return EXACT; raise `NotApplicableError` for shared tensors that are not layer 0's and one other layer's."""
+    require_shared_with_first(instance)
+    return Guarantee.EXACT
 
 
 def run(instance: EdgeShardInstance, context: Context) -> Claim:

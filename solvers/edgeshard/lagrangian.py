@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.memory import bytes_beside_first, furthest_ends
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,27 +51,27 @@ class RunPaths:
     Parameters
     ----------
     instance : EdgeShardInstance
-        Any layers, any links.
+        Any layers, any links. Bounds are bounds where shared tensors are those of layer 0 and one other layer.
     """
 
     def __init__(self, instance: EdgeShardInstance) -> None:
         self.costs = time_tables(instance)
-        self.source = instance.source
-        self.need = instance.memory_bytes
+        self.source = instance.source_index
+        self.need = bytes_beside_first(instance)
         self.budget = instance.cluster.memory_bytes
         self.count, self.size = self.costs.compute_s.shape
         # Sums over the layers before each: differences are the time and memory of a run.
         self.time_before = np.vstack([np.zeros(self.size), np.cumsum(self.costs.compute_s, axis=0)])
-        self.memory_before = np.concatenate([[0], np.cumsum(self.need)])
+        self.memory_before = np.vstack([np.zeros(self.size, dtype=np.int64), np.cumsum(self.need, axis=0)])
         # The last end of a run that starts before layer i on device j.
-        reach = self.memory_before[:-1, None] + self.budget[None, :]
-        self.last_end = np.searchsorted(self.memory_before, reach, side="right") - 1
+        ends = instance.rules.ends(self.size, self.count)
+        self.last_end = np.minimum(furthest_ends(instance)[:-1], ends)
         self.longest = int((self.last_end - np.arange(self.count)[:, None]).max(initial=1))
         self._devices = np.arange(self.size)
 
     def bound(self, price_s: NDArray[np.float64]) -> tuple[PricedBound, tuple[int, ...] | None]:
         """Return the bound at given prices and the path that attains it; no path if the bound is infinite."""
-        priced = self.time_before + self.memory_before[:, None] * price_s[None, :]
+        priced = self.time_before + self.memory_before * price_s[None, :]
         to_go = np.empty((self.count + 1, self.size))
         to_go[-1] = self.costs.return_s
         ends = np.empty((self.count, self.size), dtype=np.intp)
@@ -124,7 +125,7 @@ class RunPaths:
         for _ in range(steps):
             if path is None or not context.remaining:
                 break
-            used = np.bincount(path, weights=self.need, minlength=self.size)
+            used = np.bincount(path, weights=self.need[np.arange(self.count), path], minlength=self.size)
             excess = (used - self.budget) / budget
             direction = np.where((price > 0) | (excess > 0), excess, 0.0)
             length = float(direction @ direction)

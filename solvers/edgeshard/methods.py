@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from placewise.models.edgeshard import pipeline_cpsat, runs
+from placewise.models.edgeshard.problems import KNOWN
 from placewise.models.problem import Guarantee
 from placewise.solvers.edgeshard import (
     algorithm_1,
@@ -14,8 +15,12 @@ from placewise.solvers.edgeshard import (
     chains,
     cpsat,
     labels,
+    starts,
+    subsets,
     thresholds,
+    types,
 )
+from placewise.solvers.edgeshard.sources import for_sources, over_sources
 from placewise.solvers.execution.method import BOUND, PROGRESS, SEED, THREADS, WARM_START, Algorithm
 
 _CP = frozenset({WARM_START, PROGRESS, BOUND, THREADS, SEED})
@@ -32,8 +37,11 @@ def _baselines(module: object, addition: str = "") -> tuple[Algorithm[Any], ...]
         "edgeshard-even": "the paper's variant: equal shares on as few devices as hold them",
         "cloud-edge-opt": "the paper's baseline: the best split between source and fastest device",
     }
+    runs_of = {name: getattr(module, name.replace("-", "_")) for name in summaries}
+    if module is baselines:
+        runs_of = {name: over_sources(run) for name, run in (runs_of | {"greedy": starts.greedy}).items()}
     return tuple(
-        Algorithm(name, getattr(module, name.replace("-", "_")), Guarantee.HEURISTIC, summary + addition)
+        Algorithm(name, runs_of[name], Guarantee.HEURISTIC, summary + addition, honours=KNOWN)
         for name, summary in summaries.items()
     )
 
@@ -41,25 +49,36 @@ def _baselines(module: object, addition: str = "") -> tuple[Algorithm[Any], ...]
 LATENCY = (
     Algorithm(
         "run-length",
-        cpsat.latency,
-        runs.run_length_guarantee,
+        over_sources(cpsat.latency),
+        for_sources(runs.run_length_guarantee),
         "CP-SAT circuit through the devices with layer counts; for equal layers",
         ("ortools",),
         _CP,
+        KNOWN,
     ),
     Algorithm(
         "labels",
-        labels.run,
-        Guarantee.EXACT,
+        over_sources(labels.run),
+        for_sources(labels.guarantee),
         "the paper's DP repaired: memory kept per path, Lagrangian bounds, local search, best first",
         abilities=_SEARCH | {SEED},
+        honours=KNOWN,
+    ),
+    Algorithm(
+        "subsets",
+        over_sources(subsets.run),
+        for_sources(subsets.guarantee),
+        "dynamic programme over sets of devices for contiguous placements; equal devices are counted, the rest priced",
+        abilities=_SEARCH | {SEED},
+        honours=KNOWN,
     ),
     Algorithm(
         "chains",
-        chains.run,
+        over_sources(chains.run),
         Guarantee.HEURISTIC,
         "local search over the order of devices, run ends by dynamic programming",
         abilities=frozenset({PROGRESS, SEED}),
+        honours=KNOWN,
     ),
     Algorithm(
         "algorithm-1",
@@ -79,33 +98,45 @@ LATENCY = (
 THROUGHPUT = (
     Algorithm(
         "run-length",
-        cpsat.throughput,
-        pipeline_cpsat.run_length_guarantee,
+        over_sources(cpsat.throughput),
+        for_sources(pipeline_cpsat.run_length_guarantee),
         "CP-SAT circuit through the stages' devices with layer counts; for equal layers",
         ("ortools",),
         _CP,
+        KNOWN,
     ),
     Algorithm(
         "stages",
-        cpsat.stages,
-        pipeline_cpsat.stages_guarantee,
+        over_sources(cpsat.stages),
+        for_sources(pipeline_cpsat.stages_guarantee),
         "CP-SAT circuit with the first layer and the end of each stage; any layers",
         ("ortools",),
         _CP,
+        KNOWN,
     ),
     Algorithm(
         "thresholds",
-        thresholds.run,
-        thresholds.guarantee,
+        over_sources(thresholds.run),
+        for_sources(thresholds.guarantee),
         "bisection over bottlenecks, each decided by counting equal layers, or by reachability over sets of devices",
         ("numpy", "ortools"),
+        _SEARCH,
+        KNOWN,
+    ),
+    Algorithm(
+        "types",
+        types.run,
+        types.guarantee,
+        "bisection over bottlenecks, each decided by counts of devices used per type; many devices of few types",
+        ("numpy",),
         _SEARCH,
     ),
     Algorithm(
         "algorithm-2-repaired",
-        algorithm_2.run_repaired,
-        algorithm_2.repaired_guarantee,
+        over_sources(algorithm_2.run_repaired),
+        for_sources(algorithm_2.repaired_guarantee),
         "the paper's Algorithm 2 in its sensible reading, vectorised over sets of devices",
+        honours=KNOWN,
     ),
     Algorithm(
         "algorithm-2",
@@ -124,6 +155,7 @@ BATCH = (
         "the best pipeline of each batch size that can still win",
         ("numpy", "ortools"),
         _SEARCH,
+        KNOWN,
     ),
     Algorithm(
         "largest-batch",
@@ -131,6 +163,7 @@ BATCH = (
         Guarantee.HEURISTIC,
         "the paper's way: the largest batch that fits, then its best pipeline",
         ("numpy", "ortools"),
+        honours=KNOWN,
     ),
     *_baselines(batches, "; the largest batch that fits"),
 )

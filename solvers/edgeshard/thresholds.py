@@ -5,29 +5,30 @@ at layer a reaches at most one end. Among devices that are all linked within T, 
 follows only gets shorter, and a stage that vanishes leaves a link that exists. So one number per set of devices, the
 furthest end, decides the threshold, and 2**(M-1) of them are filled by vectorised sweeps; where the layers between
 the first and the last are equal, the sum of what the devices hold decides it for any number of them. Below the largest
-transfer among the other devices, where that fails, a search over (set, last device) keeps all ends instead, and from
-14 devices on CP-SAT's circuit takes over. Sources: Edmonds and Fulkerson (1970), Bokhari (1988), Pınar and Aykanat (2004).
+transfer among the other devices, where that fails, equal layers need a way over links that are fast enough; others a
+search over (set, last device), which keeps all ends instead, and from 14 devices on CP-SAT's circuit takes over. Sources: Edmonds and Fulkerson (1970), Bokhari (1988), Pınar and Aykanat (2004).
 """
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from placewise.models.edgeshard.cost import bottleneck_values_s, time_tables
-from placewise.models.edgeshard.placement import evaluate_throughput
-from placewise.models.edgeshard.runs import has_equal_block, useful_devices
+from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.memory import furthest_ends
+from placewise.models.edgeshard.runs import has_equal_block, require_no_least, useful_devices
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
-from placewise.solvers.edgeshard import cpsat
+from placewise.solvers.edgeshard.bisection import bisect
 from placewise.solvers.edgeshard.counted import Held, Undecided, all_linked, over_fast_links
-from placewise.solvers.evidence.result import Claim, Reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from placewise.models.edgeshard import EdgeShardInstance
+    from placewise.solvers.evidence.result import Claim
     from placewise.solvers.execution.context import Context
 
 #: Sets of the other devices are counted in an array: 2**19 numbers per sweep.
@@ -44,6 +45,7 @@ def guarantee(instance: EdgeShardInstance) -> Guarantee:
     NotApplicableError
         For other instances.
     """
+    require_no_least(instance)
     decide = Thresholds(instance)
     useful = len(decide.others) + 1
     if useful > LARGEST_SIZE and not decide.equal:
@@ -62,24 +64,29 @@ class Thresholds:
 
     def __init__(self, instance: EdgeShardInstance) -> None:
         self.costs = time_tables(instance)
-        self.source, self.count = instance.source, len(instance.layers)
-        self.others = [j for j in useful_devices(instance) if j != instance.source]
+        self.source, self.count = instance.source_index, len(instance.layers)
+        self.others = [j for j in useful_devices(instance) if j != instance.source_index]
         self.time_before = np.vstack(
             [np.zeros(instance.cluster.size), np.cumsum(self.costs.compute_s, axis=0)]
         )
-        memory_before = np.concatenate([[0], np.cumsum(instance.memory_bytes)])
-        fits = memory_before[:-1, None] + instance.cluster.memory_bytes[None, :]
-        self.memory_end = np.searchsorted(memory_before, fits, side="right") - 1
+        ends = instance.rules.ends(instance.cluster.size, self.count)
+        self.memory_end = np.minimum(furthest_ends(instance)[:-1], ends)
         between = [
             self.costs.messages_s[m][np.ix_(self.others, self.others)]
             for m in set(self.costs.message[:-1].tolist())
         ]
-        self.equal = has_equal_block(instance)
+        self.equal = has_equal_block(instance) and not instance.rules.pinned
         #: From here on all other devices are linked with each other.
         self.linked_from_s = max((float(matrix.max()) for matrix in between if matrix.size), default=0.0)
 
+    @property
+    def decided_from_s(self) -> float:
+        """The least threshold that is decided."""
+        all_ends = self.equal or len(self.others) <= LARGEST_SPARSE_SIZE
+        return 0.0 if all_ends else self.linked_from_s
+
     def placement(self, threshold_s: float) -> tuple[int, ...] | None:
-        """Return a pipeline within a threshold, or None if there is none."""
+        """Return a pipeline within a threshold, None if there is none; raise `Undecided` where that is too hard."""
         ends = np.vstack([self._ends(threshold_s), np.full(self.memory_end.shape[1], -1)])
         returns = self.costs.return_s <= threshold_s
         if ends[0, self.source] >= self.count and returns[self.source]:
@@ -107,7 +114,7 @@ class Thresholds:
     def _by_counts(
         self, threshold_s: float, ends: NDArray[np.intp], returns: NDArray[np.bool_]
     ) -> tuple[int, ...] | None:
-        """Share equal layers out; below the slowest link by a path over fast ones, or raise `Undecided`."""
+        """Share equal layers out; below the slowest link by a way over fast ones, or raise `Undecided`."""
         held = Held.of(self.count, self.source, self.others, ends, returns)
         if held is None:
             return None
@@ -231,67 +238,14 @@ class Thresholds:
         return None
 
 
-def _position(values: NDArray[np.float64], cost_s: float) -> int:
-    """Return which candidate a cost is: the nearest, since those that are differences of long sums are off a little."""
-    after = min(int(np.searchsorted(values, cost_s)), len(values) - 1)
-    return after - (after > 0 and cost_s - values[after - 1] < values[after] - cost_s)
-
-
-def _cost_s(instance: EdgeShardInstance, placement: tuple[int, ...]) -> float:
-    """Return the bottleneck of a pipeline: it may be below the threshold that was asked."""
-    bottleneck_s = evaluate_throughput(instance, placement).objective
-    assert bottleneck_s is not None
-    return bottleneck_s
-
-
-def run(instance: EdgeShardInstance, context: Context, *, whole: bool = True) -> Claim:
+def run(instance: EdgeShardInstance, context: Context, *, whole: bool = True, enough_s: float = inf) -> Claim:
     """Bisect over the candidates; every threshold that fails is a dual bound.
 
     Parameters
     ----------
     instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
-    whole : bool
-        Whether CP-SAT decides what is left open; the bound is that of the thresholds refuted otherwise.
+    whole, enough_s : bool, float
+        See `bisect`.
     """
-    decide = Thresholds(instance)
-    values = bottleneck_values_s(instance)
-    best = decide.placement(float(values[-1])) if len(values) else None
-    if best is None:
-        return Claim(Reason.INFEASIBLE, message="no pipeline at any bottleneck", solve_s=context.elapsed)
-    # Best attains values[high]; the optimum is among values[low..high], or below them where nothing is decided.
-    sparse = len(decide.others) > LARGEST_SPARSE_SIZE and not decide.equal
-    lowest = int(np.searchsorted(values, decide.linked_from_s)) * sparse
-    cost_s = _cost_s(instance, best)
-    low, high = lowest, _position(values, cost_s)
-    if context.warm_start is not None and _cost_s(instance, context.warm_start) < cost_s:
-        best, cost_s = tuple(context.warm_start), _cost_s(instance, context.warm_start)
-        high = _position(values, cost_s)
-    context.report(objective=cost_s, placement=best)
-    below = low  # thresholds from low to here are open: what could be neither refuted nor attained
-    while below < high and values[high] - values[below] > context.parameters.relative_gap * values[high]:
-        if not context.remaining:
-            bound = float(values[low]) if low > lowest else None
-            return Claim(Reason.LIMIT, best, cost_s, bound, "time limit", solve_s=context.elapsed)
-        middle = (below + high) // 2
-        try:
-            found = decide.placement(float(values[middle]))
-        except Undecided:
-            below = middle + 1
-            continue
-        if found is None:
-            low = below = middle + 1
-            context.report(dual_bound=float(values[low]))
-        else:
-            best, cost_s = found, _cost_s(instance, found)
-            high = min(high, _position(values, cost_s))
-            context.report(objective=cost_s, placement=best)
-    if below > low or 0 < lowest == low:  # the optimum may lie below the slowest link
-        try:
-            if not whole:
-                raise NotApplicableError("thresholds below the slowest link are left open")
-            return (cpsat.throughput if decide.equal else cpsat.stages)(instance, context)
-        except NotApplicableError as refusal:
-            bound = float(values[low]) if low > lowest else None
-            return Claim(Reason.LIMIT, best, cost_s, bound, str(refusal), limit="range of times")
-    return Claim(Reason.OPTIMAL, best, cost_s, min(float(values[low]), cost_s), solve_s=context.elapsed)
+    return bisect(instance, context, Thresholds(instance), whole=whole, enough_s=enough_s)

@@ -22,6 +22,20 @@ if TYPE_CHECKING:
     from placewise.models.problem import Instance
 
 
+def with_head(document: Any) -> Any:
+    """Return a placement alone, a list or an object without a head, as the document of a result; others as they are.
+
+    Parameters
+    ----------
+    document : object
+        As parsed from JSON.
+    """
+    bare = isinstance(document, list) or (
+        isinstance(document, dict) and document and not {"format", "placement"} & document.keys()
+    )
+    return {"placement": document} if bare else document
+
+
 def parsed(instance: Instance, document: Any) -> tuple[ResultSpec, Any]:
     """Return a checked result document of an instance, and its placement as read from its names.
 

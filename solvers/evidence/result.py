@@ -194,19 +194,14 @@ class VerifiedResult:
     @property
     def named(self) -> dict[str, Any] | None:
         """The placement by names of devices, as result files state it; None without one."""
+        placement = self.placement
         return (
-            None
-            if self.placement is None
-            else problem_of(self.instance).placement_json(self.instance, self.placement)
+            None if placement is None else problem_of(self.instance).placement_json(self.instance, placement)
         )
 
     @property
     def stages(self) -> tuple[Any, ...]:
-        """The placement as rows by names, see `placewise.models.stages`; none without one.
-
-        Of layers a `Stage` per row of layers on a device (device, first and last layer, seconds, bytes), with the bits of each
-        layer where there are some; of heads over time a `Share` per interval and device that hosts anything.
-        """
+        """The placement as rows by names, a `Stage` or a `Share` each, see `placewise.models.stages`; none without one."""
         problem = problem_of(self.instance)
         if problem.stages is None or self.placement is None:
             return ()
@@ -216,17 +211,16 @@ class VerifiedResult:
     @property
     def figures(self) -> Mapping[str, Any]:
         """What else the placement amounts to, by name: of EdgeShard's the time to the first token and per token."""
-        problem = problem_of(self.instance)
         if self.placement is None or self.objective is None:
             return {}
-        return problem.figures(self.instance, self.placement)
+        return problem_of(self.instance).figures(self.instance, self.placement)
 
     def to_frame(self) -> Any:
         """Return `stages` as a pandas DataFrame, a row each; raise `PlacewiseError` without pandas."""
         return shown.frame(self.stages)
 
     def plot(self) -> Any:
-        """Return the placement as a Matplotlib figure, see `picture.plot`; raise `PlacewiseError` without one."""
+        """Return the placement as a Matplotlib figure, see `picture.plot`."""
         return picture.plot(self)
 
     def __repr__(self) -> str:
@@ -239,26 +233,24 @@ class VerifiedResult:
         return shown.html_of(self)
 
     def save(self, target: str | Path) -> None:
-        """Write the result document, whole or not at all; `from_json` and ``placewise check`` read it.
+        """Write the result document, whole or not at all, for `from_json` and ``placewise check``.
 
         Raises
         ------
         PlacewiseError
             When the file cannot be written.
         """
-        from placewise.instances.files import write_text  # a worker process needs no file formats
-        from placewise.instances.strict_json import dumps
+        from placewise.instances import files, strict_json  # a worker process needs no file formats
 
-        write_text(target, dumps(self.to_json()) + "\n")
+        files.write_text(target, strict_json.dumps(self.to_json()) + "\n")
 
     @classmethod
     def from_json(cls, instance: Instance, source: Mapping[str, Any] | str | Path) -> VerifiedResult:
         """Read a result back, and verify it anew.
 
-        Only the placement is taken over, and who made it, in which time. Objective, terms and violations are
-        evaluated; the bound is what the problem's equations alone prove, so that "optimal" often comes back as
-        feasible: the file cannot show its proof. What it states and is not so is a conflict, what cannot be seen from
-        it stands in `message`. A solve with ``warm_start=result`` proves it again.
+        Only the placement is taken over, and who made it, in which time. The rest is evaluated; the bound is what the
+        equations alone prove, so that "optimal" often comes back as feasible: the file cannot show its proof. What it
+        states and is not so is a conflict. A solve with ``warm_start=result`` proves it again.
 
         Parameters
         ----------

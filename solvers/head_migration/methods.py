@@ -83,6 +83,20 @@ HEAD_MIGRATION = (
 
 DECODER = (
     Algorithm(
+        "bounded",
+        decoder.bounded,
+        Guarantee.EXACT,
+        "the heuristics below, then HiGHS where a bound of the equations leaves a gap",
+        ("numpy", "highspy", "pyomo"),
+        frozenset({WARM_START, PROGRESS, BOUND, THREADS, SEED}),
+    ),
+    Algorithm(
+        "one-device",
+        decoder.one_device,
+        Guarantee.HEURISTIC,
+        "all layers on one device that holds them, kept there",
+    ),
+    Algorithm(
         "layer-by-layer",
         decoder.run,
         Guarantee.HEURISTIC,

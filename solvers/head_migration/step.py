@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from placewise.models.head_migration.cost import HEAD, capacities, head_costs
+from placewise.models.head_migration.cost import HEAD, capacities, head_costs, head_times_s
 from placewise.models.head_migration.milp_values import follow
 from placewise.models.problem import Guarantee
 from placewise.solvers.evidence.result import Claim, Reason
@@ -60,11 +60,7 @@ def best_step(
     if before is not None:
         counts = np.bincount(before.heads, minlength=size)
         fixed_part = fixed_part + costs.move_s[t, 1, before.proj][:, None] + costs.move_s[t, 2, before.ffn]
-    # Time of n = 1..H heads on j with the projection on q; beyond what fits it is infinite.
-    number = np.arange(1, heads + 1)
-    with np.errstate(invalid="ignore"):
-        times_s = costs.slope_s[t][:, :, None] * number + costs.fixed_s[t][:, :, None]
-    times_s[number > rooms[0, 0][:, None, None] + np.zeros((1, size, 1), dtype=np.int64)] = np.inf
+    number, times_s = np.arange(1, heads + 1), head_times_s(instance, t)
     least_s = np.array([_least(times_s[:, q], heads) for q in range(size)])
     bound_s = fixed_part + weight * least_s[:, None]
     if before is not None:

@@ -234,11 +234,11 @@ def test_simulate_shows_both_strategies_and_draws(tmp_path, capsys):
 
 
 def test_simulate_takes_a_batch_and_a_result(tmp_path, capsys):
-    """The chosen batch size multiplies the tokens; a result file saves the solve."""
+    """The chosen batch size multiplies the tokens, with as many in flight as fit; a result file saves the solve."""
     result = tmp_path / "result.json"
     assert main(["solve", "hand-batch", "--output", str(result)]) == 0
     assert main(["simulate", "hand-batch", "--result", str(result), "--strategy", "bubbles"]) == 0
-    assert "4 micro-batches of 3" in capsys.readouterr().out
+    assert "1 micro-batches of 3" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from placewise.instances.generators import generate
 from placewise.models.errors import NotApplicableError, PlacewiseError
 from placewise.models.problem import Guarantee
 from placewise.models.registry import PROBLEMS
-from placewise.solvers.registry import comparison_methods, default_method, methods_of
+from placewise.solvers.registry import comparison_methods, default_method, find_method, methods_of
 from placewise.solvers.solve import solve
 
 #: What `compare` runs. Other solvers on the weak textbook statements are for `placewise.benchmarks.agreement`.
@@ -74,6 +74,10 @@ def test_a_warm_start_is_the_first_incumbent(problem, method):
 def test_a_bad_warm_start_is_one_line(problem, method):
     """What is no placement, or breaks a constraint, is refused before anything runs."""
     instance, _ = tiny(problem, 0)
+    try:
+        find_method(problem, method).guarantee(instance)
+    except NotApplicableError:
+        pytest.skip("the method does not apply to the instance")
     for bad in ("abc", [99] * 50, {"layers": 7}, [], None.__class__):
         with pytest.raises(PlacewiseError, match=r"^warm start: [^\n]+$"):
             solve(instance, method, isolate=False, warm_start=bad)

@@ -37,10 +37,10 @@ def test_every_catalogue_entry_names_its_source():
     ("problem", "family"), [(p, f) for p, known in FORMATS.items() for f in known.families]
 )
 def test_generators_repeat_themselves(problem, family):
-    """The same seed gives the same instance, another seed another."""
+    """The same seed gives the same instance, another seed another, unless all is measured."""
     documents = [to_document(generate(problem, family, seed=seed)) for seed in (5, 5, 6)]
     assert documents[0] == documents[1]
-    assert documents[0] != documents[2]
+    assert (documents[0] == documents[2]) == (family == "pipeedge")
 
 
 @pytest.mark.parametrize("model", ["llama2-7b", "llama2-13b", "llama2-70b"])

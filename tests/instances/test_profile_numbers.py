@@ -42,7 +42,7 @@ def test_profiles_by_hand():
 
 
 def test_profiled_devices_by_hand():
-    """The accelerator that a device has and has numbers for; its memory and rate; names that are distinct."""
+    """A CUDA card stands beside its machine's memory; the accelerator's memory and rate; names that are distinct."""
     cuda = {
         "name": "mac",
         "is_head": False,
@@ -55,13 +55,14 @@ def test_profiled_devices_by_hand():
     silent = {key: value for key, value in DEVICE.items() if key not in ("t_comm", "name")}
     found = halda_instance(devices=[DEVICE | cuda, DEVICE | plain, silent | {"is_head": False}])
     devices = found.cluster
-    assert devices.device_names == ("mac", "mac-1", "device-2")
-    assert devices.flops_per_s.tolist() == [50.0, 100.0, 1000.0]
-    assert devices.memory_bytes_per_s.tolist() == [60.0, 10.0, 500.0]
-    assert devices.memory_bytes.tolist() == [70, 9000, 8000]
-    assert devices.latency_s.tolist() == [[0.0, 0.25, 0.25], [0.5, 0.0, 0.5], [0.0, 0.0, 0.0]]
+    assert devices.device_names == ("mac-cuda", "mac", "mac-1", "device-2")
+    assert devices.flops_per_s.tolist() == [50.0, 100.0, 100.0, 1000.0]
+    assert devices.memory_bytes_per_s.tolist() == [60.0, 10.0, 10.0, 500.0]
+    assert devices.memory_bytes.tolist() == [70, 9000, 9000, 8000]
+    sent = [0.0, 0.0, 0.25, 0.25]  # within the machine nothing waits
+    assert devices.latency_s.tolist() == [sent, sent, [0.5, 0.5, 0.0, 0.5], [0.0] * 4]
     assert devices.bandwidth_bytes_per_s[0, 1] == 1e15
-    assert found.source == 1
+    assert found.source == 2
     assert found.name == "m-3-devices-edgeshard-latency"
     headless = DEVICE | {"is_head": False}
     assert halda_instance(devices=[headless, headless | {"name": "b"}]).source == 0

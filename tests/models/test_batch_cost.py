@@ -9,6 +9,7 @@ from placewise.instances.generators import generate
 from placewise.models.cluster import Cluster
 from placewise.models.edgeshard import EdgeShardBatchInstance
 from placewise.models.edgeshard.batch_placement import diagnose, evaluate
+from placewise.models.edgeshard.batches import EdgeShardBatch
 from placewise.models.edgeshard.cost import bottleneck_floor_s
 from placewise.models.errors import InstanceError
 from placewise.models.registry import PROBLEMS
@@ -45,6 +46,13 @@ def test_one_batch_size_by_hand():
         "edgeshard-throughput",
         "case@3",
     )
+
+
+def test_a_return_of_nothing_has_no_sign():
+    """-0.0 bytes are 0.0 bytes, also as they are written."""
+    layers, cluster = case().layers, case().cluster
+    made = EdgeShardBatch(cluster, layers, (1,), compute_time_s=np.ones((1, 2, 2)), return_bytes=-0.0)
+    assert math.copysign(1.0, made.return_bytes) == 1.0
 
 
 def test_costs_are_per_sequence():

@@ -10,8 +10,9 @@ import pytest
 from placewise.instances.generators import generate
 from placewise.models.cluster import Cluster
 from placewise.models.edgeshard import EdgeShardInstance, EdgeShardLatency
-from placewise.models.edgeshard.cost import bottleneck_values_s, prefill_time_s, roofline_time_s, time_tables
+from placewise.models.edgeshard.cost import bottleneck_values_s, time_tables
 from placewise.models.edgeshard.diagnosis import diagnose
+from placewise.models.edgeshard.rooflines import prefill_time_s, roofline_time_s
 from placewise.models.edgeshard.runs import require_equal_block, revisits_never_pay, shortcut_pairs
 from placewise.models.errors import InstanceError, NotApplicableError
 from placewise.models.workload import Layer

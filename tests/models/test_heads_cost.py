@@ -33,7 +33,7 @@ LAYER = HeadTransformer(4, 12, bytes_per_parameter=2, prompt_tokens=5, ffn_flops
 def test_table_1_by_hand(options, head, proj, ffn):
     """L = 7, two tokens generated: bytes, FLOP, message of each block, for each reading."""
     found = block_demands(dataclasses.replace(LAYER, **options), 7)
-    assert [dataclasses.astuple(block) for block in found] == [head, proj, ffn]
+    assert [dataclasses.astuple(block)[:3] for block in found] == [head, proj, ffn]
 
 
 def test_nothing_is_cached_before_the_prompt_has_ended():

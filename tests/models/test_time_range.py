@@ -53,6 +53,7 @@ def test_without_either_the_least_time_keeps_its_digits(least, spread):
 def test_sums_on_one_device_must_be_exact():
     """Of compute times, of which differences are taken: 2**53 ticks at most where the horizon does not fit."""
     assert tick(1.0, 1e18, 1e6) * 2.0**53 > 1e6
+    assert tick(1.0, 1e18, 2.0**20) == 2.0**-32  # 2**20 s is a number of 21 bits
     with pytest.raises(InstanceError, match=r"from 1 s at the least to 1e\+12 s"):
         tick(1.0, 1e18, 1e12)
     with pytest.raises(InstanceError, match="1e308"):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from placewise.models.cluster import Cluster
 from placewise.models.errors import InstanceError
-from placewise.models.units import choose_tick, common_unit, to_ticks
+from placewise.models.units import choose_tick, common_unit, tick_between, to_ticks
 
 
 @given(st.lists(st.floats(1e-6, 10.0), min_size=2, max_size=200), st.floats(1.0, 4000.0), st.randoms())
@@ -114,3 +114,20 @@ def test_models_count_milliseconds():
         formulation.start(model, (0, 1, 1, 1))
         objective = next(model.component_data_objects(pyo.Objective, active=True))
         assert pyo.value(objective) == 7000.0
+
+
+@pytest.mark.parametrize(
+    ("reference", "entries", "exponent"), [(1.0, 8, -39), (1.0, 2**20, -44), (8.0, 2**20, -41), (8.0, 8, -36)]
+)
+def test_many_entries_need_a_finer_tick(reference, entries, exponent):
+    """2**20 roundings of half a tick within 1e-7 of the reference: a power of two below 9.5e-14 of it."""
+    assert tick_between(reference, entries, reference, 60) == 2.0**exponent
+
+
+def test_the_finest_tick():
+    """2**-960 s, in which 2**-921 s is 2**39 ticks; times below are none, and infinite ones neither."""
+    assert tick_between(2.0**-921, 4, 2.0**-921, 60) == 2.0**-960
+    assert tick_between(2.0**-922, 4, 2.0**-922, 60) is None
+    assert tick_between(2.0**-922, 4, 0.0, 60) is None
+    assert tick_between(1.0, 4, float("inf"), 60) is None
+    assert tick_between(1.0, 4, 0.0, 60) == tick_between(1.0, 4, 1.0, 60) == 2.0**-39

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from placewise.models.cluster import Cluster, non_negative, whole_bytes
+from placewise.models.arrays import non_negative, whole_bytes
 from placewise.models.errors import InstanceError
 from placewise.models.instance import BaseInstance
 from placewise.models.units import choose_tick, to_ticks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from placewise.models.cluster import Cluster
 
 
 @dataclass(frozen=True)
