@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from placewise.models.edgeshard.batches import EdgeShardBatch
 from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.models.units import MAX_BYTES
 from placewise.solvers.evidence.result import Status, VerifiedResult
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from placewise.models.edgeshard import EdgeShardThroughput
+    from placewise.models.edgeshard.batches import EdgeShardBatch
 
 #: Any placement will do: how good it is was not asked.
 ANY_GAP = 0.99
