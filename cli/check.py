@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from placewise.cli import output
-from placewise.cli.convert import add_cluster_options, instance_of
+from placewise.cli.convert import add_instance_options, instance_of
 from placewise.cli.split import placement_of_split
 from placewise.cli.streams import note
 from placewise.instances.files import blaming, read_text
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="relative gap up to which 'optimal' is right (default 1e-6, as for solve)",
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
-    add_cluster_options(parser)
+    add_instance_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:

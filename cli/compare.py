@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from placewise.cli import output
-from placewise.cli.convert import add_cluster_options, instance_of
+from placewise.cli.convert import add_instance_options, instance_of
 from placewise.solvers import compare as compare_methods
 from placewise.solvers.bridge import note
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--methods", metavar="A,B", help="comma-separated (default: all that are installed and apply)"
     )
     output.add_solve_options(parser)
-    add_cluster_options(parser)
+    add_instance_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -45,6 +45,12 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sequence-length", type=int, metavar="N", help="tokens of KV cache (default 1024)")
 
 
+def add_instance_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every command that takes an instance takes beside it: a cluster for a model, and rules."""
+    add_cluster_options(parser)
+    add_rule_options(parser)
+
+
 def converted(options: argparse.Namespace, sources: list[str], **settings: str | None) -> Any:
     """Return the instance of other tools' files, as the options say."""
     return convert(
@@ -57,15 +63,15 @@ def converted(options: argparse.Namespace, sources: list[str], **settings: str |
 
 
 def instance_of(options: argparse.Namespace, source: str) -> Any:
-    """Return the instance of a file, or of a model on the cluster that the options name."""
+    """Return the instance of a file, or of a model on the cluster that the options name, with the rules that they ask."""
     if options.cluster:
-        return converted(options, [source])
+        return with_rules(converted(options, [source]), options, contiguous=True)
     for option in ("problem", "sequence_length"):
         if getattr(options, option) is not None:
             raise PlacewiseError(
                 f"--{option.replace('_', '-')}: expected together with --cluster; an instance states it"
             )
-    return read(source)
+    return with_rules(read(source), options)
 
 
 def run(options: argparse.Namespace) -> int:

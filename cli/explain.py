@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from placewise.cli import output
-from placewise.cli.convert import add_cluster_options, instance_of
+from placewise.cli.convert import add_instance_options, instance_of
 from placewise.cli.solve import verdict
 from placewise.models.registry import problem_of
 from placewise.solvers.evidence.result import Status
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--time-limit", type=float, default=60.0, metavar="S", help="seconds for all questions (default 60)"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
-    add_cluster_options(parser)
+    add_instance_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from placewise.cli import output
-from placewise.cli.convert import add_cluster_options, instance_of
+from placewise.cli.convert import add_instance_options, instance_of
 from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_of
 from placewise.solvers.execution.statement import write_model
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", choices=("mps", "lp"), required=True, help="file format")
     parser.add_argument("--formulation", metavar="F", help="default: the problem's first")
     parser.add_argument("--output", metavar="F", required=True, help="file to write")
-    add_cluster_options(parser)
+    add_instance_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from placewise.cli import output
 from placewise.cli.check import read_result
-from placewise.cli.convert import add_cluster_options, instance_of
+from placewise.cli.convert import add_instance_options, instance_of
 from placewise.models.edgeshard import EdgeShardLatency
 from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_of
@@ -14,7 +15,6 @@ from placewise.solvers import solve
 
 if TYPE_CHECKING:
     import argparse
-from itertools import pairwise
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--result", metavar="RESULT", help="the placement that was measured (default: solve)")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
-    add_cluster_options(parser)
+    add_instance_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -84,8 +84,8 @@ def residual(instance: EdgeShardLatency, placement: Any, measured_s: float) -> d
     predicted_s = evaluation.objective
     compute_s = evaluation.terms["compute"]
     hops = sum(a != b for a, b in pairwise(placement))
-    hops += int(instance.return_bytes > 0 and placement[-1] != instance.source)
-    layers = sum(layer.name != "prompt" for layer in instance.layers)
+    hops += int(instance.return_bytes > 0 and placement[-1] != placement[0])
+    layers = sum(bool(layer.memory_bytes or layer.flops) for layer in instance.layers)
     missing_s = measured_s - predicted_s
     left_s = compute_s + missing_s
     return {
@@ -113,7 +113,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
             *lines,
             "faster than predicted: rates or memory are stated too low, or another placement was measured",
         ]
-    causes = [f"efficiency {found['efficiency']:.3g}", f"layer_overhead_s {found['layer_overhead_s']:.3g}"]
+    causes = [f"efficiency x {found['efficiency']:.3g}", f"layer_overhead_s {found['layer_overhead_s']:.3g}"]
     if found["hop_overhead_s"] is not None:
         causes.append(f"hop_overhead_s {found['hop_overhead_s']:.3g} on {found['hops']} hops")
     return [*lines, f"each of these alone would explain it: {', '.join(causes)}"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from placewise.instances.importers.source import with_source
 from placewise.models.edgeshard import EdgeShardBatch, EdgeShardInstance
 from placewise.models.edgeshard.rules import Rules
 from placewise.models.errors import InstanceError, PlacewiseError
@@ -22,7 +23,7 @@ def add_rule_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--contiguous",
         action="store_true",
-        help="latency: each device hosts one run of layers (the default of solve --cluster)",
+        help="latency: each device hosts one run of layers (the default with --cluster)",
     )
     parser.add_argument("--returning", action="store_true", help="latency: a device may be returned to")
     parser.add_argument(
@@ -80,6 +81,8 @@ def with_rules(instance: Any, options: argparse.Namespace, *, contiguous: bool =
         raise PlacewiseError("--returning: expected without --contiguous")
     if not given and not (contiguous and latency):
         return instance
+    if options.source and options.source != FREE:
+        instance = with_source(instance, _device(instance, "--source", options.source))
     old = instance.rules
     asked = options.contiguous or (contiguous and latency) or old.contiguous
     rules = Rules(
@@ -89,10 +92,7 @@ def with_rules(instance: Any, options: argparse.Namespace, *, contiguous: bool =
         max_layers=dict(old.max_layers) | _numbers(instance, "--max-layers", options.max_layers or []),
         must_use=[*old.must_use, *(_device(instance, "--must-use", name) for name in options.must_use or [])],
     )
-    source = instance.source
-    if options.source:
-        source = None if options.source == FREE else _device(instance, "--source", options.source)
-    return replace(instance, source=source, rules=rules)
+    return replace(instance, source=None if options.source == FREE else instance.source, rules=rules)
 
 
 def _device(instance: Any, option: str, name: str) -> int:

@@ -12,7 +12,7 @@ from rich.table import Table
 from placewise.benchmarks import pictures
 from placewise.cli import output
 from placewise.cli.check import read_result
-from placewise.cli.convert import add_cluster_options, instance_of
+from placewise.cli.convert import add_instance_options, instance_of
 from placewise.models.edgeshard import EdgeShardBatch, EdgeShardInstance, EdgeShardThroughput
 from placewise.models.edgeshard.batch_placement import parts_of
 from placewise.models.edgeshard.schedule import STRATEGIES, Schedule, simulate
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--picture", metavar="F", help=f"write the timelines to a file: {', '.join(pictures.FORMATS)}"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
-    add_cluster_options(parser)
+    add_instance_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -10,8 +10,7 @@ from rich.markup import escape
 
 from placewise.benchmarks.drawings.registry import picture_of
 from placewise.cli import output
-from placewise.cli.convert import add_cluster_options, instance_of
-from placewise.cli.rules import add_rule_options, with_rules
+from placewise.cli.convert import add_instance_options, instance_of
 from placewise.instances.files import require_writable
 from placewise.models.edgeshard.data import EdgeShardInstance
 from placewise.models.edgeshard.rules import CONTIGUOUS
@@ -41,8 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--warm-start", metavar="RESULT", help="a result file whose placement the solver starts from"
     )
     parser.add_argument("--output", metavar="F", help="write the result as JSON to a file")
-    add_cluster_options(parser)
-    add_rule_options(parser)
+    add_instance_options(parser)
     output.add_solve_options(parser)
 
 
@@ -50,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     """Solve, show, and return the exit status."""
     if options.output:
         require_writable(options.output)
-    instance = with_rules(instance_of(options, options.instance), options, contiguous=bool(options.cluster))
+    instance = instance_of(options, options.instance)
     settings = output.solve_options(options)
     if options.warm_start:
         from placewise.cli.check import read_result

@@ -82,4 +82,4 @@ def left_out(time_model: TimeModel) -> tuple[str, ...]:
         One of `TimeModel`.
     """
     reading = ("reading weights from memory (time_model flops)",) if time_model == "flops" else ()
-    return (*reading, "the prompt (prefill)", "overheads per layer and message")
+    return (*reading, "the prompt (prefill)", "overheads that no device states")

@@ -13,6 +13,8 @@ from placewise.cli.check import examine, read_result
 from placewise.instances import convert, read, shipped_instances, to_document
 from placewise.instances.files import from_document, read_text
 from placewise.instances.importers import gguf_header
+from placewise.instances.importers.iperf3 import links_document, read_iperf3
+from placewise.instances.importers.llama_bench import is_llama_bench, read_llama_bench
 from placewise.instances.strict_json import loads
 from placewise.models.errors import PlacewiseError
 
@@ -66,6 +68,67 @@ DEVICE = {
     "d_avail_metal": 8000,
     "t_comm": 0.5,
 }
+LLAMA_BENCH = [
+    {
+        "cpu_info": "Ryzen 7",
+        "gpu_info": "",
+        "n_gpu_layers": 0,
+        "model_type": "qwen 0.8B",
+        "model_size": 521555200,
+    }
+    | {"model_n_params": 752393024, "n_prompt": prompt, "n_gen": generated, "avg_ts": rate}
+    for prompt, generated, rate in ((512, 0, 210.5), (0, 128, 8.5))
+]
+IPERF3 = {
+    "start": {
+        "connected": [{"local_host": "10.0.0.2", "remote_host": "10.0.0.3"}],
+        "test_start": {"protocol": "TCP", "reverse": 0},
+    },
+    "end": {
+        "streams": [{"sender": {"min_rtt": 400, "mean_rtt": 900}}],
+        "sum_received": {"bits_per_second": 9.4e8},
+    },
+}
+HELIX = """# three nodes
+[NodeNames]
+total_compute_nodes=3
+[ComputeNode-0]
+type=T4
+[ComputeNode-1]
+type=T4x2
+[ComputeNode-2]
+type=A100
+[Link-source-0]
+bandwidth=1000 * mbps
+latency=1 * MilliSec
+[Link-0-1]
+bandwidth=14.6 * mbps
+latency=50 * MilliSec
+[Link-1-sink]
+bandwidth=1.25 * gbps
+latency=1 * MilliSec
+"""
+TYPED_CLUSTER = {
+    "devices": [
+        {"name": "desk", "device": "rtx-4090", "reserve_bytes": "10 %", "efficiency": "70 %"},
+        {"name": "m2-max-64gb", "hop_overhead_s": "1 ms", "layer_overhead_s": "20 us"},
+        {"name": "phone", "memory_bytes": 0},
+        {
+            "name": "pi",
+            "count": 2,
+            "memory_bytes": "7.5 GiB",
+            "flops_per_s": "80 GFLOPS",
+            "memory_bytes_per_s": "17 GB/s",
+        },
+    ],
+    "bandwidth_bytes_per_s": {
+        "default": "1 Gbps",
+        "links": [["desk", "phone", "100 Mbit/s"]],
+        "symmetric": True,
+    },
+    "latency_s": "0.3 ms",
+    "source": "phone",
+}
 SUITE = {
     "format": "placewise-suite/1",
     "name": "small",
@@ -90,7 +153,7 @@ LARGEST_SEED = 8000
 #: What documents are broken with.
 ODD = [
     None, True, -1, 0, 1, 2**31, 2**53 + 1, 2**63, 10**400, -0.0, 1e-320, 1e308, 0.5, "", "a", "\x00", "x" * 300,
-    "../..", [], {}, [[]], [None], {"a": 1}, [0] * 40, "\ud800", 4096, 1e15,
+    "../..", "24 GB", "1 Gbps", "9**9**9 GB", "50 %", [], {}, [[]], [None], {"a": 1}, [0] * 40, "\ud800", 4096, 1e15,
 ]  # fmt: skip
 
 
@@ -146,6 +209,27 @@ def convert_graph(content: bytes) -> None:
     """Convert a layer graph."""
     with _file(content) as path:
         convert(path, problem="edgeshard-throughput")
+
+
+def read_cluster(content: bytes) -> None:
+    """Read a cluster file, and put a model on it."""
+    with _file(content) as path, _file(_dump(CONFIG)) as config:
+        convert(config, cluster=path, sequence_length=16)
+
+
+def read_helix(content: bytes) -> None:
+    """Read a cluster of Helix."""
+    read_cluster(b"[NodeNames]\n" + content.replace(b"[NodeNames]", b""))
+
+
+def read_measurements(content: bytes) -> None:
+    """Read what llama-bench or iperf3 wrote."""
+    with _file(content) as path:
+        document = loads(read_text(path))
+        if is_llama_bench(document):
+            read_llama_bench(document).entry()
+        else:
+            links_document([read_iperf3(document)])
 
 
 def read_gguf(content: bytes) -> None:
@@ -204,6 +288,9 @@ READERS = {
     ],
     convert_profiles: [_dump({"model": PROFILE, "device": DEVICE})],
     convert_graph: [_dump(GRAPH)],
+    read_cluster: [_dump(TYPED_CLUSTER)],
+    read_helix: [HELIX.encode()],
+    read_measurements: [_dump(LLAMA_BENCH), _dump(IPERF3)],
     read_gguf: [_tiny_gguf()],
 }
 

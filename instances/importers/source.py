@@ -5,28 +5,25 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
+from placewise.instances.formats.edgeshard import with_input
 from placewise.instances.importers.values import TOKEN_BYTES
 from placewise.models.dilemma.data import Dilemma
 from placewise.models.edgeshard.batches import EdgeShardBatch
 from placewise.models.edgeshard.data import EdgeShardInstance
 from placewise.models.errors import InstanceError
 from placewise.models.head_migration import HeadMigrationDecoder
-from placewise.models.workload import Layer
-
-#: What a source that computes nothing has: the number of a token, which it sends to where the embedding is.
-PROMPT = Layer("prompt", 0, TOKEN_BYTES, flops=0.0, weight_bytes=0.0)
 
 
 def with_source(instance: Any, source: int) -> Any:
     """Return an instance whose input is at another device.
 
-    A chain's first layer stays at its source (Eq. 4 of EdgeShard). Where that has no memory, this layer is the prompt
-    and the embedding may be anywhere else.
+    A chain's first layer stays at its source (Eq. 4 of EdgeShard). Where that has no memory, this layer is the number of
+    a token, which it sends on, and the embedding may be anywhere else.
 
     Parameters
     ----------
     instance : Instance
-        Of a published model on a cluster, with its source at the first device.
+        Of a published model on a cluster.
     source : int
         Index of the device.
 
@@ -36,10 +33,11 @@ def with_source(instance: Any, source: int) -> Any:
         Where a problem of another package has no source to be named.
     """
     if isinstance(instance, EdgeShardInstance | EdgeShardBatch):
-        client = instance.cluster.memory_bytes[source] == 0
-        if client:
-            return replace(instance, source=source, layers=(PROMPT, *instance.layers))
-        return replace(instance, source=source) if source else instance
+        first = instance.layers[0]
+        if instance.cluster.memory_bytes[source] == 0 and (first.memory_bytes or first.flops):
+            layers, _ = with_input(TOKEN_BYTES, instance.layers, None, instance.cluster.size)
+            return replace(instance, source=source, layers=layers)
+        return instance if source == instance.source else replace(instance, source=source)
     if source == 0 or isinstance(instance, Dilemma):  # whose servers are all alike to its requests
         return instance
     if isinstance(instance, HeadMigrationDecoder):

@@ -188,7 +188,7 @@ def _passes_s(
 def latency_floor_s(instance: EdgeShardInstance) -> float:
     """Return a bound on the latency: layer 0 on the source, every other layer where it is fastest, no transfers."""
     if instance.source is None:
-        return float(instance.compute_time_s.min(axis=1).sum()) * (1 - ROUNDING_TOLERANCE)
+        return float(weighted_compute_s(instance).min(axis=1).sum()) * (1 - ROUNDING_TOLERANCE)
     costs = time_tables(instance)
     rest_s = costs.compute_s[1:].min(axis=1).sum()
     return float(costs.compute_s[0, instance.source] + rest_s + costs.return_s.min())
@@ -198,7 +198,7 @@ def bottleneck_floor_s(instance: EdgeShardInstance) -> float:
     """Return a bound on the bottleneck: the slowest layer where it is fastest, and an even share of all layers."""
     free = instance.source is None
     compute_s = (
-        instance.compute_time_s * (1 - ROUNDING_TOLERANCE) if free else time_tables(instance).compute_s
+        weighted_compute_s(instance) * (1 - ROUNDING_TOLERANCE) if free else time_tables(instance).compute_s
     )
     fastest_s = compute_s.min(axis=1)
     share_s = fastest_s.sum() / min(instance.cluster.size, len(fastest_s))

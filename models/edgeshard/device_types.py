@@ -8,30 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.kinds import exchangeable
+from placewise.models.edgeshard.memory import furthest_ends
 from placewise.models.edgeshard.runs import useful_devices
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from placewise.models.edgeshard.data import EdgeShardInstance
-
-
-def furthest_in_memory(instance: EdgeShardInstance) -> NDArray[np.intp]:
-    """Return where a run that starts at a layer must end on a device for lack of memory (Eq. 5, 12), in whole bytes.
-
-    Parameters
-    ----------
-    instance : EdgeShardInstance
-        N layers on M devices.
-
-    Returns
-    -------
-    ndarray of int, shape (N, M)
-        The first layer that does not fit any more; the start itself where not even that does.
-    """
-    before = np.concatenate([[0], np.cumsum(instance.memory_bytes)])
-    space = before[:-1, None] + instance.cluster.memory_bytes[None, :]
-    return np.searchsorted(before, space, side="right") - 1
 
 
 def device_types(instance: EdgeShardInstance) -> list[list[int]]:
@@ -55,7 +37,7 @@ def device_types(instance: EdgeShardInstance) -> list[list[int]]:
     costs, source = time_tables(instance), instance.source_index
     useful = useful_devices(instance)
     # Layer 0 is on the source.
-    furthest, compute_s = furthest_in_memory(instance)[1:], costs.compute_s[1:]
+    furthest, compute_s = furthest_ends(instance)[1:-1], costs.compute_s[1:]
     alike = defaultdict(list)
     for j in useful:
         if j != source:
@@ -73,21 +55,10 @@ def device_types(instance: EdgeShardInstance) -> list[list[int]]:
             sides = np.sort(links[:, place]), np.sort(links[:, :, place])
             groups = found[b"".join(side.tobytes() for side in sides)]
             for group in groups:
-                if _exchangeable(links, position[group[0]], place):
+                if exchangeable(links, position[group[0]], place):
                     group.append(j)
                     break
             else:
                 groups.append([j])
         types += [group for groups in found.values() for group in groups]
     return sorted(types)
-
-
-def _exchangeable(links: NDArray[np.float64], one: int, other: int) -> bool:
-    """Whether links are the same after two devices have changed places; shape (2, M, M), row = sender."""
-    third = np.ones(links.shape[1], dtype=bool)
-    third[[one, other]] = False
-    return (
-        np.array_equal(links[:, one, other], links[:, other, one])
-        and np.array_equal(links[:, one, third], links[:, other, third])
-        and np.array_equal(links[:, third, one], links[:, third, other])
-    )

@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from placewise.models.edgeshard.cost import weighted_compute_s
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from placewise.models.edgeshard.data import EdgeShardInstance
 
 
@@ -25,23 +29,34 @@ def kinds_of(instance: EdgeShardInstance) -> tuple[int, ...]:
     size = cluster.size
     own = {device for _, device in rules.pinned} | {instance.source}
     numbers = np.vstack(
-        [cluster.memory_bytes, rules.least(size), rules.most(size, count), instance.compute_time_s]
+        [cluster.memory_bytes, rules.least(size), rules.most(size, count), weighted_compute_s(instance)]
     )
-    links = [cluster.bandwidth_bytes_per_s, cluster.latency_s]
+    links = np.stack([cluster.bandwidth_bytes_per_s, cluster.latency_s])
     found: dict[bytes, list[int]] = {}
     kinds = []
     for j in range(size):
         alike = found.setdefault(np.ascontiguousarray(numbers[:, j]).tobytes(), []) if j not in own else []
-        first = next((k for k in alike if all(_same_links(matrix, k, j) for matrix in links)), j)
+        first = next((k for k in alike if exchangeable(links, k, j)), j)
         if first == j:
             alike.append(j)
         kinds.append(first)
     return tuple(kinds)
 
 
-def _same_links(matrix: np.ndarray, one: int, other: int) -> bool:
-    swapped = np.arange(len(matrix))
-    swapped[[one, other]] = other, one
-    row = np.array_equal(np.delete(matrix[one, swapped], other), np.delete(matrix[other], other))
-    column = np.array_equal(np.delete(matrix[swapped, one], other), np.delete(matrix[:, other], other))
-    return row and column
+def exchangeable(links: NDArray[np.float64], one: int, other: int) -> bool:
+    """Return whether links are the same after two devices have changed places.
+
+    Parameters
+    ----------
+    links : ndarray, shape (K, M, M)
+        K numbers of each link, row = sender; what stands on the diagonal is not looked at.
+    one, other : int
+        The devices.
+    """
+    third = np.ones(links.shape[1], dtype=bool)
+    third[[one, other]] = False
+    return (
+        np.array_equal(links[:, one, other], links[:, other, one])
+        and np.array_equal(links[:, one, third], links[:, other, third])
+        and np.array_equal(links[:, third, one], links[:, third, other])
+    )

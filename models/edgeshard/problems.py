@@ -42,7 +42,7 @@ def options(instance: EdgeShardInstance | EdgeShardBatch) -> frozenset[str]:
     instance : EdgeShardInstance or EdgeShardBatch
         Of any of them.
     """
-    return memory.options(instance) | rules.asked_by(instance)
+    return memory.options(instance) | instance.options
 
 
 LATENCY: Problem[EdgeShardInstance, Placement] = Problem(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from placewise.models.cluster import Cluster
-    from placewise.models.edgeshard.batches import EdgeShardBatch
-    from placewise.models.edgeshard.data import EdgeShardInstance
 
 #: What `Problem.options` calls them.
 CONTIGUOUS, FREE_SOURCE, PINNED = "contiguous", "free source", "pinned layers"
@@ -114,7 +113,7 @@ class Rules(ByValue):
             must_use=sorted({cluster.index(device, "must_use") for device in self.must_use}),
         )
 
-    @property
+    @cached_property
     def asked(self) -> frozenset[str]:
         """Which of the options these rules are, by the names of `EVERY`."""
         told = {CONTIGUOUS: self.contiguous, PINNED: self.pinned, MUST_USE: self.must_use}
@@ -193,9 +192,11 @@ class Rules(ByValue):
         runs : bool
             Whether runs are looked at; a pipeline's are by Eq. 11.
         """
+        if not self.asked:  # as most do; placements are evaluated by the million
+            return []
         found = []
-        order = [device for device, _ in groupby(placement)]
         if self.contiguous and runs:
+            order = [device for device, _ in groupby(placement)]
             for device in dict.fromkeys(device for device in order if order.count(device) > 1):
                 message = f"{names[device]} hosts {order.count(device)} runs of layers, expected one in a row"
                 found.append(Violation("contiguity", names[device], message))
@@ -219,14 +220,3 @@ class Rules(ByValue):
                 message = f"{names[int(must)]} hosts no layer, expected at least one: it must be used"
                 found.append(Violation("must_use", names[int(must)], message))
         return found
-
-
-def asked_by(instance: EdgeShardInstance | EdgeShardBatch) -> frozenset[str]:
-    """Return the options that an instance of an EdgeShard problem asks for, of `EVERY`.
-
-    Parameters
-    ----------
-    instance : EdgeShardInstance or EdgeShardBatch
-        Any.
-    """
-    return instance.options

@@ -128,5 +128,5 @@ def left_out(instance: EdgeShardInstance | EdgeShardBatch) -> tuple[str, ...]:
     instance : EdgeShardInstance or EdgeShardBatch
         Of any EdgeShard problem.
     """
-    overheads = () if isinstance(instance.times, Stated) else ("overheads per layer and message",)
+    overheads = () if isinstance(instance.times, Stated) else ("overheads that no device states",)
     return ("the prompt (prefill)", *overheads)

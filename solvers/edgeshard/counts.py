@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
-from placewise.models.edgeshard.device_types import device_types, furthest_in_memory
+from placewise.models.edgeshard.device_types import device_types
+from placewise.models.edgeshard.memory import furthest_ends
 from placewise.models.errors import NotApplicableError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Counts:
         groups: list[list[int]] = [[self.source], *self.types]
         compute_s = [self.costs.compute_s[:, group].max(axis=1) for group in groups]
         self.time_before = np.vstack([np.zeros(len(groups)), np.cumsum(compute_s, axis=1).T])
-        furthest = furthest_in_memory(instance)
+        furthest = furthest_ends(instance)[:-1]
         self.memory_end = np.column_stack([furthest[:, group].min(axis=1) for group in groups])
         self.return_s = [float(self.costs.return_s[group].max()) for group in groups]
         # The message before each layer, by sender (0 = the source) and type.

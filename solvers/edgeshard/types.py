@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from placewise.models.edgeshard.device_types import device_types
-from placewise.models.edgeshard.memory import options
+from placewise.models.edgeshard.problems import options
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.solvers.edgeshard.bisection import bisect
@@ -27,7 +27,7 @@ def guarantee(instance: EdgeShardInstance) -> Guarantee:
     NotApplicableError
         For other instances.
     """
-    asked = instance.options | options(instance)
+    asked = options(instance)
     if asked:  # also where a batch's pipelines are asked for
         raise NotApplicableError(f"types do not know {' or '.join(sorted(asked))}")
     types = device_types(instance)

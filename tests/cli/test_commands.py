@@ -254,3 +254,10 @@ def test_simulate_refuses(arguments, message, capsys):
     """One line, exit status 2."""
     assert main(["simulate", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_residual_counts_hops_from_a_free_source(capsys):
+    """The token's way back is none where the last layer is beside the first."""
+    assert main(["residual", "hand-stay-home", "--measured", "0.05", "--source", "none", "--json"]) == 0
+    free = json.loads(capsys.readouterr().out)
+    assert (free["hops"], free["hop_overhead_s"]) == (0, None)
