@@ -10,8 +10,8 @@ from rich.table import Table
 
 from placewise.benchmarks import pictures
 from placewise.cli import output
-from placewise.cli.convert import add_cluster_options, instance_of
-from placewise.cli.rules import add_rule_options, with_rules
+from placewise.cli.convert import add_instance_options, instance_of
+from placewise.cli.rules import with_rules
 from placewise.models.edgeshard import EdgeShardBatch
 from placewise.models.edgeshard.batch_placement import parts_of
 from placewise.models.errors import PlacewiseError
@@ -37,8 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="micro-batches in flight at most, where the instance has none",
     )
     parser.add_argument("--picture", metavar="F", help=f"draw it: {', '.join(pictures.FORMATS)}")
-    add_cluster_options(parser)
-    add_rule_options(parser)
+    add_instance_options(parser)
     output.add_solve_options(parser)
 
 

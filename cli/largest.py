@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from placewise.cli import output
-from placewise.cli.convert import add_cluster_options, instance_of
-from placewise.cli.rules import add_rule_options, with_rules
+from placewise.cli.convert import add_instance_options, instance_of
+from placewise.cli.rules import with_rules
 from placewise.models.edgeshard import EdgeShardBatch
 from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_of
@@ -35,8 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--step", type=int, metavar="N", help="granularity (default: 256 tokens, 1 sequence)")
     parser.add_argument("--most", type=int, metavar="N", help="stop there (default: 2**24 tokens, 2**20)")
-    add_cluster_options(parser)
-    add_rule_options(parser)
+    add_instance_options(parser)
     output.add_solve_options(parser)
 
 

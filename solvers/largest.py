@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import InstanceError, PlacewiseError
+from placewise.models.registry import problem_of
 from placewise.models.units import MAX_BYTES
 from placewise.solvers.evidence.result import Status, VerifiedResult
 from placewise.solvers.solve import solve
@@ -79,18 +80,35 @@ def largest(build: Callable[[int], Any], *, step: int, most: int, **options: Any
     def ask(steps: int) -> VerifiedResult:
         return solve(build(steps * step), **{"relative_gap": ANY_GAP} | options)
 
+    end = most // step + 1
     low, best = 0, None
-    high, refusal = most // step + 1, None
-    ahead = 1
+    high, refusal = _counted_out(build, step, end), None
+    back = 1
     while low + 1 < high:
-        steps = min(ahead, high - 1) if refusal is None else (low + high) // 2
-        ahead *= 2
+        steps = max(high - back, low + 1) if best is None else (low + high) // 2
+        back *= 2
         found = ask(steps)
         if found.objective is not None:
             low, best = steps, found
         else:
             high, refusal = steps, found
+    if refusal is None and high < end:
+        refusal = ask(high)
     return Largest(low * step, best, None if refusal is None else high * step, refusal)
+
+
+def _counted_out(build: Callable[[int], Any], step: int, end: int) -> int:
+    """Return the least number of steps, up to an end, that counting bytes refuses; most of the way needs no solver."""
+    low, high = 0, end
+    while low + 1 < high:
+        steps = (low + high) // 2
+        try:
+            instance = build(steps * step)
+            refused = problem_of(instance).diagnose(instance) is not None
+        except InstanceError:
+            refused = True
+        low, high = (low, steps) if refused else (steps, high)
+    return high
 
 
 def holding(instance: EdgeShardBatch, sequences: int) -> EdgeShardThroughput:
