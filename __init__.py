@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     )
     from placewise.models.problem import Evaluation, Guarantee, Violation
     from placewise.models.registry import evaluate
+    from placewise.models.replicated import NodeType, ReplicatedThroughput
     from placewise.models.workload import Layer, Transformer
     from placewise.solvers import Parameters, Status, VerifiedResult, compare, explain, solve
     from placewise.solvers.bridge import GapReport
@@ -75,6 +76,7 @@ _HOMES = {
     "placewise.models.head_migration.over_time": "DevicesOverTime",
     "placewise.models.problem": "Evaluation Guarantee Violation",
     "placewise.models.registry": "evaluate",
+    "placewise.models.replicated.data": "NodeType ReplicatedThroughput",
     "placewise.models.workload": "Layer Transformer",
 }
 _NAMES = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -100,11 +102,13 @@ __all__ = [
     "InterruptedResult",
     "Interval",
     "Layer",
+    "NodeType",
     "NotApplicableError",
     "Parameters",
     "PlacewiseError",
     "Progress",
     "QuantizableLayer",
+    "ReplicatedThroughput",
     "Roofline",
     "Stated",
     "Status",

@@ -17,7 +17,7 @@ from placewise.solvers.solve import solve
 JUDGED = {
     "edgeshard-latency": (
         "labels",
-        ("algorithm-1", "algorithm-1-once", "greedy", "cloud-edge-opt", "edge-solo"),
+        ("algorithm-1-path", "algorithm-1", "algorithm-1-once", "greedy", "cloud-edge-opt", "edge-solo"),
     ),
     "edgeshard-throughput": (
         "thresholds",

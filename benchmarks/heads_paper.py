@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from itertools import accumulate
+from math import inf
 from pathlib import Path
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
@@ -32,6 +34,7 @@ METHODS = (
     "static",
     "dynamic",
     "edgeshard-like",
+    "edgeshard-source",
     "galaxy-like",
 )
 FAMILIES: dict[str, dict[str, Any]] = {
@@ -42,6 +45,8 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "cached execution": {"execution": "cached", "kv": "per-head"},
 }
 GIGABYTE = 1e9
+#: Work of the network in units of L D^2: by Vaswani et al. (2017), and in the author's simulator.
+FACTORS = (8.0, 0.8)
 
 
 def small(runs: int, intervals: int) -> None:
@@ -75,14 +80,15 @@ def _excess(method: str, cases: list[Any], optima: list[float | None]) -> Iterab
             yield result.objective / best - 1
 
 
-def medium(tokens: int, output: Path | None) -> None:
-    """Print and draw time and memory over the tokens on 25 devices (Figs. 3, 4)."""
-    case = network(25, 32, tokens, 1, background=0.5)
+def medium(tokens: int, factor: float, output: Path | None) -> None:
+    """Print and draw time and memory over the tokens on 25 devices (Figs. 3, 4), with one factor of the network."""
+    case = network(25, 32, tokens, 1, background=0.5, ffn_flops_factor=factor)
     shown = ("step", "resource-aware", "edgeshard-like", "galaxy-like")
     times: dict[str, dict[float, float]] = {}
     memory: dict[str, dict[float, float]] = {}
+    exact_s = inf
     print(
-        f"\n| 25 devices, {tokens} tokens | total, s | last token, s | migration, s | most on a device, GB |"
+        f"\n| 25 devices, {tokens} tokens, phi {factor:g} | total, s | last token, s | migration, s | most on a device, GB |"
     )
     print("|---|---:|---:|---:|---:|")
     for method in shown:
@@ -98,6 +104,9 @@ def medium(tokens: int, output: Path | None) -> None:
         last = walked[-1].inference_s + walked[-1].migration_s
         moved = sum(step.migration_s for step in walked)
         print(f"| {method} | {total[-1]:.1f} | {last:.2f} | {moved:.2f} | {max(peak):.3f} |", flush=True)
+        if method == "step":
+            exact_s = total[-1]
+    _everywhere(case, exact_s)
     head, proj, ffn = block_demands(case.transformer, case.length(tokens - 1))
     whole = case.transformer.units * head.memory_bytes + proj.memory_bytes + ffn.memory_bytes
     serial = proj.flops + ffn.flops
@@ -112,9 +121,26 @@ def medium(tokens: int, output: Path | None) -> None:
             (4, memory, "most memory on a device, GB"),
         ):
             drawing = pictures.lines(
-                series, title=f"25 devices, 32 heads (Fig. {number})", x_label="token", y_label=label
+                series,
+                title=f"25 devices, 32 heads, phi {factor:g} (Fig. {number})",
+                x_label="token",
+                y_label=label,
             )
-            pictures.save(drawing, str(output / f"heads-figure-{number}.svg"))
+            pictures.save(drawing, str(output / f"heads-figure-{number}-phi-{factor:g}.svg"))
+
+
+def _everywhere(case: Any, exact_s: float) -> None:
+    """Print what a layer that stays on the source takes, over the exact steps, with each device as the source."""
+    ratios = []
+    for source in range(case.cluster.size):
+        result = solve(replace(case, controller=source), "edgeshard-source", isolate=False)
+        if result.objective is not None:
+            ratios.append(result.objective / exact_s)
+    print(
+        f"\nthe layer on the source (EdgeShard's Eq. 4), each of {case.cluster.size} devices as the source: "
+        f"{min(ratios):.2f} to {max(ratios):.1f} times the exact steps, median {median(ratios):.1f}; "
+        f"{len(ratios)} sources hold it"
+    )
 
 
 def ahead(runs: int) -> None:
@@ -133,13 +159,17 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=30, help="networks per family (default 30)")
     parser.add_argument("--intervals", type=int, default=20, help="of the small networks (default 20)")
     parser.add_argument("--tokens", type=int, default=1000, help="of the medium network (default 1000)")
+    parser.add_argument("--only", choices=("small", "medium", "ahead"), help="one of the tables")
     parser.add_argument("--output", type=Path, help="folder for the pictures")
     options = parser.parse_args()
     if options.output:
         options.output.mkdir(parents=True, exist_ok=True)
-    small(options.runs, options.intervals)
-    medium(options.tokens, options.output)
-    ahead(options.runs)
+    if options.only in (None, "small"):
+        small(options.runs, options.intervals)
+    for factor in FACTORS if options.only in (None, "medium") else ():
+        medium(options.tokens, factor, options.output)
+    if options.only in (None, "ahead"):
+        ahead(options.runs)
     return 0
 
 

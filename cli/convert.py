@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SRC",
         nargs="+",
         help="config.json of a Llama, Mistral, Qwen or OPT model; a GGUF file; a HALDA model profile and device "
-        "profiles; a layer graph of dnn-partitioning",
+        "profiles; a layer graph of dnn-partitioning; Helix' cluster .ini with a JSON file of node_types and model",
     )
     add_cluster_options(parser)
     add_rule_options(parser)

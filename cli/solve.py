@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,9 +11,11 @@ from rich.markup import escape
 from placewise.benchmarks.drawings.registry import picture_of
 from placewise.cli import output
 from placewise.cli.convert import add_instance_options, instance_of
+from placewise.cli.runtimes import add_runtime_options, planned, settings_of, show_plan
 from placewise.instances.files import require_writable
 from placewise.models.edgeshard.data import EdgeShardInstance
 from placewise.models.edgeshard.rules import CONTIGUOUS
+from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_of
 from placewise.solvers import solve as solve_instance
 from placewise.solvers.evidence.result import Status, VerifiedResult
@@ -22,6 +24,8 @@ from placewise.solvers.solve import InterruptedResult
 
 if TYPE_CHECKING:
     import argparse
+
+    from placewise.instances.runtimes import Plan
 
 
 #: Seconds for the question what returning to a device would save.
@@ -40,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--warm-start", metavar="RESULT", help="a result file whose placement the solver starts from"
     )
     parser.add_argument("--output", metavar="F", help="write the result as JSON to a file")
+    add_runtime_options(parser, required=False)
     add_instance_options(parser)
     output.add_solve_options(parser)
 
@@ -48,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
     """Solve, show, and return the exit status."""
     if options.output:
         require_writable(options.output)
+    settings_of(options, options.instance)
     instance = instance_of(options, options.instance)
     settings = output.solve_options(options)
     if options.warm_start:
@@ -66,15 +72,33 @@ def run(options: argparse.Namespace) -> int:
         returning = _returning(result, options.time_limit)
     if returning is not None:
         document["returning"] = {"status": returning.status.value, "objective": returning.objective}
+    plan, refusal = _plan(result, document, options)
     if options.json:
-        output.print_json(document)
+        output.print_json(document if plan is None else document | {"plan": plan.to_json()})
     else:
         show(result)
         if returning is not None:
             print(told_of_returning(result, returning))
+        if plan is not None:
+            print()
+            show_plan(plan)
     if options.output:  # last: if the disk is full by now, the result is at least on the screen
         output.save(options.output, document)
+    if refusal is not None:
+        raise refusal
     return output.INTERRUPTED if interrupted else output.exit_status(result)
+
+
+def _plan(
+    result: VerifiedResult, document: dict[str, Any], options: argparse.Namespace
+) -> tuple[Plan | None, PlacewiseError | None]:
+    """Return what the runtime is told, or why it cannot run the placement: the result is shown all the same."""
+    if options.runtime is None or result.objective is None:
+        return None, None
+    try:
+        return planned(document, options, options.instance), None
+    except PlacewiseError as error:
+        return None, error
 
 
 def _returning(result: VerifiedResult, time_limit: float) -> VerifiedResult | None:

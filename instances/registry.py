@@ -13,6 +13,7 @@ from placewise.instances.formats import (
     edgeshard_batch,
     head_migration,
     head_migration_decoder,
+    replicated,
 )
 from placewise.instances.generators import alike, numbers, pipeedge
 from placewise.instances.generators import dilemma as dilemma_family
@@ -20,8 +21,9 @@ from placewise.instances.generators import edgeshard as edgeshard_family
 from placewise.instances.generators import edgeshard_batch as batch_family
 from placewise.instances.generators import head_migration as heads_family
 from placewise.instances.generators import head_migration_decoder as decoder_family
+from placewise.instances.generators import replicated as replicated_family
 from placewise.instances.generators import rules as rules_family
-from placewise.instances.importers import with_cluster
+from placewise.instances.importers import replicas, with_cluster
 from placewise.models.dilemma.problems import DILEMMA
 from placewise.models.edgeshard.data import EdgeShardInstance, EdgeShardLatency, EdgeShardThroughput
 from placewise.models.edgeshard.problems import BATCH, LATENCY, THROUGHPUT
@@ -29,6 +31,7 @@ from placewise.models.errors import PlacewiseError
 from placewise.models.head_migration.problems import DECODER, HEAD_MIGRATION
 from placewise.models.plugins import offered
 from placewise.models.registry import problem_named
+from placewise.models.replicated.problems import REPLICATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +41,7 @@ ENTRY_POINTS = "placewise.formats"
 
 _CHAINS: dict[str, Callable[..., EdgeShardInstance]] = {
     "alike": alike.alike,
+    "slow-source": alike.slow_source,
     "testbed": edgeshard_family.paper_testbed,
     "tight": edgeshard_family.tight,
     "tiny": edgeshard_family.tiny,
@@ -112,6 +116,15 @@ FORMATS: dict[str, Format[Any]] = {
             {"network": decoder_family.network, "tiny": decoder_family.tiny},
             with_cluster.decoder,
             DATA / "head_migration",
+        ),
+        Format(
+            REPLICATED,
+            replicated.ReplicatedSpec,
+            replicated.build,
+            replicated.document,
+            {"clusters": replicated_family.clusters, "tiny": replicated_family.tiny},
+            replicas.replicated,
+            DATA / "replicated",
         ),
     )
 }

@@ -11,6 +11,7 @@ from placewise.models.errors import PlacewiseError
 from placewise.models.head_migration.problems import DECODER, HEAD_MIGRATION
 from placewise.models.plugins import offered
 from placewise.models.problem import Problem
+from placewise.models.replicated.problems import REPLICATED
 
 if TYPE_CHECKING:
     from placewise.models.problem import Evaluation, InstanceT
@@ -20,7 +21,8 @@ ENTRY_POINTS = "placewise.problems"
 
 #: The problems of the package.
 PROBLEMS: dict[str, Problem[Any, Any]] = {
-    problem.name: problem for problem in (LATENCY, THROUGHPUT, BATCH, DILEMMA, HEAD_MIGRATION, DECODER)
+    problem.name: problem
+    for problem in (LATENCY, THROUGHPUT, BATCH, DILEMMA, HEAD_MIGRATION, DECODER, REPLICATED)
 }
 
 

@@ -99,3 +99,51 @@ class Share:
         parts = [f"{self.heads} {'head' if self.heads == 1 else 'heads'}"] if self.heads else []
         parts += ["projection"] * self.proj + ["network"] * self.ffn
         return f"interval {self.interval}, layer {self.layer}, {self.device}: {', '.join(parts)}"
+
+
+@dataclass(frozen=True)
+class Replica:
+    """Consecutive layers on one node.
+
+    Parameters
+    ----------
+    device : str
+        By name.
+    kind : str
+        Its type.
+    first, last : int
+        The layers, both inclusive, from 0.
+    tokens_per_s : float
+        What passes it in a maximum flow of the planning objective; not a measurement.
+    most_tokens_per_s : float
+        What it takes with so many layers.
+    """
+
+    device: str
+    kind: str
+    first: int
+    last: int
+    tokens_per_s: float
+    most_tokens_per_s: float
+
+    @property
+    def label(self) -> str:
+        """The layers, e.g. ``0-26``."""
+        return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+
+    def __str__(self) -> str:
+        word = "layer" if self.first == self.last else "layers"
+        rates = f"{self.tokens_per_s:.4g} of {self.most_tokens_per_s:.4g} tokens/s"
+        return f"{self.device} ({self.kind}): {word} {self.label}, {rates}"
+
+
+def layer_names(instance: object) -> list[str] | None:
+    """Return the names of a chain's layers, after which plans for runtimes know what each is; None where there are none.
+
+    Parameters
+    ----------
+    instance : object
+        Of any problem.
+    """
+    layers = getattr(instance, "layers", None)
+    return [str(layer.name) for layer in layers] if isinstance(layers, tuple) else None

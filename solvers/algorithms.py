@@ -7,11 +7,13 @@ from typing import Any
 from placewise.models.dilemma.problems import DILEMMA
 from placewise.models.edgeshard.problems import BATCH, LATENCY, THROUGHPUT
 from placewise.models.head_migration.problems import DECODER, HEAD_MIGRATION
+from placewise.models.replicated.problems import REPLICATED
 from placewise.solvers import brute_force
 from placewise.solvers.dilemma import methods as dilemma
 from placewise.solvers.edgeshard import methods as edgeshard
 from placewise.solvers.execution.method import Algorithm
 from placewise.solvers.head_migration import methods as head_migration
+from placewise.solvers.replicated import methods as replicated
 
 #: Of every problem.
 BRUTE_FORCE: Algorithm[Any] = Algorithm(
@@ -29,4 +31,5 @@ ALGORITHMS: dict[str, tuple[Algorithm[Any], ...]] = {
     DILEMMA.name: dilemma.DILEMMA,
     HEAD_MIGRATION.name: head_migration.HEAD_MIGRATION,
     DECODER.name: head_migration.DECODER,
+    REPLICATED.name: replicated.REPLICATED_METHODS,
 }

@@ -8,6 +8,7 @@ from placewise.models.cluster import Cluster
 from placewise.models.dilemma import DilemmaInstance, QuantizableLayer
 from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance
 from placewise.models.head_migration import DecoderInstance, HeadMigrationInstance, HeadTransformer, Interval
+from placewise.models.replicated import NodeType, ReplicatedThroughput
 from placewise.models.workload import Layer
 
 
@@ -110,6 +111,27 @@ def heads(draw, problem):
     return DecoderInstance("degenerate", problem, layer, count, initial)
 
 
+def replicated(draw, problem):
+    size, layers = draw.randint(1, 3), draw.randint(1, 3)
+    kinds = [
+        NodeType(f"type-{t}", [draw.choice([1.0, 2.0, 2.0, 1e4]) for _ in range(draw.randint(0, layers))])
+        for t in range(draw.randint(1, 2))
+    ]
+    ends = [draw.choices([0.0, 1.0, 1e9], k=size) for _ in range(2)]
+    return ReplicatedThroughput(
+        cluster(draw, size),
+        kinds,
+        [draw.randrange(len(kinds)) for _ in range(size)],
+        layers,
+        activation_bytes=draw.choice([0.0, 1.0]),
+        token_bytes=draw.choice([0.0, 1.0]),
+        source_bandwidth_bytes_per_s=ends[0],
+        sink_bandwidth_bytes_per_s=ends[1],
+        partial_inference=draw.random() < 0.5,
+        name="degenerate",
+    )
+
+
 MAKERS = {
     "edgeshard-latency": edgeshard,
     "edgeshard-throughput": edgeshard,
@@ -117,4 +139,5 @@ MAKERS = {
     "dilemma": dilemma,
     "head-migration": heads,
     "head-migration-decoder": heads,
+    "replicated-throughput": replicated,
 }

@@ -261,6 +261,8 @@ def _names(instance, good):
         return tuple((names[server], instance.bit_widths[width]) for server, width in good)
     if instance.problem == "edgeshard-batch":
         return good[0], [names[device] for device in good[1]]
+    if instance.problem == "replicated-throughput":  # names stand in files only
+        return problem_of(instance).placement_json(instance, good)
     return leaves(names.__getitem__)(instance, good)
 
 

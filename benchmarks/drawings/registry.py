@@ -9,6 +9,7 @@ from placewise.benchmarks.drawings.dilemma import DILEMMA_PICTURE
 from placewise.benchmarks.drawings.edgeshard import BATCH_PICTURE, LATENCY_PICTURE, THROUGHPUT_PICTURE
 from placewise.benchmarks.drawings.head_migration import DECODER_PICTURE, HEADS_PICTURE
 from placewise.benchmarks.drawings.picture import Picture
+from placewise.benchmarks.drawings.replicated import REPLICATED_PICTURE
 from placewise.models.errors import PlacewiseError
 from placewise.models.plugins import offered
 from placewise.models.registry import problem_of
@@ -28,6 +29,7 @@ PICTURES: dict[str, Picture[Any, Any]] = {
         BATCH_PICTURE,
         DILEMMA_PICTURE,
         HEADS_PICTURE,
+        REPLICATED_PICTURE,
         DECODER_PICTURE,
     )
 }

@@ -50,7 +50,13 @@ class LinkSpec(Part):
 
 
 def _form(value: Any) -> str:
-    return "<matrix>" if isinstance(value, list) else "<links>" if isinstance(value, dict) else "<number>"
+    return (
+        "<matrix>"
+        if isinstance(value, list)
+        else "<links>"
+        if isinstance(value, dict | LinkSpec)
+        else "<number>"
+    )
 
 
 #: An M x M matrix with a null diagonal, or one number.

@@ -1,14 +1,16 @@
-"""Tiny EdgeShard instances whose devices are of few types, some of them alike in all but a link."""
+"""Tiny EdgeShard instances: few types of devices, some alike in all but a link; links of any speed at the source."""
 
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 
-from placewise.instances.generators.edgeshard import LATENCY
+from placewise.instances.generators.edgeshard import LATENCY, tiny
 from placewise.models.cluster import Cluster
 from placewise.models.edgeshard.data import EdgeShardInstance, chain_type
+from placewise.models.edgeshard.times import Stated
 from placewise.models.workload import Layer
 
 
@@ -62,4 +64,49 @@ def alike(*, problem: str = LATENCY, seed: int, name: str | None = None) -> Edge
         return_bytes=draw.choice([0.0, 1.0]),
         name=name or f"alike-{seed}",
         description=f"random, few types of devices, seed {seed}",
+    )
+
+
+def slow_source(*, problem: str = LATENCY, seed: int, name: str | None = None) -> EdgeShardInstance:
+    """Return a random instance of equal layers in which no device is a shortcut but to or from the source.
+
+    Then a best placement may end on the source, on a device that it has left, or pass a relay on its way back.
+
+    Parameters
+    ----------
+    seed : int
+        All choices follow from it: links at the source take 1 to 40 sixteenths of a second, or are missing; others 6 to
+        12; in a third of the instances some devices are equal in time and memory.
+    problem : str
+        ``edgeshard-latency`` or ``edgeshard-throughput``; the data are the same.
+    name : str, optional
+        Name of the instance.
+    """
+    draw = random.Random(seed)  # noqa: S311 - not for secrets
+    base = tiny(kind="equal", problem=problem, seed=seed)
+    size, source = base.cluster.size, base.source_index
+    bandwidth = np.array(
+        [
+            [16 / draw.randint(*((1, 40) if source in (k, j) else (6, 12))) for j in range(size)]
+            for k in range(size)
+        ]
+    )
+    if draw.random() < 0.3:
+        bandwidth[source, [draw.random() < 0.3 for _ in range(size)]] = 0.0
+        bandwidth[[draw.random() < 0.3 for _ in range(size)], source] = 0.0
+    memory = (base.cluster.memory_bytes * draw.choice([1.0, 1.0, 1.5])).astype(np.int64)
+    if draw.random() < 0.5:
+        memory = np.maximum(memory, int(base.memory_bytes.sum() * 1.3) // size)
+    time_s = base.compute_time_s.copy()
+    if draw.random() < 0.3:
+        equal, model = [draw.random() < 0.6 for _ in range(size)], draw.randrange(size)
+        time_s[:, equal], memory[equal] = time_s[:, [model]], memory[model]
+    cluster = Cluster(base.cluster.device_names, memory, bandwidth, base.cluster.latency_s)
+    return replace(
+        base,
+        cluster=cluster,
+        times=Stated(time_s),
+        return_bytes=draw.choice([0.0, 0.0, 1.0, 4.0]),
+        name=name or f"slow-source-{seed}",
+        description=f"random, equal layers, links of any speed at the source, seed {seed}",
     )

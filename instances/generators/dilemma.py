@@ -19,6 +19,8 @@ OPT_LAYER = QuantizableLayer("decoder", 25.17e6, 12_596_224, 1024.0)
 #: A block of SmolLM2-135M: width 576, feed-forward 1536, 9 heads, 3 of them for keys and values.
 SMOLLM2_BLOCK = QuantizableLayer("block", 2 * 3_538_944.0, 3_538_944, 576.0)
 BOUNDS = ("layer", "budget")
+#: Of the weights as they were trained: the paper's widest choice.
+ORIGINAL_BITS = 32
 
 
 def opt(
@@ -30,6 +32,7 @@ def opt(
     storage_factor: float = 1.3,
     mode: str = "corrected",
     compute_scale: float = 1.0,
+    max_bits: int = 16,
     seed: int,
     name: str | None = None,
 ) -> Dilemma:
@@ -50,6 +53,8 @@ def opt(
         ``corrected`` or ``as-printed``.
     compute_scale : float
         Scales all servers' speeds (Fig. 6).
+    max_bits : int
+        Widths are 4, 6, ... up to this; the paper's go to the 32 of the original weights.
     seed : int
         Of speeds (20 to 200 GFLOP/s), shares of storage, links, and each layer's sensitivity.
     name : str, optional
@@ -58,12 +63,15 @@ def opt(
     Raises
     ------
     PlacewiseError
-        On an unknown bound, or one on the sum of errors as printed, where there is none.
+        On an unknown bound, or one on the sum of errors as printed, where there is none; on widths beyond 4 to 32.
     """
     if bound not in BOUNDS:
         raise PlacewiseError(f"bound: expected one of {', '.join(BOUNDS)}, found {bound!r}")
+    if not 10 <= max_bits <= ORIGINAL_BITS:
+        # Below 10 the widest ranges of weights meet no bound on each layer.
+        raise PlacewiseError(f"max_bits: expected 10 to {ORIGINAL_BITS}, found {max_bits}")
     draw = random.Random(seed)  # noqa: S311 - not for secrets
-    widths = tuple(range(4, 17, 2))
+    widths = tuple(range(4, max_bits + 1, 2))
     # The worst error of truncation halves with each bit; weights of layers differ in range.
     ranges = [draw.uniform(0.3, 3.0) for _ in range(layers)]
     error = np.array([[scale / 2.0**width for width in widths] for scale in ranges])

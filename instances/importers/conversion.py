@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from placewise.instances.files import blaming, read_json, read_text
 from placewise.instances.importers import gguf_header, helix
 from placewise.instances.importers.cluster_file import read_cluster_file
+from placewise.instances.importers.helix_replicas import read_cluster_ini
 from placewise.instances.importers.source import noted, with_source
 from placewise.instances.importers.transformer_config import is_config, read_config
 from placewise.instances.registry import formats
@@ -38,7 +39,7 @@ def convert(
     ----------
     sources : path or sequence of paths
         A transformer's ``config.json``; a GGUF file, or all its parts; a HALDA model profile with device profiles; a
-        layer graph of dnn-partitioning.
+        layer graph of dnn-partitioning; Helix' cluster as ``.ini`` with a JSON file of its types.
     cluster : path or Cluster, optional
         Devices and links, for a ``config.json`` or GGUF file: as an instance has them, with units, or Helix's ``.ini``.
     problem : str
@@ -63,6 +64,8 @@ def convert(
         with blaming(*paths):
             model = gguf_header.read_gguf(paths, _name(name, paths[0]))
         return _on_cluster(model, cluster, problem, length)
+    if any(path.endswith(".ini") for path in paths):
+        return _from_ini(paths, name)
     documents = {path: read_json(path) for path in paths}
     if is_config(documents[paths[0]]):
         with blaming(*paths):
@@ -88,6 +91,18 @@ def _name(stated: str | None, source: str) -> str:
         return clean_name(stated, "model")
     path = Path(source).absolute()
     return clean_name(path.parent.name if path.stem == "config" else path.stem, "model")
+
+
+def _from_ini(paths: list[str], name: str | None) -> Any:
+    clusters, types = (
+        [path for path in paths if path.endswith(".ini") is wanted] for wanted in (True, False)
+    )
+    if len(clusters) != 1 or len(types) != 1:
+        raise PlacewiseError(
+            f"{clusters[0]}: expected with it one JSON file that has node_types and model, such as an instance of "
+            "replicated-throughput"
+        )
+    return read_cluster_ini(clusters[0], types[0], name=_name(name, clusters[0]))
 
 
 def _alone(paths: list[str]) -> None:

@@ -46,7 +46,16 @@ def _require_nominal(model: PublishedModel) -> None:
         )
 
 
-def _require_rates(cluster: Cluster, *, memory: bool) -> None:
+def require_rates(cluster: Cluster, *, memory: bool) -> None:
+    """Refuse a device that does not state how fast it is, by `InstanceError` with the way on.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        Of M devices.
+    memory : bool
+        Whether they must also state how fast they read.
+    """
     for key, values in (
         ("flops_per_s", cluster.flops_per_s),
         ("memory_bytes_per_s", cluster.memory_bytes_per_s),
@@ -95,7 +104,7 @@ def chain(
     InstanceError
         Where a device's rates are not stated.
     """
-    _require_rates(cluster, memory=True)
+    require_rates(cluster, memory=True)
     layers = model.layers(length)
     return kind(
         **_common(model, cluster, kind.problem),
@@ -121,7 +130,7 @@ def batch(model: PublishedModel, cluster: Cluster, length: int) -> EdgeShardBatc
     InstanceError
         Where a device's rates are not stated.
     """
-    _require_rates(cluster, memory=True)
+    require_rates(cluster, memory=True)
     layers = model.layers(length, separate_cache=True)
     return EdgeShardBatch(
         **_common(model, cluster, EdgeShardBatch.problem),
@@ -151,7 +160,7 @@ def widths(model: PublishedModel, cluster: Cluster, length: int) -> Dilemma:
         On a file whose weights are quantised already.
     """
     _require_nominal(model)
-    _require_rates(cluster, memory=False)
+    require_rates(cluster, memory=False)
     shape = model.transformer
     flops = 2.0 * shape.decoder_parameters + 4.0 * length * shape.width_of_head * shape.attention_heads
     layer = QuantizableLayer(
@@ -189,7 +198,7 @@ def heads(model: PublishedModel, cluster: Cluster, length: int) -> HeadMigration
         On a file whose weights are quantised already.
     """
     _require_nominal(model)
-    _require_rates(cluster, memory=False)
+    require_rates(cluster, memory=False)
     shape = model.transformer
     # Table I counts a multiply-add as one, so as many as there are weights.
     network = (3 if shape.gated else 2) * shape.hidden_size * shape.intermediate_size

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from placewise.models.dilemma.data import DilemmaInstance
 
+#: Of a layer as printed: one differs from the widths of both neighbours.
+PRINTED_WIDTHS = 3
+
 
 @dataclass(frozen=True, eq=False)
 class DelayCosts:
@@ -49,7 +52,8 @@ class DelayCosts:
     candidate : ndarray of bool, shape (L, B)
         Admissible widths within the budget that some best placement may need. Corrected, fewer bits compute, store and send less, so a
         width is none if a smaller admissible one has no more error (or any, without a budget): the per-layer bound
-        alone leaves one width. As printed, a hop may need two widths that differ.
+        alone leaves one width. As printed a hop between widths that differ is free, and the three smallest admissible
+        ones are candidates: a wider one gives way to the one of them that neither neighbour has, at no cost.
     error : ndarray of int64, shape (L, B)
         ``error[l,b]`` in whole units, one above the budget where it alone exceeds that.
     error_budget : int or None
@@ -140,7 +144,11 @@ def delay_costs(instance: DilemmaInstance) -> DelayCosts:
         capacity=capacity,
         storage_unit_bits=unit,
         admissible=admissible,
-        candidate=admissible if instance.printed else _candidates(admissible, error, budget),
+        candidate=(
+            admissible & (admissible.cumsum(axis=1) <= PRINTED_WIDTHS)
+            if instance.printed
+            else _candidates(admissible, error, budget)
+        ),
         error=error,
         error_budget=budget,
         error_unit=error_unit,

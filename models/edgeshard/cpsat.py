@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.models.edgeshard.cost import time_tables
 from placewise.models.edgeshard.diagnosis import broken_rules
-from placewise.models.edgeshard.memory import bytes_beside_first, require_shared_with_first
+from placewise.models.edgeshard.memory import equal_layers_that_fit, require_shared_with_first
 from placewise.models.edgeshard.runs import require_equal_block, shortcut_pairs
 from placewise.models.time_range import require_whole_numbers
 from placewise.models.whole_times import WholeTimes, finite_sum, wanted, whole_times
@@ -224,35 +224,14 @@ def _memory_rows(
     model: Any, instance: EdgeShardInstance, count: dict[int, Any], hosts: dict[int, list[Any]]
 ) -> None:
     """Add Eq. 5 in decoder layers: those that fit, beside the first layer on the source, and with the last one."""
-    memory = bytes_beside_first(instance)
-    block = len(memory) - 2
+    alone, with_last = equal_layers_that_fit(instance)
     for j, variable in count.items():
-        space = int(instance.cluster.memory_bytes[j]) - int(memory[0, j]) * (j == instance.source_index)
-        alone, with_last = (
-            units_that_fit(room, int(memory[1, j]) if block else 0, block)
-            for room in (space, space - int(memory[-1, j]))
-        )
-        if with_last < 0:
+        if with_last[j] < 0:
             for literal in hosts[j]:
                 model.add(literal == 0)
-            model.add(variable <= alone)
+            model.add(variable <= int(alone[j]))
         else:
-            model.add(variable <= alone - (alone - with_last) * sum(hosts[j]))
-
-
-def units_that_fit(space: int, size: int, most: int) -> int:
-    """Return how many equal layers fit into some space, at most so many; -1 where not even none does.
-
-    Parameters
-    ----------
-    space, size : int
-        Bytes: of the space, possibly negative, and of one layer.
-    most : int
-        Number of layers that there are.
-    """
-    if space < 0:
-        return -1
-    return most if size * most <= space else space // size
+            model.add(variable <= int(alone[j]) - int(alone[j] - with_last[j]) * sum(hosts[j]))
 
 
 def closing_moves(instance: EdgeShardInstance) -> list[Closing]:

@@ -137,6 +137,44 @@ def bytes_beside_first(instance: EdgeShardInstance) -> NDArray[np.int64]:
     return need
 
 
+def units_that_fit(space: int, size: int, most: int) -> int:
+    """Return how many equal layers fit into some space, at most so many; -1 where not even none does.
+
+    Parameters
+    ----------
+    space, size : int
+        Bytes: of the space, possibly negative, and of one layer.
+    most : int
+        Number of layers that there are.
+    """
+    if space < 0:
+        return -1
+    return most if size * most <= space else space // size
+
+
+def equal_layers_that_fit(instance: EdgeShardInstance) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return how many of the equal layers 1..N-2 fit each device (Eq. 5), beside layer 0 on the source.
+
+    Parameters
+    ----------
+    instance : EdgeShardInstance
+        At least two layers, on M devices.
+
+    Returns
+    -------
+    alone, with_last : ndarray of int, shape (M,)
+        Without and with the last layer; -1 where not even that fits.
+    """
+    need, block = bytes_beside_first(instance), len(instance.layers) - 2
+    found: tuple[list[int], list[int]] = ([], [])
+    for j, budget in enumerate(instance.cluster.memory_bytes.tolist()):
+        space = budget - int(need[0, j]) * (j == instance.source_index)
+        for rooms, room in zip(found, (space, space - int(need[-1, j])), strict=True):
+            rooms.append(units_that_fit(room, int(need[1, j]) if block else 0, block))
+    alone, with_last = (np.array(rooms, dtype=np.int64) for rooms in found)
+    return alone, with_last
+
+
 def require_shared_with_first(instance: EdgeShardInstance) -> None:
     """Check that each shared tensor is one of layer 0 and one other layer.
 

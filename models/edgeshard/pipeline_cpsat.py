@@ -17,8 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
-from placewise.models.edgeshard.cpsat import count_rows, units_that_fit
-from placewise.models.edgeshard.memory import bytes_beside_first, furthest_ends, require_shared_with_first
+from placewise.models.edgeshard.cpsat import count_rows
+from placewise.models.edgeshard.memory import (
+    bytes_beside_first,
+    furthest_ends,
+    require_shared_with_first,
+    units_that_fit,
+)
 from placewise.models.edgeshard.pipeline_cycle import delay_over, with_cycle
 from placewise.models.edgeshard.pipeline_model import PipelineModel
 from placewise.models.edgeshard.runs import require_equal_block, require_no_pins

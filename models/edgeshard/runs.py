@@ -149,6 +149,11 @@ def revisits_never_pay(hop_s: NDArray[np.float64], source: int) -> bool:
     away = np.arange(len(hop_s)) != source
     # A pair (y, q) beside the source is a pair (p, x) as well, for the source as for any other device.
     between = np.ix_(away, away)
+    apart: NDArray[np.float64] = np.where(np.eye(len(hop_s), dtype=bool), np.inf, hop_s)
+    # The best link out of p and the best one into x take no less than the direct one: no third device need be looked at.
+    quickest = apart.min(axis=1)[:, None] + apart.min(axis=0)
+    if not (quickest < hop_s)[between][~np.eye(int(away.sum()), dtype=bool)].any():
+        return True
     return not any(shortcut_pairs(hop_s, via)[between].any() for via in range(len(hop_s)))
 
 

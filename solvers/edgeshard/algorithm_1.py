@@ -7,6 +7,9 @@ As printed, three lines make it a heuristic that may return what is no placement
 - line 5 skips a device when ``Mem_j <= Req_i``, so a layer that fits exactly is refused;
 - line 11 accepts ``t_total <= DP(i,j)``, which holds for two infinities: unreachable entries take memory too.
 
+Two readings repair that. With memory kept per path (`run_path`) what it returns is a placement, and the recursion of Eq. 6
+is still a heuristic: the shortest way to an entry may have filled the devices that the rest needs.
+
 Source: Zhang, Cao, Shen and Cui (2024), Algorithm 1.
 """
 
@@ -14,6 +17,8 @@ from __future__ import annotations
 
 from math import inf, isfinite
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
 from placewise.solvers.evidence.result import Claim, Reason
@@ -43,6 +48,46 @@ def run_once(instance: EdgeShardInstance, context: Context) -> Claim:
         What is solved; options, clock and reports.
     """
     return _algorithm_1(instance, context, once=True)
+
+
+def run_path(instance: EdgeShardInstance, context: Context) -> Claim:
+    """Run the kindest reading: each table entry keeps what memory its own path has left; exact fits are taken.
+
+    Parameters
+    ----------
+    instance, context : EdgeShardInstance, Context
+        What is solved; options, clock and reports.
+    """
+    costs = time_tables(instance)
+    last, source = len(instance.layers) - 1, instance.source_index
+    devices = np.arange(instance.cluster.size)
+    need = [int(size) for size in instance.memory_bytes]
+    table_s = np.full(len(devices), inf)
+    left = np.tile(np.asarray(instance.cluster.memory_bytes, dtype=np.int64), (len(devices), 1))
+    if left[source, source] >= need[0]:
+        table_s[source] = costs.compute_s[0, source]
+        left[source, source] -= need[0]
+    choice = []
+    for i in range(1, last + 1):
+        # left[k, j]: what device j has left on the path that leads to the entry of device k
+        total_s = np.where(left >= need[i], table_s[:, None] + costs.transfer_s(i - 1), inf)
+        choice.append(total_s.argmin(axis=0))
+        table_s = total_s[choice[-1], devices] + costs.compute_s[i]
+        left = left[choice[-1]]
+        left[devices, devices] -= need[i]
+    table_s = table_s + costs.return_s
+    device = int(table_s.argmin())
+    if not isfinite(table_s[device]):
+        return _nothing(context)
+    placement = [device]
+    for senders in reversed(choice):
+        placement.append(int(senders[placement[-1]]))
+    return Claim(Reason.FINISHED, tuple(reversed(placement)), float(table_s[device]), solve_s=context.elapsed)
+
+
+def _nothing(context: Context) -> Claim:
+    message = "the table has no finite entry for the last layer"
+    return Claim(Reason.FINISHED, message=message, solve_s=context.elapsed)
 
 
 def _algorithm_1(instance: EdgeShardInstance, context: Context, *, once: bool) -> Claim:
@@ -75,11 +120,7 @@ def _algorithm_1(instance: EdgeShardInstance, context: Context, *, once: bool) -
 
     device = min(devices, key=table[last].__getitem__)
     if not isfinite(table[last][device]):
-        return Claim(
-            Reason.FINISHED,
-            message="the table has no finite entry for the last layer",
-            solve_s=context.elapsed,
-        )
+        return _nothing(context)
     placement = [device]
     for i in range(last, 0, -1):
         placement.append(choice[i][placement[-1]])

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from placewise.models.edgeshard.cost import time_tables
-from placewise.models.edgeshard.device_types import device_types
+from placewise.models.edgeshard.kinds import device_types
 from placewise.models.edgeshard.memory import furthest_ends
 from placewise.models.errors import NotApplicableError
 

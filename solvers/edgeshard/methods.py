@@ -6,6 +6,7 @@ from typing import Any
 
 from placewise.models.edgeshard import pipeline_cpsat, runs
 from placewise.models.edgeshard.problems import KNOWN
+from placewise.models.edgeshard.rules import LIMITS, MUST_USE, PINNED
 from placewise.models.problem import Guarantee
 from placewise.solvers.edgeshard import (
     algorithm_1,
@@ -14,6 +15,7 @@ from placewise.solvers.edgeshard import (
     batches,
     chains,
     cpsat,
+    equal_chains,
     labels,
     starts,
     subsets,
@@ -57,6 +59,15 @@ LATENCY = (
         KNOWN,
     ),
     Algorithm(
+        "equal-chains",
+        over_sources(equal_chains.run),
+        for_sources(equal_chains.guarantee),
+        "chains of devices by labels under bounds that price visits, ends elsewhere included; for equal layers",
+        distributions=("numpy", "ortools"),
+        abilities=_SEARCH,
+        honours=KNOWN - {PINNED, LIMITS, MUST_USE},
+    ),
+    Algorithm(
         "labels",
         over_sources(labels.run),
         for_sources(labels.guarantee),
@@ -79,6 +90,12 @@ LATENCY = (
         "local search over the order of devices, run ends by dynamic programming",
         abilities=frozenset({PROGRESS, SEED}),
         honours=KNOWN,
+    ),
+    Algorithm(
+        "algorithm-1-path",
+        algorithm_1.run_path,
+        Guarantee.HEURISTIC,
+        "Algorithm 1 in its kindest reading: each table entry keeps its own path's memory",
     ),
     Algorithm(
         "algorithm-1",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from placewise.models.edgeshard.device_types import device_types
+from placewise.models.edgeshard.kinds import device_types
 from placewise.models.edgeshard.problems import options
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_of
-from placewise.models.stages import Share, Stage
+from placewise.models.stages import Replica, Share, Stage
 from placewise.solvers.evidence.shown import values
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def plot(result: VerifiedResult) -> Any:
     -------
     matplotlib.figure.Figure
         Of layers: a row per device and a bar per stage along the time of one token, arrows for what is sent. Of heads
-        over time: a row per device and a cell per interval with the number of heads, p the projection, f the network.
+        over time: a row per device and a cell per interval with the number of heads, p the projection, f the network. Of
+        replicas: a row per device and a bar over the layers that it holds, fuller where more of its tokens are used.
 
     Raises
     ------
@@ -86,6 +87,8 @@ def plot(result: VerifiedResult) -> Any:
         drawing = _way(stages)
     elif all(isinstance(stage, Share) for stage in stages):
         drawing = _shares(stages)
+    elif all(isinstance(stage, Replica) for stage in stages):
+        drawing = _replicas(stages)
     else:
         raise PlacewiseError(f"no picture is known for stages of {type(stages[0]).__name__}")
     title = f"{result.instance.name}, {problem_of(result.instance).name}: {', '.join(values(result))}"
@@ -164,4 +167,23 @@ def _shares(stages: Sequence[Share]) -> Any:
         if len(layers) > 1:
             axes.set_title(f"layer {layer}", fontsize=8, loc="left")
     panels[-1].set_xlabel("interval; numbers are heads, p the projection, f the network", fontsize=8)
+    return drawing
+
+
+def _replicas(stages: Sequence[Replica]) -> Any:
+    """Draw who holds which layers: a bar per device, its colour by how much of what it takes passes it."""
+    names = [stage.device for stage in stages]
+    drawing = figure(WIDTH, 1.2 + 0.24 * len(names))
+    axes = drawing.subplots()
+    for row, stage in enumerate(stages):
+        share = stage.tokens_per_s / stage.most_tokens_per_s
+        length, left = stage.last + 1 - stage.first, stage.first - 0.5
+        style = {"edgecolor": "black", "linewidth": 0.5}
+        axes.barh(row, length, left=left, height=0.8, color=COMPUTED, alpha=0.15 + 0.85 * share, **style)
+        axes.text(left + length + 0.3, row, stage.label, va="center", fontsize=6, color="black")
+    _rows(axes, names)
+    axes.set_xlim(-0.6, max(stage.last for stage in stages) * 1.15 + 1)
+    text = "layers; bars are fuller where more of what a node takes passes it, by the planning objective"
+    axes.set_xlabel(text, fontsize=8)
+    axes.tick_params(axis="x", labelsize=8)
     return drawing

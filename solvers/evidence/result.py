@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.registry import problem_of
+from placewise.models.stages import layer_names
 from placewise.solvers.evidence import picture, shown
 
 if TYPE_CHECKING:
@@ -194,10 +195,9 @@ class VerifiedResult:
     @property
     def named(self) -> dict[str, Any] | None:
         """The placement by names of devices, as result files state it; None without one."""
-        placement = self.placement
-        return (
-            None if placement is None else problem_of(self.instance).placement_json(self.instance, placement)
-        )
+        if self.placement is None:
+            return None
+        return problem_of(self.instance).placement_json(self.instance, self.placement)
 
     @property
     def stages(self) -> tuple[Any, ...]:
@@ -273,7 +273,6 @@ class VerifiedResult:
         from placewise.instances.identity import instance_hash  # a worker process needs no file formats
 
         problem = problem_of(self.instance)
-        placement = self.placement
         return {
             "format": "placewise-result/1",
             "instance": self.instance.name,
@@ -290,7 +289,8 @@ class VerifiedResult:
             "relative_gap": self.relative_gap,
             "terms": dict(self.terms),
             "figures": dict(self.figures),
-            "placement": None if placement is None else problem.placement_json(self.instance, placement),
+            "placement": self.named,
+            "layer_names": layer_names(self.instance),
             "incumbent_by": self.incumbent_by,
             "violations": [violation.message for violation in self.violations],
             "conflicts": [f"{conflict.kind}: {conflict.message}" for conflict in self.conflicts],

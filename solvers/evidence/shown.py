@@ -200,7 +200,9 @@ def _cells(stage: Any) -> list[str]:
     cells = []
     for field in fields(stage):
         value = getattr(stage, field.name)
-        if field.name.endswith("_s"):
+        if field.name.endswith("_per_s"):
+            cells.append(f"{value:.4g}")
+        elif field.name.endswith("_s"):
             cells.append(duration(value))
         elif isinstance(value, bool):
             cells.append("yes" if value else "")

@@ -117,6 +117,17 @@ def edgeshard_like(instance: HeadMigrationInstance, context: Context) -> Claim:
     return rollout(instance, context, step)
 
 
+def edgeshard_source(instance: HeadMigrationInstance, context: Context) -> Claim:
+    """Put the layer on the controller and leave it there: EdgeShard's first layer is on the source (its Eq. 4).
+
+    Parameters
+    ----------
+    instance, context : HeadMigrationInstance, Context
+        What is solved; options, clock and reports.
+    """
+    return rollout(instance, context, lambda case, *_: _whole_layer(case, case.controller))
+
+
 def galaxy_like(instance: HeadMigrationInstance, context: Context) -> Claim:
     """Split the heads by speed over two devices, projection and network over two others; leave them there.
 

@@ -76,6 +76,11 @@ HEAD_MIGRATION = (
             ("static", baselines.static, "the first placement of resource-aware, kept"),
             ("dynamic", baselines.dynamic, "the layer as one block, placed anew in every interval"),
             ("edgeshard-like", baselines.edgeshard_like, "the layer on the fastest device, kept"),
+            (
+                "edgeshard-source",
+                baselines.edgeshard_source,
+                "the layer on the controller, where EdgeShard's Eq. 4 puts a first layer, kept",
+            ),
             ("galaxy-like", baselines.galaxy_like, "two stages of two devices, kept"),
         )
     ),

@@ -9,6 +9,7 @@ from placewise.cli.main import main
 from placewise.instances import convert, read
 from placewise.instances.importers import halda
 from placewise.instances.importers.transformer_config import read_config
+from placewise.instances.importers.with_cluster import read_cluster
 from placewise.instances.registry import FORMATS
 from placewise.models.errors import InstanceError
 from placewise.solvers import solve
@@ -90,7 +91,7 @@ def test_every_problem_from_a_config(files, tmp_path, problem):
     instance = read(target)
     assert instance.problem == problem
     assert instance.name == f"mistral-7b-4-devices-{problem}"
-    assert convert(config, cluster=instance.cluster, problem=problem, sequence_length=128) == instance
+    assert convert(config, cluster=read_cluster(CLUSTER), problem=problem, sequence_length=128) == instance
     if problem != "head-migration-decoder":  # 32 layers x 10 intervals is a large model
         assert solve(instance, isolate=False, time_limit=20).status in (Status.OPTIMAL, Status.FEASIBLE)
 

@@ -108,6 +108,7 @@ def test_a_cluster_of_helix():
     assert cluster.memory_bytes_per_s.tolist()[1:] == [320e9, 640e9, 1555e9]
     assert cluster.bandwidth_bytes_per_s[0].tolist() == [0, 1e9, 0, 0]
     assert (cluster.bandwidth_bytes_per_s[1, 2], cluster.latency_s[1, 2]) == (14.6e6, 0.05)
+    assert (cluster.bandwidth_bytes_per_s[2, 1], cluster.latency_s[2, 1]) == (14.6e6, 0.05)
     assert (cluster.bandwidth_bytes_per_s[2, 0], cluster.latency_s[2, 0]) == (1.25e9, 0.001)
     assert found.source == 0
 

@@ -78,7 +78,7 @@ def test_storage_by_hand():
     ],
 )
 def test_candidates_by_hand(options, candidates):
-    """Admissible widths that no smaller one beats in error; as printed, all that are admissible."""
+    """Admissible widths that no smaller one beats in error; as printed, the first three that are admissible."""
     assert delay_costs(case(**options)).candidate.astype(int).tolist() == candidates
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from placewise.instances import read, to_document
 from placewise.instances.files import from_document
+from placewise.instances.generators import generate
 from placewise.models.dilemma import evaluate
 from placewise.models.dilemma.cost import delay_costs
 from placewise.models.errors import InstanceError
@@ -83,6 +84,26 @@ def test_only_useful_widths_are_candidates(corrected, printed):
     assert delay_costs(printed).candidate.all()
     budget = dataclasses.replace(corrected, error_budget=1.0)
     assert delay_costs(budget).candidate.all()
+
+
+def test_three_widths_are_enough_as_printed():
+    """With five widths: the optimum over all of them is the one over the three smallest admissible ones."""
+    solved = 0
+    for seed in range(60):
+        tiny = generate("dilemma", "tiny", mode="as-printed", seed=seed)
+        count = len(tiny.layers)
+        if count > 3:
+            continue
+        errors = np.random.default_rng(seed).integers(0, 8, (count, 5)) / 8
+        wide = dataclasses.replace(
+            tiny, bit_widths=(2, 4, 6, 8, 16), quantization_error=errors, max_error=0.75
+        )
+        truth = solve(wide, "brute-force", isolate=False)
+        result = solve(wide, "labels", isolate=False)
+        assert (result.status, result.objective) == (truth.status, truth.objective)
+        assert (delay_costs(wide).candidate.sum(axis=1) <= 3).all()
+        solved += truth.objective is not None
+    assert solved > 10
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_runs():
 
 def test_which_method_is_the_default():
     """General sharing goes to the statement; that of layer 0 and the head to the special methods."""
-    assert default_method(case()).name == "run-length"
+    assert default_method(case()).name == "equal-chains"
     other = (TIED[0], replace(TIED[1], shared={"norm": 3}), TIED[2], replace(TIED[3], shared={"norm": 3}))
     assert default_method(case(layers=other)).name == "highs"
     with pytest.raises(NotApplicableError, match="'norm' is used by layers 1, 3"):

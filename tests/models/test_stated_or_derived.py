@@ -22,7 +22,6 @@ from placewise import (
     Stated,
 )
 from placewise.instances.generators import generate
-from placewise.models.registry import PROBLEMS
 
 DEVICES = [Device("a", 10, 4.0, 8.0), Device("b", 12, 8.0, 4.0) * 2]
 CLUSTER = Cluster(devices=DEVICES, bandwidth_bytes_per_s=2.0)
@@ -63,7 +62,7 @@ SPEEDS, LINKS = ("flops_per_s", "memory_bytes_per_s"), ("bandwidth_bytes_per_s",
 
 
 @pytest.mark.parametrize("factor", [8.0, 1 / 3])
-@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize("problem", DERIVED)
 def test_rates_times_a_factor_divide_the_optimum_by_it(problem, factor):
     """Devices and links f times as fast: 1/f of the time; devices alone: something between."""
     instance = times(DERIVED[problem], 1.0)

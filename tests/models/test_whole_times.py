@@ -12,7 +12,8 @@ from placewise.instances import shipped_instances
 from placewise.instances.files import read
 from placewise.instances.generators import generate
 from placewise.models.dilemma.cpsat import delay_tables
-from placewise.models.edgeshard.cpsat import latency_run_length, units_that_fit
+from placewise.models.edgeshard.cpsat import latency_run_length
+from placewise.models.edgeshard.memory import units_that_fit
 from placewise.models.edgeshard.pipeline_cpsat import throughput_run_length, throughput_stages
 from placewise.models.errors import InstanceError, NotApplicableError
 from placewise.models.head_migration.cpsat import count_model

@@ -74,6 +74,8 @@ def test_baselines_by_hand():
     for name in ("static", "dynamic", "edgeshard-like"):
         assert solve(case, name, isolate=False).placement == (Interval((1, 1, 1, 1), 1, 1),)
     assert solve(case, "galaxy-like", isolate=False).status is Status.FEASIBLE
+    source = dataclasses.replace(case, controller=2)
+    assert solve(source, "edgeshard-source", isolate=False).placement == (Interval((2, 2, 2, 2), 2, 2),)
 
 
 def test_what_overflows_later_is_infeasible():

@@ -27,7 +27,7 @@ def plant(monkeypatch):
     """Register a liar as an exact method of a problem."""
 
     def register(problem, lie):
-        liar = Algorithm("liar", getattr(planted_liars, lie), Guarantee.EXACT, "lies")
+        liar = Algorithm("liar", getattr(planted_liars, lie), Guarantee.EXACT, "lies", honours=None)
         monkeypatch.setitem(ALGORITHMS, problem, (*ALGORITHMS[problem], liar))
 
     return register

@@ -108,7 +108,9 @@ def test_no_text_of_anybody_becomes_markup():
         assert "alert" in "".join(page.itertext())
 
 
-@pytest.mark.parametrize("problem", [name for name in PROBLEMS if not name.startswith("head")])
+@pytest.mark.parametrize(
+    "problem", [name for name in PROBLEMS if not name.startswith(("head", "replicated"))]
+)
 def test_stages_of_layers_add_up_to_the_evaluation(problem):
     """They cover all layers in order on the devices of the placement; their seconds are the terms of the objective."""
     for result in some(problem):
@@ -127,6 +129,22 @@ def test_stages_of_layers_add_up_to_the_evaluation(problem):
         if not isinstance(instance, Dilemma):
             assert together(sent) == pytest.approx(terms["communication"] * scale, rel=1e-12)
         assert sum(stage.memory_bytes for stage in stages) > 0
+
+
+def test_replicas_are_the_intervals_of_the_plan():
+    """All of them, by their first layer; what passes the first layer is the flow, and nobody takes more than it may."""
+    for result in some("replicated-throughput"):
+        stages, held = result.stages, {row["node"]: row for row in result.named["nodes"]}
+        assert {stage.device for stage in stages} == set(held)
+        assert all(
+            (stage.first, stage.last) == (held[stage.device]["first"], held[stage.device]["last"])
+            for stage in stages
+        )
+        assert [stage.first for stage in stages] == sorted(stage.first for stage in stages)
+        entering = sum(stage.tokens_per_s for stage in stages if stage.first == 0)
+        if not result.instance.partial_inference:
+            assert entering == pytest.approx(1 / result.objective)
+        assert all(0 <= stage.tokens_per_s <= stage.most_tokens_per_s for stage in stages)
 
 
 @pytest.mark.parametrize("problem", ["head-migration", "head-migration-decoder"])

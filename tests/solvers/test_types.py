@@ -11,7 +11,7 @@ from placewise.benchmarks.pipeedge import SIZES, shipped_plan
 from placewise.instances.generators import generate
 from placewise.models.edgeshard import evaluate_throughput
 from placewise.models.edgeshard.cost import bottleneck_values_s
-from placewise.models.edgeshard.device_types import device_types
+from placewise.models.edgeshard.kinds import device_types
 from placewise.models.errors import NotApplicableError
 from placewise.solvers.edgeshard import counts, types
 from placewise.solvers.edgeshard.counts import Counts
