@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Stated,
     )
     from placewise.models.errors import InstanceError, NotApplicableError, PlacewiseError
+    from placewise.models.graph import GraphThroughput
     from placewise.models.head_migration import (
         DevicesOverTime,
         HeadMigration,
@@ -76,6 +77,7 @@ _HOMES = {
     "placewise.models.head_migration.over_time": "DevicesOverTime",
     "placewise.models.problem": "Evaluation Guarantee Violation",
     "placewise.models.registry": "evaluate",
+    "placewise.models.graph.data": "GraphThroughput",
     "placewise.models.replicated.data": "NodeType ReplicatedThroughput",
     "placewise.models.workload": "Layer Transformer",
 }
@@ -102,6 +104,7 @@ __all__ = [
     "InterruptedResult",
     "Interval",
     "Layer",
+    "GraphThroughput",
     "NodeType",
     "NotApplicableError",
     "Parameters",

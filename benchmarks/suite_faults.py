@@ -2,7 +2,7 @@
 
     python -m placewise.benchmarks.suite_faults --kills 10 --seed 1 [--local]
 
-Kills Dask's workers and the solvers' at random, and the scheduler once; with ``--local`` the cluster of
+Kills Dask's workers, the solvers' and what forks these at random, and the scheduler once; with ``--local`` the cluster of
 ``--dask local:2``, whose scheduler is the command itself. Linux: it finds the processes below its own in ``/proc``.
 """
 
@@ -94,13 +94,32 @@ def below(roots: list[int]) -> dict[int, str]:
     return found
 
 
-def workers(roots: list[int]) -> list[int]:
-    """Return Dask's workers and the solvers' below processes."""
+def nurseries(roots: list[int]) -> list[int]:
+    """Return those that fork solvers' workers, below processes."""
+    mark = "placewise.solvers.execution.nursery"
+    found = below(roots)
     return [
         process
-        for process, command in below(roots).items()
+        for process, command in found.items()
+        if mark in command and process not in _forks(found, mark)
+    ]
+
+
+def workers(roots: list[int]) -> list[int]:
+    """Return Dask's workers and the solvers' below processes."""
+    found = below(roots)
+    started = [
+        process
+        for process, command in found.items()
         if "spawn_main" in command or "placewise.solvers.execution.worker" in command
     ]
+    return started + sorted(_forks(found, "placewise.solvers.execution.nursery"))
+
+
+def _forks(commands: dict[int, str], mark: str) -> set[int]:
+    """Return those whose command has a mark, below another one."""
+    marked = {process: command for process, command in commands.items() if mark in command}
+    return {child for process in marked for child in below([process]) if child in marked}
 
 
 @dataclass
@@ -177,7 +196,7 @@ def disturbed(suite: Path, folder: Path, kills: int, chance: random.Random, *, l
             roots = [running.pid, *(process.pid for process in cluster.processes)]
             while running.poll() is None and killed < kills and time.monotonic() - began < LONGEST_TRY_S:
                 time.sleep(chance.uniform(0.05, 0.3))
-                if record_count(folder) < next_at or not (targets := workers(roots)):
+                if record_count(folder) < next_at or not (targets := workers(roots) + nurseries(roots)):
                     continue
                 next_at = record_count(folder) + chance.randint(0, spread)
                 with contextlib.suppress(ProcessLookupError):

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
-from placewise.cli import output
+from placewise.cli import output, streams
 from placewise.cli.rules import add_rule_options, with_rules
 from placewise.instances import convert, read, to_document, write
-from placewise.models.errors import PlacewiseError
+from placewise.instances.importers.cache import TYPES
+from placewise.models.errors import PlacewiseError, PlacewiseWarning
 from placewise.models.registry import PROBLEMS
 
 if TYPE_CHECKING:
     import argparse
+
+
+#: What only a published model is read with.
+MODEL_OPTIONS = ("problem", "sequence_length", "cache_type", "full_cache", "split_experts", "ignore_key")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "sources",
         metavar="SRC",
         nargs="+",
-        help="config.json of a Llama, Mistral, Qwen or OPT model; a GGUF file; a HALDA model profile and device "
-        "profiles; a layer graph of dnn-partitioning; Helix' cluster .ini with a JSON file of node_types and model",
+        help="a published model: its config.json or GGUF file; a HALDA model profile and device profiles; a layer graph "
+        "of dnn-partitioning; Helix' cluster .ini with a JSON file of node_types and model",
     )
     add_cluster_options(parser)
     add_rule_options(parser)
@@ -42,7 +48,29 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help=f"{', '.join(PROBLEMS)} (default: the first), or one of another package",
     )
-    parser.add_argument("--sequence-length", type=int, metavar="N", help="tokens of KV cache (default 1024)")
+    parser.add_argument(
+        "--sequence-length", "--context", type=int, metavar="N", help="tokens of KV cache (default 1024)"
+    )
+    parser.add_argument(
+        "--cache-type",
+        metavar="T",
+        choices=list(TYPES),
+        help=f"of the KV cache: {', '.join(TYPES)} (default: f16)",
+    )
+    parser.add_argument(
+        "--full-cache", action="store_true", help="layers with a window keep all tokens, as some runtimes do"
+    )
+    parser.add_argument(
+        "--split-experts",
+        action="store_true",
+        help="attention and experts of a layer may be on different devices",
+    )
+    parser.add_argument(
+        "--ignore-key",
+        action="append",
+        metavar="KEY",
+        help="of the model's file: it changes neither sizes nor times (may be given several times)",
+    )
 
 
 def add_instance_options(parser: argparse.ArgumentParser) -> None:
@@ -53,21 +81,33 @@ def add_instance_options(parser: argparse.ArgumentParser) -> None:
 
 def converted(options: argparse.Namespace, sources: list[str], **settings: str | None) -> Any:
     """Return the instance of other tools' files, as the options say."""
-    return convert(
-        sources,
-        cluster=options.cluster,
-        problem=options.problem or next(iter(PROBLEMS)),
-        sequence_length=options.sequence_length,
-        **settings,
-    )
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", PlacewiseWarning)
+        instance = convert(
+            sources,
+            cluster=options.cluster,
+            problem=options.problem or next(iter(PROBLEMS)),
+            sequence_length=options.sequence_length,
+            cache_type=options.cache_type or "",
+            full_cache=options.full_cache,
+            split_experts=options.split_experts,
+            ignore_keys=options.ignore_key or (),
+            **settings,
+        )
+    for warning in said:
+        if issubclass(warning.category, PlacewiseWarning):
+            streams.note(f"placewise {options.command}: {warning.message}")
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return instance
 
 
 def instance_of(options: argparse.Namespace, source: str) -> Any:
     """Return the instance of a file, or of a model on the cluster that the options name, with the rules that they ask."""
     if options.cluster:
         return with_rules(converted(options, [source]), options, contiguous=True)
-    for option in ("problem", "sequence_length"):
-        if getattr(options, option) is not None:
+    for option in MODEL_OPTIONS:
+        if getattr(options, option) is not None and getattr(options, option) is not False:
             raise PlacewiseError(
                 f"--{option.replace('_', '-')}: expected together with --cluster; an instance states it"
             )

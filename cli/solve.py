@@ -77,6 +77,8 @@ def run(options: argparse.Namespace) -> int:
         output.print_json(document if plan is None else document | {"plan": plan.to_json()})
     else:
         show(result)
+        if options.cluster and getattr(instance, "description", ""):  # cache, context, and what was left out
+            print(f"\n{instance.description}")
         if returning is not None:
             print(told_of_returning(result, returning))
         if plan is not None:

@@ -11,6 +11,7 @@ from placewise.instances.formats import (
     dilemma,
     edgeshard,
     edgeshard_batch,
+    graph,
     head_migration,
     head_migration_decoder,
     replicated,
@@ -19,6 +20,7 @@ from placewise.instances.generators import alike, numbers, pipeedge
 from placewise.instances.generators import dilemma as dilemma_family
 from placewise.instances.generators import edgeshard as edgeshard_family
 from placewise.instances.generators import edgeshard_batch as batch_family
+from placewise.instances.generators import graph as graph_family
 from placewise.instances.generators import head_migration as heads_family
 from placewise.instances.generators import head_migration_decoder as decoder_family
 from placewise.instances.generators import replicated as replicated_family
@@ -28,6 +30,7 @@ from placewise.models.dilemma.problems import DILEMMA
 from placewise.models.edgeshard.data import EdgeShardInstance, EdgeShardLatency, EdgeShardThroughput
 from placewise.models.edgeshard.problems import BATCH, LATENCY, THROUGHPUT
 from placewise.models.errors import PlacewiseError
+from placewise.models.graph.problems import GRAPH
 from placewise.models.head_migration.problems import DECODER, HEAD_MIGRATION
 from placewise.models.plugins import offered
 from placewise.models.registry import problem_named
@@ -125,6 +128,15 @@ FORMATS: dict[str, Format[Any]] = {
             {"clusters": replicated_family.clusters, "tiny": replicated_family.tiny},
             replicas.replicated,
             DATA / "replicated",
+        ),
+        Format(
+            GRAPH,
+            graph.GraphSpec,
+            graph.build,
+            graph.document,
+            {"tiny": graph_family.tiny},
+            None,
+            DATA / "graph",
         ),
     )
 }

@@ -26,3 +26,7 @@ class InstanceError(PlacewiseError):
 
 class NotApplicableError(PlacewiseError):
     """A method or model that says nothing about this instance, and why."""
+
+
+class PlacewiseWarning(UserWarning):
+    """Something that was read as stated, and is odd: a context beyond what a model is made for."""

@@ -193,13 +193,15 @@ class Transformer:
         decoder = self.decoder_parameters * size
         cache = 2 * sequence_length * self.key_value_size * size * batch_size
         head = (self.vocabulary_size + 1) * width * size  # with the final norm
-        attention_flops = 4 * sequence_length * self.width_of_head * self.attention_heads
         output = width * size * batch_size
         block = Layer(
             name="decoder",
             memory_bytes=decoder if separate_cache else decoder + cache,
             output_bytes=output,
-            flops=(2 * self.decoder_parameters + attention_flops) * batch_size,
+            flops=decoding_flops(
+                self.decoder_parameters, sequence_length, self.width_of_head * self.attention_heads
+            )
+            * batch_size,
             weight_bytes=decoder if separate_cache else decoder + cache,
             cache_bytes=cache if separate_cache else 0,
         )
@@ -209,3 +211,23 @@ class Transformer:
             *[block] * self.decoder_layers,
             Layer("head", head, self.vocabulary_size * size * batch_size, 2 * head / size * batch_size, head),
         ]
+
+
+def decoding_flops(parameters: float, tokens: float, width: float) -> float:
+    """Return the work of one token in a layer: 2 FLOP per weight, and scores and weighted values of earlier tokens.
+
+    Parameters
+    ----------
+    parameters : float
+        Weights that the token is computed with.
+    tokens : float
+        Cached ones that it attends to.
+    width : float
+        Of all heads together: 2 FLOP per unit and token for the score, 2 for the value.
+
+    Returns
+    -------
+    float
+        FLOP.
+    """
+    return 2 * parameters + 4 * tokens * width

@@ -29,3 +29,10 @@ def testbed_7b():
 def split():
     """Give the hand-computed instance whose optimum, 7 s, is a on layer 0 and b on the others."""
     return read("hand-split")
+
+
+@pytest.fixture(params=["forked", "started"])
+def both(request, monkeypatch):
+    """Let workers be forked, and then started, as where a system cannot fork."""
+    if request.param == "started":
+        monkeypatch.setenv("PLACEWISE_COLD_WORKERS", "1")

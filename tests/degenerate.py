@@ -7,6 +7,7 @@ import numpy as np
 from placewise.models.cluster import Cluster
 from placewise.models.dilemma import DilemmaInstance, QuantizableLayer
 from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance
+from placewise.models.graph import GraphThroughput, Message, Node
 from placewise.models.head_migration import DecoderInstance, HeadMigrationInstance, HeadTransformer, Interval
 from placewise.models.replicated import NodeType, ReplicatedThroughput
 from placewise.models.workload import Layer
@@ -111,6 +112,22 @@ def heads(draw, problem):
     return DecoderInstance("degenerate", problem, layer, count, initial)
 
 
+def graph(draw, problem):
+    size, count = draw.randint(1, 3), draw.randint(1, 4)
+    return GraphThroughput(
+        cluster(draw, size),
+        [Node(f"node-{v}", draw.choice([0, 1, 2, 3])) for v in range(count)],
+        [
+            Message(v, [v + 1, count - 1], draw.choice([0.0, 1.0]))
+            for v in range(count - 1)
+            if draw.random() < 0.7
+        ],
+        np.array(draw.choices([0.0, 0.0, 1.0, 0.5], k=count * size)).reshape(count, size),
+        hosts=[j for j in range(size) if draw.random() < 0.3],
+        name="degenerate",
+    )
+
+
 def replicated(draw, problem):
     size, layers = draw.randint(1, 3), draw.randint(1, 3)
     kinds = [
@@ -140,4 +157,5 @@ MAKERS = {
     "head-migration": heads,
     "head-migration-decoder": heads,
     "replicated-throughput": replicated,
+    "graph-throughput": graph,
 }

@@ -55,6 +55,12 @@ def forks_a_daemon(instance, parameters):
     return planted.good(instance, parameters)
 
 
+def crashes_beside_a_bare_daemon(instance, parameters):
+    """Leave what has neither the worker's group nor its mark."""
+    _start({})
+    os._exit(3)
+
+
 def crashes_beside_a_daemon(instance, parameters):
     _start(None)
     os._exit(3)

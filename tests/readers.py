@@ -12,7 +12,7 @@ from placewise.benchmarks.harness.suites import expand, read_suite
 from placewise.cli.check import examine, read_result
 from placewise.instances import convert, read, shipped_instances, to_document
 from placewise.instances.files import from_document, read_text
-from placewise.instances.importers import gguf_header
+from placewise.instances.importers import gguf_header, gguf_model
 from placewise.instances.importers.iperf3 import links_document, read_iperf3
 from placewise.instances.importers.llama_bench import is_llama_bench, read_llama_bench
 from placewise.instances.strict_json import loads
@@ -27,6 +27,55 @@ CONFIG = {
     "num_key_value_heads": 2,
     "vocab_size": 100,
     "torch_dtype": "float16",
+}
+EXPERTS = {
+    "model_type": "qwen3_moe",
+    "num_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 32,
+    "sliding_window": 8,
+    "use_sliding_window": False,
+    "quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 32, "zero_point": True},
+}
+NESTED = {
+    "model_type": "gemma3",
+    "vision_config": {"hidden_size": 8},
+    "text_config": {
+        "model_type": "gemma3_text",
+        "num_hidden_layers": 2,
+        "sliding_window": 8,
+        "layer_types": ["sliding_attention", "full_attention"],
+    },
+    "quantization": {"bits": 4, "group_size": 64, "model.norm": False},
+}
+LATENT = {
+    "model_type": "deepseek_v3",
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "moe_intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "vocab_size": 100,
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "n_shared_experts": 1,
+    "first_k_dense_replace": 1,
+    "q_lora_rank": 16,
+    "kv_lora_rank": 8,
+    "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 4,
+    "v_head_dim": 8,
+    "quantization_config": {
+        "quant_method": "compressed-tensors",
+        "format": "pack-quantized",
+        "ignore": ["re:.*lm_head"],
+        "config_groups": {
+            "group_0": {
+                "targets": ["Linear"],
+                "weights": {"num_bits": 4, "group_size": 32, "strategy": "group"},
+            }
+        },
+    },
 }
 CLUSTER = {
     "devices": [
@@ -233,8 +282,8 @@ def read_measurements(content: bytes) -> None:
 
 
 def read_gguf(content: bytes) -> None:
-    """Read a model's header."""
-    gguf_header.model_of(gguf_header.parse_header(content), "m")
+    """Read a model's header, and make layers of it."""
+    gguf_model.model_of(gguf_header.parse_header(content), "m").layers(16)
 
 
 @contextlib.contextmanager
@@ -285,6 +334,10 @@ READERS = {
     convert_config: [
         _dump({"config": CONFIG, "cluster": CLUSTER, "problem": problem})
         for problem in ("edgeshard-latency", "edgeshard-batch", "dilemma", "head-migration")
+    ]
+    + [
+        _dump({"config": config, "cluster": CLUSTER, "problem": "edgeshard-batch"})
+        for config in (CONFIG | EXPERTS, NESTED, LATENT)
     ],
     convert_profiles: [_dump({"model": PROFILE, "device": DEVICE})],
     convert_graph: [_dump(GRAPH)],

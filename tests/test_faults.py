@@ -46,7 +46,7 @@ def one_line(done):
 @pytest.mark.parametrize(
     ("name", "said"), [("segfaults", "SIGSEGV"), ("aborts", "SIGABRT"), ("hoards", "memory")]
 )
-def test_a_crash_says_how(split, name, said):
+def test_a_crash_says_how(split, name, said, both):
     """A broken pointer, a failed assertion, memory step by step: results with the reason, in one process of many."""
     result = solve(split, f"planted:{name}", memory_limit_bytes=2 * 10**9)
     assert result.status is Status.ERROR
@@ -61,7 +61,7 @@ def test_a_solver_out_of_memory_is_a_result():
     assert result.incumbent_by == "greedy"  # what went first is not lost
 
 
-def test_a_killed_solver_leaves_its_incumbent(monkeypatch):
+def test_a_killed_solver_leaves_its_incumbent(monkeypatch, both):
     """SIGKILL while it works: the warm start is kept, and called feasible."""
     workers = []
     start = worker._start
@@ -106,7 +106,7 @@ except InterruptedResult as stop:
 """
 
 
-def test_an_interruption_keeps_incumbent_and_bound():
+def test_an_interruption_keeps_incumbent_and_bound(both):
     """Ctrl-C as soon as both are known: both are in the result, and in order."""
     done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "feasible interrupted True", done.stderr

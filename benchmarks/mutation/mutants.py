@@ -216,7 +216,7 @@ def _cannot_matter(node: Any, constants: tuple[str, ...]) -> bool:
                 f"@{prefix}{known}" in text for known in HARMLESS_DECORATORS for prefix in ("", "functools.")
             ):
                 return True
-        if kind == "expr_stmt" and children[0].get_code().split(":")[0].strip() in constants:
+        if kind == "expr_stmt" and children[0].get_code(include_prefix=False).strip() in constants:
             return True
         node = parent
     return False

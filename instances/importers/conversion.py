@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from placewise.instances.files import blaming, read_json, read_text
-from placewise.instances.importers import gguf_header, helix
+from placewise.instances.importers import helix
 from placewise.instances.importers.cluster_file import read_cluster_file
 from placewise.instances.importers.helix_replicas import read_cluster_ini
+from placewise.instances.importers.model_files import ModelOptions, model_name, reader_of
 from placewise.instances.importers.source import noted, with_source
-from placewise.instances.importers.transformer_config import is_config, read_config
 from placewise.instances.registry import formats
-from placewise.instances.strict_json import clean_name, loads
+from placewise.instances.strict_json import loads
 from placewise.models.errors import InstanceError, PlacewiseError
+from placewise.models.graph.problems import GRAPH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,10 @@ def convert(
     sequence_length: int | None = None,
     quantization: str | None = None,
     name: str | None = None,
+    cache_type: str = "",
+    full_cache: bool = False,
+    split_experts: bool = False,
+    ignore_keys: Sequence[str] = (),
 ) -> Any:
     """Return the instance that other tools' files describe.
 
@@ -43,13 +48,21 @@ def convert(
     cluster : path or Cluster, optional
         Devices and links, for a ``config.json`` or GGUF file: as an instance has them, with units, or Helix's ``.ini``.
     problem : str
-        Any for a ``config.json``; those of EdgeShard that the others allow.
+        Any for a ``config.json``; those of EdgeShard that the others allow, ``graph-throughput`` for a layer graph.
     sequence_length : int, optional
         Tokens of KV cache; by default what a profile states, or 1024.
     quantization : str, optional
         For profiles that cover several.
     name : str, optional
         Of the model; by default the file's or, for a ``config.json``, its folder's.
+    cache_type : str
+        Of a published model's KV cache, as ``q8_0``; by default 16 bits, or 32 where the model computes in them.
+    full_cache : bool
+        Whether its layers with a window keep all tokens, as runtimes without windows do.
+    split_experts : bool
+        Whether its layers with experts become two, attention and experts.
+    ignore_keys : sequence of str
+        Keys of which somebody knows that they change neither sizes nor times.
 
     Raises
     ------
@@ -60,37 +73,30 @@ def convert(
     if sequence_length is not None and not 1 <= sequence_length <= 2**30:
         raise PlacewiseError(f"--sequence-length: expected at least 1, found {sequence_length}")
     length = sequence_length or DEFAULT_LENGTH
-    if any(gguf_header.is_gguf(path) for path in paths):
-        with blaming(*paths):
-            model = gguf_header.read_gguf(paths, _name(name, paths[0]))
-        return _on_cluster(model, cluster, problem, length)
     if any(path.endswith(".ini") for path in paths):
         return _from_ini(paths, name)
-    documents = {path: read_json(path) for path in paths}
-    if is_config(documents[paths[0]]):
+    options = ModelOptions(cache_type, full_cache, split_experts, tuple(ignore_keys))
+    read_model = reader_of(paths, options)
+    if read_model is not None:
         with blaming(*paths):
-            _alone(paths)
-            model = read_config(documents[paths[0]], _name(name, paths[0]))
+            model = options.of(read_model(model_name(name, paths[0])), length)
         return _on_cluster(model, cluster, problem, length)
-    from placewise.instances.importers import halda, layer_graph  # only now: they load models and formats
+    if options != ModelOptions():
+        raise PlacewiseError(f"{paths[0]}: expected a published model with --cache-type and the like")
+    documents = {path: read_json(path) for path in paths}
+    from placewise.instances.importers import branching, halda, layer_graph  # only now: models and formats
 
     if layer_graph.is_layer_graph(documents[paths[0]]):
         with blaming(*paths):
             _alone(paths)
-            return layer_graph.instance_of(documents[paths[0]], problem, name=_name(name, paths[0]))
+            read = branching.instance_of if problem == GRAPH.name else layer_graph.instance_of
+            return read(documents[paths[0]], problem, name=model_name(name, paths[0]))
     if any(halda.is_model_profile(document) for document in documents.values()):
         return _from_profiles(documents, problem, name, quantization, sequence_length)
     raise PlacewiseError(
         f"{paths[0]}: expected a transformer's config.json, with a model_type, a GGUF file, a HALDA model profile, "
         "or a layer graph"
     )
-
-
-def _name(stated: str | None, source: str) -> str:
-    if stated:
-        return clean_name(stated, "model")
-    path = Path(source).absolute()
-    return clean_name(path.parent.name if path.stem == "config" else path.stem, "model")
 
 
 def _from_ini(paths: list[str], name: str | None) -> Any:
@@ -102,7 +108,7 @@ def _from_ini(paths: list[str], name: str | None) -> Any:
             f"{clusters[0]}: expected with it one JSON file that has node_types and model, such as an instance of "
             "replicated-throughput"
         )
-    return read_cluster_ini(clusters[0], types[0], name=_name(name, clusters[0]))
+    return read_cluster_ini(clusters[0], types[0], name=model_name(name, clusters[0]))
 
 
 def _alone(paths: list[str]) -> None:
@@ -171,7 +177,7 @@ def _from_profiles(
             documents[models[0]],
             [documents[path] for path in devices],
             problem,
-            name=_name(name, models[0]),
+            name=model_name(name, models[0]),
             quantization=quantization,
             sequence_length=sequence_length,
         )

@@ -1,4 +1,4 @@
-"""The header of a GGUF file: a model's shape, and the bytes that each of its tensors really takes.
+"""The header of a GGUF file: what it states, and the bytes that each of its tensors really takes.
 
 The well-kept reader (``gguf.GGUFReader``) maps the whole file and trusts its counts: it neither reads a file of which
 only the first megabytes are there, nor ends on one that claims 2^40 entries. So the header is walked here, within
@@ -13,11 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from placewise.instances.importers.transformer_config import PublishedModel
-from placewise.instances.importers.values import HALF_BYTES, MAX_LAYERS, MAX_WIDTH, whole
-from placewise.instances.strict_json import short
 from placewise.models.errors import InstanceError, PlacewiseError
-from placewise.models.workload import Transformer
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -53,11 +49,23 @@ class Header:
         Size of each tensor.
     tensor_shape : dict of str to tuple of int
         Its dimensions, the fastest first.
+    tensor_kind : dict of str to int
+        Its type.
     """
 
     metadata: dict[str, Any] = field(default_factory=dict)
     tensor_bytes: dict[str, int] = field(default_factory=dict)
     tensor_shape: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    tensor_kind: dict[str, int] = field(default_factory=dict)
+
+    def behind(self, first: Header) -> Header:
+        """Return this part behind others: what they say stands."""
+        return Header(
+            self.metadata | first.metadata,
+            self.tensor_bytes | first.tensor_bytes,
+            self.tensor_shape | first.tensor_shape,
+            self.tensor_kind | first.tensor_kind,
+        )
 
 
 def is_gguf(source: str) -> bool:
@@ -67,42 +75,6 @@ def is_gguf(source: str) -> bool:
             return stream.read(4) == MAGIC
     except (OSError, ValueError):  # also a name that no file can have
         return False
-
-
-def read_gguf(sources: list[str], name: str) -> PublishedModel:
-    """Return the model of a file, or of all parts of a split one.
-
-    Parameters
-    ----------
-    sources : list of str
-        Paths; the first part of a split model first.
-    name : str
-        Of the model.
-
-    Raises
-    ------
-    InstanceError
-        Naming the key or tensor that is missing or wrong.
-    PlacewiseError
-        Without the package ``gguf``.
-    """
-    whole_model = Header()
-    for source in sources:
-        try:
-            with Path(source).open("rb") as stream:
-                part = parse_header(stream.read(LARGEST_HEADER_BYTES))
-        except OSError as error:
-            raise PlacewiseError(f"{source}: {error.strerror}") from None
-        # What the first part says stands.
-        whole_model = Header(
-            part.metadata | whole_model.metadata,
-            part.tensor_bytes | whole_model.tensor_bytes,
-            part.tensor_shape | whole_model.tensor_shape,
-        )
-    count = whole_model.metadata.get("split.count", 1)
-    if count not in (0, 1, len(sources)):
-        raise InstanceError("split.count", f"expected all {count} parts of the model, found {len(sources)}")
-    return model_of(whole_model, name)
 
 
 def parse_header(content: bytes) -> Header:
@@ -118,76 +90,11 @@ def parse_header(content: bytes) -> Header:
         raise InstanceError("", "expected names in UTF-8") from None
 
 
-def model_of(header: Header, name: str) -> PublishedModel:
-    """Return the shape that a header states, with the bytes of embedding, decoder layers and output head.
+def type_name(kind: int) -> str:
+    """Return the name of a type of weights, as ``Q4_K``."""
+    from gguf.constants import GGMLQuantizationType
 
-    Parameters
-    ----------
-    header : Header
-        Of the file, or of all parts.
-    name : str
-        Of the model.
-
-    Raises
-    ------
-    InstanceError
-        Naming the key or tensor that is missing or wrong.
-    """
-    facts = header.metadata
-    family = facts.get("general.architecture")
-    if not isinstance(family, str):
-        raise InstanceError("general.architecture", f"expected a name, found {short(family)}")
-    own = {key.removeprefix(f"{family}."): value for key, value in facts.items()}
-    if own.get("expert_count"):
-        raise InstanceError(
-            f"{family}.expert_count", "expected a dense model; experts are not one layer each"
-        )
-    hidden, layers = whole(own, "embedding_length"), whole(own, "block_count", most=MAX_LAYERS)
-    heads = whole(own, "attention.head_count")
-    groups = whole(own, "attention.head_count_kv", heads)
-    table = header.tensor_shape.get("token_embd.weight", ())
-    if len(table) != 2 or not 1 <= table[1] <= MAX_WIDTH:
-        raise InstanceError("token_embd.weight", f"expected a matrix with a row per token, found {table}")
-    if heads % groups:
-        raise InstanceError(
-            "attention.head_count_kv", f"expected a divisor of the {heads} heads, found {groups}"
-        )
-    shape = Transformer(
-        name,
-        hidden,
-        whole(own, "feed_forward_length"),
-        table[1],
-        layers,
-        heads,
-        groups,
-        whole(own, "attention.key_length", 0) or None,
-        gated="blk.0.ffn_gate.weight" in header.tensor_bytes,
-    )
-    if shape.head_size is None and hidden % heads:
-        raise InstanceError("embedding_length", f"expected a multiple of the {heads} heads, found {hidden}")
-    return PublishedModel(shape, HALF_BYTES, _layer_bytes(header.tensor_bytes, layers))
-
-
-def _layer_bytes(tensors: dict[str, int], layers: int) -> tuple[int, ...]:
-    blocks = [0] * layers
-    embedding = head = 0
-    for name, size in tensors.items():
-        prefix, _, rest = name.partition(".")
-        number = rest.partition(".")[0]
-        if prefix == "blk" and number.isdecimal() and len(number) < 10:
-            if int(number) >= layers:
-                raise InstanceError(name, f"expected block 0 to {layers - 1}")
-            blocks[int(number)] += size
-        elif prefix.startswith("output"):
-            head += size
-        else:
-            embedding += size
-    if 0 in blocks:
-        missing = f"blk.{blocks.index(0)}"
-        raise InstanceError(missing, "expected its tensors; is a part of the model missing?")
-    if "output.weight" not in tensors:  # the head reads the embedding's table, wherever it runs
-        head += tensors["token_embd.weight"]
-    return embedding, *blocks, head
+    return str(GGMLQuantizationType(kind).name)
 
 
 def _block_sizes() -> dict[int, tuple[int, int]]:
@@ -196,6 +103,17 @@ def _block_sizes() -> dict[int, tuple[int, int]]:
     except ImportError:
         raise PlacewiseError("GGUF files need the package gguf: pip install 'placewise[gguf]'") from None
     return {int(kind): sizes for kind, sizes in GGML_QUANT_SIZES.items()}
+
+
+def _require_places(places: dict[str, int], sizes: dict[str, int]) -> None:
+    """Refuse tensors that overlap in the file; where none has a place, the header was made without weights."""
+    if not any(places.values()):
+        return
+    end = 0
+    for name in sorted(places, key=lambda name: places[name]):
+        if places[name] < end:
+            raise InstanceError(name, f"expected to begin at {end:,} or behind, found {places[name]:,}")
+        end = places[name] + sizes[name]
 
 
 class _Walk:
@@ -210,15 +128,19 @@ class _Walk:
         if version not in VERSIONS:
             raise InstanceError("", f"expected GGUF version 2 or 3 in little-endian order, found {version}")
         tensors, pairs = self._scalar("<Q"), self._scalar("<Q")
-        header = Header()
+        header, places = Header(), {}
         for _ in range(pairs):
             key = self._text()
+            if key in header.metadata:
+                raise InstanceError(key, "expected it once")
             header.metadata[key] = self._value(self._scalar("<I"), key)
         for _ in range(tensors):
             name = self._text()
             dimensions = tuple(self._scalar("<Q") for _ in range(self._dimensions(name)))
             kind = self._scalar("<I")
-            self._scalar("<Q")  # where the weights begin
+            places[name] = self._scalar("<Q")
+            if name in header.tensor_bytes:
+                raise InstanceError(name, "expected it once")
             if kind not in sizes:
                 raise InstanceError(name, f"expected a known type of weights, found {kind}")
             block, size = sizes[kind]
@@ -229,6 +151,8 @@ class _Walk:
                 )
             header.tensor_shape[name] = dimensions
             header.tensor_bytes[name] = count // block * size
+            header.tensor_kind[name] = kind
+        _require_places(places, header.tensor_bytes)
         return header
 
     def _dimensions(self, name: str) -> int:

@@ -106,13 +106,13 @@ def instance_of(document: dict[str, Any], problem: str, *, name: str) -> EdgeSha
 
 
 def _nodes(document: dict[str, Any]) -> dict[int, _Node]:
-    entries = _listed(document, "nodes", MAX_NODES)
+    entries = listed(document, "nodes", MAX_NODES)
     if not entries:
         raise InstanceError("nodes", "expected at least one")
     nodes: dict[int, _Node] = {}
     for n, entry in enumerate(entries):
         path = f"nodes[{n}]"
-        key = _key(entry, "id", path)
+        key = key_of(entry, "id", path)
         if key in nodes:
             raise InstanceError(f"{path}.id", f"expected distinct numbers, found {key} twice")
         if entry.get("isBackwardNode"):
@@ -136,9 +136,9 @@ def _edges(document: dict[str, Any], nodes: dict[int, _Node]) -> tuple[dict[tupl
     """Return bytes by edge, and the one bandwidth of all links."""
     edges: dict[tuple[int, int], float] = {}
     rates: list[float] = []
-    for n, entry in enumerate(_listed(document, "edges", MAX_EDGES)):
+    for n, entry in enumerate(listed(document, "edges", MAX_EDGES)):
         path = f"edges[{n}]"
-        ends = _key(entry, "sourceId", path), _key(entry, "destId", path)
+        ends = key_of(entry, "sourceId", path), key_of(entry, "destId", path)
         for key, end in zip(("sourceId", "destId"), ends, strict=True):
             if end not in nodes:
                 raise InstanceError(f"{path}.{key}", f"expected the id of a node, found {end}")
@@ -205,7 +205,8 @@ def _path(nodes: dict[int, _Node], edges: dict[tuple[int, int], float]) -> list[
     for first, second in pairwise(order):
         if (first, second) not in edges:
             pair = f"{nodes[first].name} and {nodes[second].name}"
-            raise InstanceError("nodes", f"expected a chain; the graph branches: {pair} have no order")
+            way = "--problem graph-throughput takes graphs that branch"
+            raise InstanceError("nodes", f"expected a chain; the graph branches: {pair} have no order; {way}")
     return order
 
 
@@ -236,14 +237,28 @@ def _require_exact(
         )
 
 
-def _listed(document: dict[str, Any], key: str, most: int) -> list[dict[str, Any]]:
+def listed(document: dict[str, Any], key: str, most: int) -> list[dict[str, Any]]:
+    """Return a list of objects of a graph's file, or raise `InstanceError` at its key.
+
+    Parameters
+    ----------
+    document, key, most : dict, str, int
+        Where it stands, and how many it has at most.
+    """
     entries = document.get(key)
     if not isinstance(entries, list) or len(entries) > most or not all(isinstance(e, dict) for e in entries):
         raise InstanceError(key, f"expected a list of at most {most} objects")
     return entries
 
 
-def _key(entry: dict[str, Any], key: str, path: str) -> int:
+def key_of(entry: dict[str, Any], key: str, path: str) -> int:
+    """Return a whole number of an object, or raise `InstanceError` at its path.
+
+    Parameters
+    ----------
+    entry, key, path : dict, str, str
+        The object, the number's key, and where the object stands.
+    """
     value = entry.get(key)
     if not isinstance(value, int) or isinstance(value, bool):
         raise InstanceError(f"{path}.{key}", f"expected a whole number, found {short(value)}")

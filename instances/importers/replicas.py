@@ -70,7 +70,6 @@ def replicated(model: PublishedModel, cluster: Cluster, length: int) -> Replicat
     ends = [cluster.bandwidth_bytes_per_s[0].copy(), cluster.bandwidth_bytes_per_s[:, 0].copy()]
     for end in ends:
         end[0] = FREE_BYTES_PER_S
-    shape = model.transformer
     return ReplicatedThroughput(
         cluster,
         [NodeType(name, table) for table, name in names.items()],
@@ -80,7 +79,7 @@ def replicated(model: PublishedModel, cluster: Cluster, length: int) -> Replicat
         token_bytes=float(TOKEN_BYTES),
         source_bandwidth_bytes_per_s=np.array(ends[0]),
         sink_bandwidth_bytes_per_s=np.array(ends[1]),
-        name=f"{shape.name}-{cluster.size}-devices-replicated-throughput",
-        description=f"{len(decoders)} decoder layers of {shape.name} on {cluster.size} devices, {length} tokens of cache "
-        "per sequence; a planning objective from peak rates, not measured tokens/s",
+        name=f"{model.name}-{cluster.size}-devices-replicated-throughput",
+        description=f"the {len(decoders)} decoder layers of {model.description(length)}; a planning objective from peak "
+        "rates, not measured tokens/s",
     )

@@ -1,79 +1,44 @@
-"""A transformer's ``config.json`` as published with its weights: Llama, Mistral, Qwen and OPT families."""
+"""A transformer's ``config.json`` as published with its weights: the tensors of its family, with the sizes stated."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
-from placewise.instances.importers.values import MAX_LAYERS, whole
+from placewise.instances.importers import families
+from placewise.instances.importers.config_facts import Facts, decoder_text, is_sparse
+from placewise.instances.importers.config_keys import (
+    ALIASES,
+    EXPERTS,
+    LATENT,
+    OUTSIDE,
+    WAY_ON,
+    WINDOWS,
+    require_known,
+)
+from placewise.instances.importers.published import EXPERT, TABLE, WEIGHTS, Block, PublishedModel, Tensor
+from placewise.instances.importers.quantization import Scheme, scheme_of
+from placewise.instances.importers.values import MAX_LAYERS
+from placewise.instances.importers.windows import attention_of, windows_of
+from placewise.instances.strict_json import short
 from placewise.models.errors import InstanceError
 from placewise.models.workload import Transformer
 
-if TYPE_CHECKING:
-    from placewise.models.workload import Layer
+__all__ = ["PublishedModel", "is_config", "read_config"]
 
-#: Families by ``model_type``, and which of the query, key, value matrices have biases.
-GATED = {"llama": 0, "mistral": 0, "qwen2": 3, "qwen3": 0}
-OPT = "opt"
-BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1}
-
-
-@dataclass(frozen=True)
-class PublishedModel:
-    """A transformer with the size of its numbers.
-
-    Parameters
-    ----------
-    transformer : Transformer
-        Its shape.
-    bytes_per_parameter : int
-        By the stated type, 2 where none is; of activations and KV cache where `weight_bytes` are known.
-    weight_bytes : tuple of int
-        Stored size of embedding, each decoder layer and output head, where a file tells; else empty.
-    """
-
-    transformer: Transformer
-    bytes_per_parameter: int
-    weight_bytes: tuple[int, ...] = ()
-
-    def layers(self, sequence_length: int, *, separate_cache: bool = False) -> tuple[Layer, ...]:
-        """Return the chain of layers; see `Transformer.layers`.
-
-        Parameters
-        ----------
-        sequence_length : int
-            Tokens of KV cache.
-        separate_cache : bool
-            Whether caches count per sequence, beside ``memory_bytes``.
-        """
-        shape, size = self.transformer, self.bytes_per_parameter
-        layers = shape.layers(
-            bytes_per_parameter=size, sequence_length=sequence_length, separate_cache=separate_cache
-        )
-        if not self.weight_bytes:
-            return tuple(layers)
-        decoder = shape.decoder_parameters * size
-        nominal = [layers[0].memory_bytes, *[decoder] * shape.decoder_layers, layers[-1].memory_bytes]
-        return tuple(
-            replace(
-                layer,
-                memory_bytes=layer.memory_bytes - before + stored,
-                # A token reads one row of the embedding, and all of the others.
-                weight_bytes=layer.weight_bytes
-                if n == 0
-                else float(layer.weight_bytes or 0) - before + stored,
-            )
-            for n, (layer, before, stored) in enumerate(zip(layers, nominal, self.weight_bytes, strict=True))
-        )
+#: Bytes of a stored number by its type.
+BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1, "float8_e5m2": 1}
 
 
 def is_config(document: Any) -> bool:
     """Whether a document looks like a transformer's configuration."""
-    return isinstance(document, dict) and "model_type" in document
+    return isinstance(document, dict) and ("model_type" in document or "architectures" in document)
 
 
-def read_config(document: dict[str, Any], name: str) -> PublishedModel:
-    """Return the shape that a configuration states.
+def read_config(
+    document: dict[str, Any], name: str, *, full_cache: bool = False, ignore_keys: tuple[str, ...] = ()
+) -> PublishedModel:
+    """Return the model that a configuration describes.
 
     Parameters
     ----------
@@ -81,50 +46,165 @@ def read_config(document: dict[str, Any], name: str) -> PublishedModel:
         A ``config.json``, parsed.
     name : str
         Of the model.
+    full_cache : bool
+        Whether windows are ignored.
+    ignore_keys : tuple of str
+        Keys of which somebody knows that they change neither sizes nor times.
 
     Raises
     ------
     InstanceError
-        Naming the key that is missing or wrong, or the family that is not known.
+        Naming the key that is missing, wrong or not known, or the family that is not known.
     """
-    family = document["model_type"]
-    if family not in (*GATED, OPT):
-        known = ", ".join((*GATED, OPT))
-        raise InstanceError("model_type", f"expected one of {known}, found {family!r}")
-    if document.get("num_experts") or document.get("num_local_experts"):
-        raise InstanceError("num_experts", "expected a dense model; experts are not one layer each")
-    hidden = whole(document, "hidden_size")
-    heads = whole(document, "num_attention_heads")
-    layers = whole(document, "num_hidden_layers", most=MAX_LAYERS)
-    vocabulary = whole(document, "vocab_size")
-    head_size = whole(document, "head_dim", 0) or None
-    if head_size is None and hidden % heads:
-        raise InstanceError("hidden_size", f"expected a multiple of the {heads} heads, found {hidden}")
-    if family == OPT:
-        forward = whole(document, "ffn_dim")
-        if document.get("word_embed_proj_dim", hidden) != hidden:
-            raise InstanceError(
-                "word_embed_proj_dim", f"expected the hidden size {hidden}: no layer projects it"
-            )
-        # Biases of four attention matrices, of two feed-forward matrices, of two norms.
-        extra, key_value = 4 * hidden + forward + hidden + 2 * hidden, heads
-    else:
-        forward = whole(document, "intermediate_size")
-        key_value = whole(document, "num_key_value_heads", heads)
-        width = head_size or hidden // heads
-        extra = width * (heads + 2 * key_value) if GATED[family] == 3 else 0
-        if family == "qwen3":  # a norm of each head's queries and keys
-            extra = 2 * width
-    if heads % key_value:
+    text, outer, path = decoder_text(document)
+    family = families.family_of(text.get("model_type"), text.get("architectures"))
+    if family is None:
+        stated = text.get("model_type", text.get("architectures"))
+        reason = OUTSIDE.get(stated) if isinstance(stated, str) else None
+        why = f"not known here{f': {reason}' if reason else ''}; {WAY_ON}"
         raise InstanceError(
-            "num_key_value_heads", f"expected a divisor of the {heads} attention heads, found {key_value}"
+            f"{path}.model_type" if path else "model_type",
+            f"found {short(stated)}, {why}; known are {', '.join(families.known_types())}",
         )
-    stated = document.get("torch_dtype", document.get("dtype", "float16"))
-    if not isinstance(stated, str) or stated not in BYTES:
-        raise InstanceError("torch_dtype", f"expected one of {', '.join(BYTES)}, found {stated!r}")
-    return PublishedModel(
-        Transformer(
-            name, hidden, forward, vocabulary, layers, heads, key_value, head_size, family != OPT, extra
-        ),
-        BYTES[stated],
+    facts = Facts(text, family, path)
+    for part, where in ((text, path), (outer, "")):
+        asked = {key: value for key, value in part.items() if key not in ignore_keys}
+        require_known(asked, _known(family), family.name, where)
+    switches = facts.switches()
+    switches["tied"] = _is_tied(text, outer, family)
+    widths = facts.widths(switches)
+    layers = facts.whole("layers", most=MAX_LAYERS)
+    size, said = _stored_type(text, outer)
+    scheme = scheme_of({**outer, **text})
+    windows = (None,) * layers if full_cache else windows_of(facts, family, layers)
+    reading = _Reading(family, widths, switches, size, scheme)
+    blocks = tuple(
+        Block(
+            reading.tensors(family.layer, sparse=is_sparse(facts, family, n), number=n),
+            attention_of(family, widths, windows[n]),
+        )
+        for n in range(layers)
     )
+    embedding = reading.tensors(family.embedding)
+    notes = (*facts.notes, *said, *_left_out(document, text))
+    if ignore_keys:
+        notes += (f"ignored on request: {', '.join(ignore_keys)}",)
+    return PublishedModel(
+        name,
+        widths["hidden"],
+        widths["vocabulary"],
+        embedding,
+        blocks,
+        reading.tensors(family.head),
+        tied=embedding[0] if switches["tied"] else None,
+        activation_bytes=4 if size == 4 else 2,
+        bytes_per_parameter=size,
+        quantized=scheme.title if scheme else "",
+        experts=widths["experts"],
+        experts_per_token=widths["experts_per_token"],
+        max_tokens=widths["positions"] or None,
+        transformer=_shape(name, blocks, widths, layers, family),
+        notes=notes,
+    )
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What turns the shapes of a family into tensors."""
+
+    family: families.Family
+    widths: dict[str, int]
+    switches: dict[str, bool]
+    bytes_per_parameter: int
+    scheme: Scheme | None
+
+    def tensors(
+        self, groups: tuple[families.Group, ...], *, sparse: bool = False, number: int | None = None
+    ) -> tuple[Tensor, ...]:
+        """Return the tensors of groups, in a layer's case with its number before their names."""
+        found = []
+        for shape in families.shapes(groups, self.widths, self.switches | {"sparse": sparse}):
+            name = shape.name if number is None else f"{self.family.layers}.{number}.{shape.name}"
+            stored = shape.parameters * self.bytes_per_parameter
+            if self.scheme is not None:
+                stored = self.scheme.stored_bytes(name, shape, self.bytes_per_parameter)
+            role = {families.TABLE: TABLE, families.EXPERT: EXPERT}.get(shape.role, WEIGHTS)
+            found.append(Tensor(name, shape.parameters, stored, role, shape.dimensions[0]))
+        return tuple(found)
+
+
+def _known(family: families.Family) -> set[str]:
+    """Return the keys that are read for a family."""
+    sizes = set(ALIASES) - (set() if family.experts else {"experts", "experts_per_token", "expert_forward"})
+    known = {key for size in sizes for key in ALIASES[size]} | set(family.switches)
+    if family.experts:
+        known |= set(EXPERTS)
+    if family.latent:
+        known |= set(LATENT)
+    if "token_width" in family.width_names:
+        known.add("word_embed_proj_dim")
+    if "new_decoder_architecture" in family.switches:
+        known.add("num_ln_in_parallel_attn")
+    return known | set(WINDOWS)
+
+
+def _is_tied(text: dict[str, Any], outer: dict[str, Any], family: families.Family) -> bool:
+    for part in (text, outer):
+        stated = part.get("tie_word_embeddings")
+        if stated is not None:
+            if not isinstance(stated, bool):
+                raise InstanceError("tie_word_embeddings", f"expected true or false, found {short(stated)}")
+            return stated
+    return family.tied
+
+
+def _stored_type(text: dict[str, Any], outer: dict[str, Any]) -> tuple[int, tuple[str, ...]]:
+    """Return the bytes of a stored number, and what had to be assumed."""
+    for part in (text, outer):
+        for key in ("torch_dtype", "dtype"):
+            stated = part.get(key)
+            if stated is None or stated == "auto":
+                continue
+            kind = stated.removeprefix("torch.") if isinstance(stated, str) else stated
+            if not isinstance(kind, str) or kind not in BYTES:
+                raise InstanceError(key, f"expected one of {', '.join(BYTES)}, found {short(stated)}")
+            return BYTES[kind], ()
+    return 2, ("2 bytes per stored number assumed: no torch_dtype is stated",)
+
+
+def _left_out(document: dict[str, Any], text: dict[str, Any]) -> tuple[str, ...]:
+    notes = []
+    towers = [key for key in document if key.endswith("_config") and isinstance(document[key], dict)]
+    towers = [key for key in towers if key not in ("text_config", "quantization_config")]
+    if text is not document or towers:
+        names = ", ".join(towers) or "what stands beside the text model"
+        notes.append(f"left out: {names}")
+    elif str(text.get("model_type")).endswith(("_vl", "_vl_text")):
+        notes.append("left out: the vision tower")
+    if text.get("num_nextn_predict_layers"):
+        notes.append("left out: the module that predicts further tokens")
+    return tuple(notes)
+
+
+def _shape(
+    name: str, blocks: tuple[Block, ...], widths: dict[str, int], layers: int, family: families.Family
+) -> Transformer | None:
+    """Return the shape for problems whose layers are all alike, dense, with heads that keep keys and values."""
+    if family.experts or family.latent:
+        return None
+    width = widths["head_dim"]
+    own = None if width * widths["heads"] == widths["hidden"] else width
+    gated = any("gate" in tensor.name for tensor in blocks[0].tensors)
+    plain = Transformer(
+        name,
+        widths["hidden"],
+        widths["forward"],
+        widths["vocabulary"],
+        layers,
+        widths["heads"],
+        widths["key_heads"],
+        own,
+        gated,
+    )
+    extra = sum(t.parameters for t in blocks[0].tensors) - plain.decoder_parameters
+    return Transformer(**{**plain.__dict__, "extra_parameters": extra})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,17 +30,16 @@ def read_cluster(document: Any) -> Cluster:
     return read_cluster_file(document).cluster
 
 
-def _common(model: PublishedModel, cluster: Cluster, problem: str) -> dict[str, Any]:
-    name = f"{model.transformer.name}-{cluster.size}-devices-{problem}"
-    stored = f"{model.bytes_per_parameter} bytes per parameter"
-    if model.weight_bytes:
-        stored = f"{sum(model.weight_bytes) / 1e9:.4g} GB of weights"
-    text = f"{model.transformer.name} with {stored} on {cluster.size} devices"
-    return {"name": name, "cluster": cluster, "description": text}
+def _common(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> dict[str, Any]:
+    return {
+        "name": f"{model.name}-{cluster.size}-devices-{problem}",
+        "cluster": cluster,
+        "description": model.description(length),
+    }
 
 
 def _require_nominal(model: PublishedModel) -> None:
-    if model.weight_bytes:
+    if model.quantized:
         raise PlacewiseError(
             "--problem: expected one of the EdgeShard problems for a file whose weights are quantised already; "
             "the others take a config.json"
@@ -76,9 +76,9 @@ def _time_model(cluster: Cluster) -> TimeModel:
     return "flops" if rates is None or np.isnan(rates).any() else "roofline"
 
 
-def _timed(model: PublishedModel, cluster: Cluster, problem: str) -> dict[str, Any]:
+def _timed(model: PublishedModel, cluster: Cluster, problem: str, length: int) -> dict[str, Any]:
     """Return what is common to problems with a time model, and what their times leave out."""
-    common, time_model = _common(model, cluster, problem), _time_model(cluster)
+    common, time_model = _common(model, cluster, problem, length), _time_model(cluster)
     common["description"] += f"; the times leave out {', '.join(left_out(time_model))}"
     return common | {"time_model": time_model}
 
@@ -107,7 +107,7 @@ def chain(
     require_rates(cluster, memory=True)
     layers = model.layers(length)
     return kind(
-        **_common(model, cluster, kind.problem),
+        **_common(model, cluster, kind.problem, length),
         layers=layers,
         return_bytes=TOKEN_BYTES,
     )
@@ -133,7 +133,7 @@ def batch(model: PublishedModel, cluster: Cluster, length: int) -> EdgeShardBatc
     require_rates(cluster, memory=True)
     layers = model.layers(length, separate_cache=True)
     return EdgeShardBatch(
-        **_common(model, cluster, EdgeShardBatch.problem),
+        **_common(model, cluster, EdgeShardBatch.problem, length),
         layers=layers,
         batch_sizes=BATCH_SIZES,
         return_bytes=TOKEN_BYTES,
@@ -160,21 +160,34 @@ def widths(model: PublishedModel, cluster: Cluster, length: int) -> Dilemma:
         On a file whose weights are quantised already.
     """
     _require_nominal(model)
+    if model.experts:
+        raise PlacewiseError(
+            "--problem: expected one of the EdgeShard problems for a model with experts: a layer of DILEMMA reads all "
+            "its weights"
+        )
     require_rates(cluster, memory=False)
-    shape = model.transformer
-    flops = 2.0 * shape.decoder_parameters + 4.0 * length * shape.width_of_head * shape.attention_heads
-    layer = QuantizableLayer(
-        "decoder", flops, shape.decoder_parameters, float(shape.hidden_size), 8 * model.bytes_per_parameter
+    bits = 8 * model.bytes_per_parameter
+    layers = tuple(
+        QuantizableLayer(
+            layer.name,
+            float(layer.flops or 0),
+            sum(tensor.parameters for tensor in block.tensors),
+            float(model.hidden_size),
+            bits,
+        )
+        for layer, block in zip(
+            replace(model, split_experts=False).layers(length)[1:-1], model.blocks, strict=True
+        )
     )
-    widths = tuple(width for width in BIT_WIDTHS if width <= 8 * model.bytes_per_parameter)
+    widths = tuple(width for width in BIT_WIDTHS if width <= bits)
     # Rounding to b bits leaves half a unit in the last place; weights are not read, so all layers are alike.
-    error = np.array([[0.5 / 2.0**width for width in widths]] * shape.decoder_layers)
+    error = np.array([[0.5 / 2.0**width for width in widths]] * len(layers))
     return Dilemma(
-        **_timed(model, cluster, Dilemma.problem),
-        layers=(layer,) * shape.decoder_layers,
+        **_timed(model, cluster, Dilemma.problem, length),
+        layers=layers,
         bit_widths=widths,
         quantization_error=error,
-        error_budget=float(shape.decoder_layers * 0.5 / 2.0**8),
+        error_budget=float(len(layers) * 0.5 / 2.0**8),
     )
 
 
@@ -200,6 +213,11 @@ def heads(model: PublishedModel, cluster: Cluster, length: int) -> HeadMigration
     _require_nominal(model)
     require_rates(cluster, memory=False)
     shape = model.transformer
+    if shape is None:
+        raise PlacewiseError(
+            "--problem: expected another one: the paper's layer has one feed-forward network, and heads that keep keys "
+            "and values of their own"
+        )
     # Table I counts a multiply-add as one, so as many as there are weights.
     network = (3 if shape.gated else 2) * shape.hidden_size * shape.intermediate_size
     if shape.head_size not in (None, shape.hidden_size // shape.attention_heads):
@@ -207,7 +225,7 @@ def heads(model: PublishedModel, cluster: Cluster, length: int) -> HeadMigration
             "head_dim", "expected hidden_size / num_attention_heads: the paper's heads share D"
         )
     return HeadMigration(
-        **_timed(model, cluster, HeadMigration.problem),
+        **_timed(model, cluster, HeadMigration.problem, length),
         transformer=HeadTransformer(
             shape.attention_heads,
             shape.hidden_size,
@@ -242,5 +260,5 @@ def decoder(model: PublishedModel, cluster: Cluster, length: int) -> HeadMigrati
         As `heads`.
     """
     layer = heads(model, cluster, length)
-    name = _common(model, cluster, HeadMigrationDecoder.problem)["name"]
-    return HeadMigrationDecoder(layer, model.transformer.decoder_layers, name=name)
+    name = _common(model, cluster, HeadMigrationDecoder.problem, length)["name"]
+    return HeadMigrationDecoder(layer, len(model.blocks), name=name)

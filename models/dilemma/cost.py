@@ -214,7 +214,7 @@ def _scale_s(
                 return True
         return False
 
-    return least_sufficient(np.concatenate([[0.0], compute_s[usable], link_s.ravel()]), suffices)
+    return least_sufficient(np.concatenate([compute_s[usable], link_s.ravel()]), suffices)
 
 
 def _candidates(

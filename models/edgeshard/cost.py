@@ -186,12 +186,12 @@ def _passes_s(
 
 
 def latency_floor_s(instance: EdgeShardInstance) -> float:
-    """Return a bound on the latency: layer 0 on the source, every other layer where it is fastest, no transfers."""
+    """Return a bound on the latency: layer 0 on the source, every other layer where it is fastest, nothing sent."""
     if instance.source is None:
         return float(weighted_compute_s(instance).min(axis=1).sum()) * (1 - ROUNDING_TOLERANCE)
     costs = time_tables(instance)
     rest_s = costs.compute_s[1:].min(axis=1).sum()
-    return float(costs.compute_s[0, instance.source] + rest_s + costs.return_s.min())
+    return float(costs.compute_s[0, instance.source] + rest_s)
 
 
 def bottleneck_floor_s(instance: EdgeShardInstance) -> float:
@@ -202,8 +202,8 @@ def bottleneck_floor_s(instance: EdgeShardInstance) -> float:
     )
     fastest_s = compute_s.min(axis=1)
     share_s = fastest_s.sum() / min(instance.cluster.size, len(fastest_s))
-    first_s = fastest_s[0] if free else compute_s[0, instance.source_index]
-    return float(max(first_s, fastest_s.max(), share_s))
+    least_s = max(fastest_s.max(), share_s)
+    return float(least_s if free else max(least_s, compute_s[0, instance.source_index]))
 
 
 def _usable(instance: EdgeShardInstance) -> NDArray[np.bool_]:
@@ -253,7 +253,7 @@ def _scale_s(
         return bool(hosts.any(axis=1).all() and sum(held.tolist()) >= least)
 
     times = (compute_s[usable], link_s.ravel(), return_s)
-    return least_sufficient(np.concatenate([[0.0], *times]), suffices)
+    return least_sufficient(np.concatenate(times), suffices)
 
 
 def bottleneck_values_s(instance: EdgeShardInstance) -> NDArray[np.float64]:

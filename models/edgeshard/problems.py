@@ -77,7 +77,7 @@ LATENCY: Problem[EdgeShardInstance, Placement] = Problem(
             KNOWN,
         ),
     },
-    default_methods=("subsets", "equal-chains", "run-length", "labels", "highs"),
+    default_methods=("subsets", "equal-chains", "run-length", "subsets-bounded", "labels", "highs"),
     first_methods=("greedy",),
     probing_methods=("greedy", "cloud-edge-opt", "algorithm-1-once"),
     stages=stages.stages,

@@ -21,6 +21,7 @@ HIGHS = Backend(
     ("highspy", "pyomo"),
     "HiGHS",
     _ALL,
+    ("highspy",),
 )
 BACKENDS: dict[str, Backend] = {
     backend.name: backend
@@ -34,6 +35,7 @@ BACKENDS: dict[str, Backend] = {
             ("ortools", "pyomo"),
             "SCIP in OR-Tools",
             frozenset({WARM_START, BOUND, SEED}),
+            ("ortools.math_opt.python.mathopt",),
         ),
         Backend(
             "cp-sat",
@@ -43,15 +45,17 @@ BACKENDS: dict[str, Backend] = {
             ("ortools", "pyomo"),
             "CP-SAT of OR-Tools",
             _ALL,
+            ("placewise.solvers.backends.cp_alone",),
         ),
         Backend(
             "cbc",
             cbc.minimise,
             "pulp",
-            "pip install 'pulp<4'",
+            "pip install 'placewise[cbc]'",
             ("pulp", "pyomo"),
             "CBC in PuLP",
             frozenset({WARM_START, BOUND, THREADS, SEED}),
+            ("pulp.apis.coin_api",),
         ),
         Backend(
             "scipy",
@@ -61,6 +65,7 @@ BACKENDS: dict[str, Backend] = {
             ("scipy", "pyomo"),
             "the HiGHS in SciPy",
             frozenset({BOUND}),
+            ("scipy.optimize",),
         ),
         Backend(
             "gurobi",

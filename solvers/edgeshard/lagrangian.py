@@ -79,7 +79,7 @@ class RunPaths:
         finish = np.full((self.count + 1, self.size), np.inf)  # priced prefix plus what follows its end
         finish[-1] = priced[-1] + to_go[-1]
         for i in range(self.count - 1, -1, -1):
-            stop = min(i + max(self.longest, 1), self.count)
+            stop = min(i + self.longest, self.count)
             candidates = np.arange(i + 1, stop + 1)
             inside = candidates[:, None] <= self.last_end[i][None, :]
             window = np.where(inside, finish[i + 1 : stop + 1], np.inf)

@@ -17,6 +17,7 @@ from placewise.solvers.edgeshard import (
     cpsat,
     equal_chains,
     labels,
+    practice,
     starts,
     subsets,
     thresholds,
@@ -47,6 +48,21 @@ def _baselines(module: object, addition: str = "") -> tuple[Algorithm[Any], ...]
         for name, summary in summaries.items()
     )
 
+
+#: Rules by which runtimes split a model.
+_PRACTICE: tuple[Algorithm[Any], ...] = tuple(
+    Algorithm(name, over_sources(run), Guarantee.HEURISTIC, summary, honours=KNOWN)
+    for name, run, summary in (
+        ("exo", practice.exo, "exo's rule: in proportion to memory, round the ring"),
+        (
+            "llama-cpp",
+            practice.llama_cpp,
+            "llama.cpp's rule: in proportion to free memory, in the given order",
+        ),
+        ("parallax", practice.parallax, "Parallax' rule: the fewest devices, filled in proportion to speed"),
+        ("water-filling", practice.water_filling, "all devices, filled in proportion to speed"),
+    )
+)
 
 LATENCY = (
     Algorithm(
@@ -79,7 +95,15 @@ LATENCY = (
         "subsets",
         over_sources(subsets.run),
         for_sources(subsets.guarantee),
-        "dynamic programme over sets of devices for contiguous placements; equal devices are counted, the rest priced",
+        "dynamic programme over sets of devices, equal ones counted; contiguous placements",
+        abilities=_SEARCH | {SEED},
+        honours=KNOWN,
+    ),
+    Algorithm(
+        "subsets-bounded",
+        over_sources(subsets.run),
+        for_sources(subsets.bounded_guarantee),
+        "the same for more devices: what cannot win by priced visits is left out, until memory or time ends",
         abilities=_SEARCH | {SEED},
         honours=KNOWN,
     ),
@@ -110,6 +134,7 @@ LATENCY = (
         "Algorithm 1, memory updated once per table entry",
     ),
     *_baselines(baselines),
+    *_PRACTICE,
 )
 
 THROUGHPUT = (
@@ -162,6 +187,7 @@ THROUGHPUT = (
         "the paper's Algorithm 2 as printed",
     ),
     *_baselines(baselines),
+    *_PRACTICE,
 )
 
 BATCH = (

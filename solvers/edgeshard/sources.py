@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import wraps
 from typing import TYPE_CHECKING
 
 from placewise.models.edgeshard.kinds import kinds_of
@@ -49,6 +50,7 @@ def over_sources(run: Run) -> Run:
         ``(instance, Context) -> Claim``.
     """
 
+    @wraps(run)
     def over(instance: EdgeShardInstance, context: Context) -> Claim:
         return run(instance, context) if instance.source is not None else _best(instance, context, run)
 

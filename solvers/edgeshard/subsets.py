@@ -21,6 +21,7 @@ from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.solvers.edgeshard.baselines import greedy
 from placewise.solvers.edgeshard.chains import ChainSearch
+from placewise.solvers.edgeshard.lagrangian import RunPaths
 from placewise.solvers.edgeshard.visits import KindTables
 from placewise.solvers.evidence.result import Claim, Reason
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 #: All states that are kept must fit in this much memory.
-LARGEST_BYTES = 2 * 2**30
+LARGEST_BYTES = 2**30
 #: Up to so many numbers in all states, none are dropped: that is faster than to look for bounds.
 FEW = 2**20
 #: Sets of devices are numbers of 62 bits.
@@ -41,11 +42,29 @@ MOST_SETS = 2**62
 #: Rows that one vectorised step takes.
 ROWS = 4096
 #: Shares of the remaining time that local search and prices may take.
-SEARCH_SHARE, PRICE_SHARE = 0.15, 0.1
+SEARCH_SHARE, PRICE_SHARE = 0.3, 0.1
 
 
 def guarantee(instance: EdgeShardInstance) -> Guarantee:
     """Return EXACT for contiguous placements, RESTRICTION where a device may be returned to.
+
+    Raises
+    ------
+    NotApplicableError
+        Where not all states fit in memory.
+    """
+    found, tables = bounded_guarantee(instance), KindTables(instance)
+    numbers = tables.states
+    if numbers * 8 > LARGEST_BYTES:
+        raise NotApplicableError(
+            f"subsets keep up to {numbers:.2g} numbers here, more than {LARGEST_BYTES / 2**30:g} GiB; subsets-bounded "
+            "leaves out what cannot win"
+        )
+    return found
+
+
+def bounded_guarantee(instance: EdgeShardInstance) -> Guarantee:
+    """Return what `guarantee` does, for more states than fit in memory, too.
 
     Raises
     ------
@@ -72,11 +91,14 @@ class Level:
         Kind of the last device.
     cost_s : ndarray, shape (R, N + 1)
         Least cost of the first i layers; infinite where there is none, or none that can still win.
+    least_s : float
+        What placements that continue any of the states cost at least.
     """
 
     sets: NDArray[np.int64]
     last: NDArray[np.intp]
     cost_s: Array
+    least_s: float
 
 
 class SubsetSearch:
@@ -113,9 +135,8 @@ class SubsetSearch:
             self.context.report(dual_bound=proven)
             following = self._next(level)
             if following is None:
-                words = "stopped at the time limit"
-                if self.context.remaining:
-                    words = f"stopped at {LARGEST_BYTES / 2**30:g} GiB of states"
+                gib = f"{LARGEST_BYTES / 2**30:g} GiB of states"
+                words = f"stopped at {gib if self.context.remaining else 'the time limit'}"
                 return self._claim(
                     Reason.LIMIT, proven, words, "time" if not self.context.remaining else "states"
                 )
@@ -135,25 +156,23 @@ class SubsetSearch:
         start = self.context.warm_start
         if start is not None:
             known = evaluate_latency(self.instance, start)
-            if known.feasible and known.objective is not None and self._contiguous(start):
+            if known.feasible and known.objective is not None:
                 self._offer(tuple(start), known.objective)
-        numbers = math.prod(int(size) + 1 for size in self.tables.size) * self.kinds * (self.tables.count + 1)
-        if numbers <= FEW or not math.isfinite(self.bound.dual_bound):
+        if self.tables.states <= FEW or not math.isfinite(self.bound.dual_bound):
             return
         search = ChainSearch(self.instance, self.context)
         claim = greedy(self.instance, self.context)
-        first = self.best or claim.placement or (search.source,)
-        until = self.context.elapsed + SEARCH_SHARE * self.context.remaining
-        search.search(tuple(dict.fromkeys(first)), until, self.context.parameters.seed)
+        path = RunPaths(self.instance)
+        priced = path.bound(path.best_bound(self.context, self.best_s, 100).price_s)[1]
+        for first in (priced, self.best or claim.placement):
+            until = self.context.elapsed + SEARCH_SHARE / 2 * self.context.remaining
+            search.search(
+                tuple(dict.fromkeys(first or (search.source,))), until, self.context.parameters.seed
+            )
         if search.best:
             self._offer(search.placement(search.best), search.best_s)
         until = self.context.elapsed + PRICE_SHARE * self.context.remaining
         self.bound = self.tables.best_bound(self.context, self.best_s, 300, until)
-
-    @staticmethod
-    def _contiguous(placement: tuple[int, ...]) -> bool:
-        runs = [j for i, j in enumerate(placement) if not i or placement[i - 1] != j]
-        return len(runs) == len(set(runs))
 
     def _offer(self, placement: tuple[int, ...], cost_s: float) -> None:
         if cost_s < self.best_s and evaluate_latency(self.instance, placement).feasible:
@@ -182,7 +201,7 @@ class SubsetSearch:
         row = int(total_s.argmin())
         if total_s[row] < self.best_s:
             self._offer(self._placement(row), float(total_s[row]))
-        return min(float(self._least(level.sets, level.last, level.cost_s)[:, :-1].min()), self.best_s)
+        return min(level.least_s, self.best_s)
 
     def _least(self, sets: NDArray[np.int64], last: NDArray[np.intp], cost_s: Array) -> Array:
         """Return what placements that continue each state cost at least."""
@@ -197,7 +216,8 @@ class SubsetSearch:
         least[:, -1] = cost_s[:, -1] + self.tables.return_s[last]
         cost_s[~(least < margin)] = np.inf
         rows = np.isfinite(cost_s).any(axis=1)
-        return Level(sets[rows], last[rows], cost_s[rows])
+        open_s = float(least[:, :-1].min(initial=np.inf))
+        return Level(sets[rows], last[rows], cost_s[rows], open_s if open_s < margin else np.inf)
 
     def _next(self, level: Level) -> Level | None:
         """Return the states with one device more; None where time or memory ends."""
@@ -220,9 +240,12 @@ class SubsetSearch:
                 parts.append(self._kept(sets, last, self._ended(entered_s, kind)))
                 room += parts[-1].cost_s.nbytes
         if not parts:
-            return Level(level.sets[:0], level.last[:0], level.cost_s[:0])
+            return Level(level.sets[:0], level.last[:0], level.cost_s[:0], np.inf)
         return Level(
-            *(np.concatenate([getattr(p, name) for p in parts]) for name in ("sets", "last", "cost_s"))
+            np.concatenate([part.sets for part in parts]),
+            np.concatenate([part.last for part in parts]),
+            np.concatenate([part.cost_s for part in parts]),
+            min(part.least_s for part in parts),
         )
 
     def _window(self, kind: int) -> list[tuple[int, NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]]:

@@ -9,6 +9,7 @@ Sources: Lagrangian relaxation, Held and Karp (1970, 1971); subgradient steps of
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -88,6 +89,11 @@ class KindTables:
         #: First and last start of a run that ends before each layer, by kind, shape (K + 1, N + 1).
         self.earliest = np.vstack([np.searchsorted(end, steps) for end in self.end])
         self.latest = steps[None, :] - self.least[:, None]
+
+    @property
+    def states(self) -> int:
+        """How many numbers all states have: sets, last devices, and ends."""
+        return math.prod(int(size) + 1 for size in self.size) * len(self.size) * (self.count + 1)
 
     def bound(self, price_s: NDArray[np.float64]) -> VisitBound:
         """Return the bound at given prices, multiples of the tick.

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
+import queue
 import runpy
+import select
 import sys
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from placewise.models.errors import PlacewiseError
 from placewise.solvers.evidence.result import Claim, Reason
@@ -32,6 +36,39 @@ def packed(task: Work) -> bytes:
         ) from None
 
 
+def hand_over(stream: IO[bytes], content: bytes, deadline: float) -> None:
+    """Write to a worker what it is to do; if it is gone, whoever reads its answers sees that.
+
+    Parameters
+    ----------
+    stream : binary file
+        Its standard input.
+    content : bytes
+        What it reads; more than a pipe holds waits until it reads.
+    deadline : float
+        By `perf_counter`.
+
+    Raises
+    ------
+    queue.Empty
+        Where it takes nothing until the deadline.
+    """
+    with contextlib.suppress(BrokenPipeError):
+        if not hasattr(select, "poll"):  # Windows
+            stream.write(content)
+            stream.flush()
+            return
+        os.set_blocking(stream.fileno(), False)
+        room = select.poll()
+        room.register(stream, select.POLLOUT)
+        left = memoryview(content)
+        while left:
+            if not room.poll(max(deadline - perf_counter(), 0.0) * 1000):
+                raise queue.Empty
+            with contextlib.suppress(BlockingIOError):  # some room, but not for a page
+                left = left[os.write(stream.fileno(), left) :]
+
+
 def packed_answer(message: object) -> bytes:
     """Return a message as bytes; of a claim that cannot be handed over, what is wrong with it."""
     try:
@@ -45,14 +82,17 @@ def packed_answer(message: object) -> bytes:
         )
 
 
-def paths() -> list[str]:
-    """Return where the caller finds modules."""
-    return [path or str(Path.cwd()) for path in sys.path]
+def introduction(content: bytes) -> bytes:
+    """Return what a worker reads before its task: where the caller finds modules, and the script that runs.
 
-
-def own_script() -> str | None:
-    """Return the script that runs, whose functions a worker finds by running it under another name."""
-    return getattr(sys.modules["__main__"], "__file__", None)
+    Parameters
+    ----------
+    content : bytes
+        The task. Where it mentions functions of the script, the worker runs that under another name to find them.
+    """
+    paths = [path or str(Path.cwd()) for path in sys.path]
+    script = getattr(sys.modules["__main__"], "__file__", None) if b"__main__" in content else None
+    return pickle.dumps((paths, script))
 
 
 def run_script(path: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -20,8 +22,21 @@ if TYPE_CHECKING:
     from placewise.solvers.evidence.result import Claim
     from placewise.solvers.execution.context import Context
 
+#: What every method comes to import of NumPy.
+_ARRAYS = ("numpy.ma", "numpy.random")
 #: What a method can do beside answering, as `placewise methods` shows it.
 WARM_START, PROGRESS, BOUND, THREADS, SEED = "warm start", "progress", "bound", "threads", "seed"
+#: What installs a distribution that does not come with placewise.
+EXTRAS = {"pulp": "'placewise[cbc]'"}
+
+
+@cache
+def _installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +59,8 @@ class Backend:
         One line for people.
     abilities : frozenset of str
         Which of warm start, progress, bound, threads and seed it has.
+    modules : tuple of str
+        Its solver's, which a worker may import before it is asked.
     """
 
     name: str
@@ -53,6 +70,7 @@ class Backend:
     distributions: tuple[str, ...]
     summary: str
     abilities: frozenset[str] = frozenset()
+    modules: tuple[str, ...] = ()
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         """Travel between processes by name."""
@@ -64,6 +82,11 @@ class Backend:
     def installed(self) -> bool:
         """Whether its module can be found; it is not imported for that."""
         return find_spec(self.requires) is not None
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """What a worker that runs it imports, before it is asked."""
+        return ("pyomo.environ", "pyomo.repn.plugins.standard_form", *_ARRAYS, "scipy.sparse", *self.modules)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,13 +152,27 @@ class Method(Generic[InstanceT, PlacementT]):
     @property
     def missing(self) -> str | None:
         """The pip line that would make it available, or None."""
-        return None if self.backend is None or self.backend.installed else self.backend.pip
+        if self.backend is not None:
+            return None if self.backend.installed else self.backend.pip
+        absent = next((name for name in self.distributions if not _installed(name)), None)
+        return absent and f"pip install {EXTRAS.get(absent, absent)}"
 
     @property
     def distributions(self) -> tuple[str, ...]:
         """Distributions whose versions matter for a result."""
         part = self.algorithm or self.backend
         return part.distributions if part else ()
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """What a worker that runs it imports, before it is asked."""
+        if self.backend is not None:
+            return self.backend.imports
+        return (
+            _ARRAYS
+            if "ortools" not in self.distributions
+            else (*_ARRAYS, "placewise.solvers.backends.cp_alone")
+        )
 
     @property
     def abilities(self) -> frozenset[str]:

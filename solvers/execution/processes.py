@@ -20,7 +20,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,10 +31,21 @@ MARK = "PLACEWISE_WORKER"
 #: Seconds that killed processes may take to disappear.
 PATIENCE_S = 5.0
 _PROC = Path("/proc")
-_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 36, 37
 #: Folders of living families, with the process that started each: a fork of it does not own them.
 _owners: dict[str, int] = {}
 _folders: dict[int, str] = {}
+
+
+class Head(Protocol):
+    """A worker that does not carry the mark itself."""
+
+    def ask_end(self) -> None:
+        """Let whoever started it end its family."""
+
+
+#: Such workers by folder.
+heads: WeakValueDictionary[str, Head] = WeakValueDictionary()
 
 
 def start_family(
@@ -50,21 +62,63 @@ def start_family(
     **options
         Of `subprocess.Popen`.
     """
-    folder = str(Path(tempfile.gettempdir()).absolute() / f"placewise-{secrets.token_hex(8)}")
-    if not _owners:
-        atexit.register(end_all)  # also after an interruption at the worst moment
-    _owners[folder] = os.getpid()  # before it exists, so that nothing is left in between
+    folder = new_folder()
     try:
         Path(folder).mkdir(mode=0o700)
-        own = {MARK: folder, "TMPDIR": folder, "TEMP": folder, "TMP": folder}
-        worker = subprocess.Popen(
-            command, env={**(os.environ if env is None else env), **own}, start_new_session=True, **options
-        )
+        worker = subprocess.Popen(command, env=environment(folder, env), start_new_session=True, **options)
     except BaseException:
         _end(folder, None)
         raise
     _folders[worker.pid] = folder
     return worker
+
+
+def new_folder() -> str:
+    """Return the path of a family's folder, which is not made yet; it is removed when this process ends."""
+    folder = str(Path(tempfile.gettempdir()).absolute() / f"placewise-{secrets.token_hex(8)}")
+    if not _owners:
+        atexit.register(end_all)  # also after an interruption at the worst moment
+    _owners[folder] = os.getpid()  # before it exists, so that nothing is left in between
+    return folder
+
+
+def environment(folder: str, env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return an environment with a family's mark and temporary folder.
+
+    Parameters
+    ----------
+    folder : str
+        Of the family.
+    env : mapping, optional
+        What is added to; by default the environment of this process.
+    """
+    own = {MARK: folder, "TMPDIR": folder, "TEMP": folder, "TMP": folder}
+    return {**(os.environ if env is None else env), **own}
+
+
+def remove_folder(folder: str) -> None:
+    """Remove the folder of a family that has ended."""
+    shutil.rmtree(folder, ignore_errors=True)
+    _owners.pop(folder, None)
+    heads.pop(folder, None)
+
+
+def end_lost(folder: str, root: int | None) -> None:
+    """End a family whose head is no child of this process, and whose parent was killed.
+
+    Parameters
+    ----------
+    folder : str
+        Its mark.
+    root : int or None
+        Its head, where it still lives.
+    """
+    if root is not None:
+        found = _relatives(folder, root)
+        with contextlib.suppress(OSError):
+            os.killpg(root, signal.SIGKILL)
+        _kill(found | {root})
+    _kill_relatives(folder, None)
 
 
 def end_family(worker: subprocess.Popen[bytes]) -> None:
@@ -76,6 +130,8 @@ def end_all() -> None:
     """End every family that this process started: what waits for one of them sees that its worker died."""
     for folder, owner in list(_owners.items()):
         if owner == os.getpid():
+            if (head := heads.get(folder)) is not None:
+                head.ask_end()
             _end(folder, None)
 
 
@@ -91,9 +147,34 @@ def adopt_orphans() -> None:
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def _adopts() -> bool:
+    """Whether orphans below this process become its children, and it can see them."""
+    found = ctypes.c_int(0)
+    if can_see_children():
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(found), 0, 0, 0)
+    return bool(found)
+
+
+def can_see_children() -> bool:
+    """Whether this system is Linux, and tells a process its children."""
+    return sys.platform == "linux" and (_PROC / "self" / "task" / str(os.getpid()) / "children").exists()
+
+
 def end_children() -> None:
     """End what a worker started, from within it."""
+    if _adopts() and not children():  # then nothing is below it: what loses its parent would be its child
+        return
     _kill_relatives(os.environ.get(MARK), os.getpid())
+
+
+def children() -> set[int]:
+    """Return the children of this process, where the system tells; raise `OSError` elsewhere."""
+    found: set[int] = set()
+    for task in (_PROC / "self" / "task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+            found.update(map(int, (task / "children").read_text(encoding="ascii").split()))
+    return found
 
 
 def end_own_family() -> NoReturn:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from placewise.solvers.execution.parameters import Parameters
 
 
+#: What every task needs.
+COMMON = ("placewise.solvers.registry",)
+
+
 @dataclass(frozen=True)
 class Task:
     """A method on an instance.
@@ -42,6 +46,11 @@ class Task:
     parameters: Parameters
     warm_start: Any = None
     started: float = field(default_factory=perf_counter)
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """Modules that the method needs."""
+        return COMMON + self.method.imports
 
     def perform(self, report: Callable[[Progress], None] | None = None) -> Claim:
         """Run the method in this process; its errors become a claim, misuse is raised."""
@@ -88,6 +97,11 @@ class MatrixTask:
     parameters: Parameters
     start: Any = None
     started: float = field(default_factory=perf_counter)
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """Modules that the back-end needs."""
+        return COMMON + self.backend.imports
 
     def perform(self, report: Callable[[Progress], None] | None = None) -> Claim:
         """Solve it; placements are vectors of values here, objectives and bounds those of the scaled model."""

@@ -1,7 +1,7 @@
 """A process per solve: a hard wall limit, a memory cap, and a crash that is a result.
 
-The parent starts ``python -P``, hands it a pickled task, and reads pickled
-progress and the claim. The time limit counts from the call on, so starting, importing and building count. A method that
+The parent has a nursery fork one, or starts ``python -P`` where there is none, hands it a pickled task, and reads
+pickled progress and the claim. The time limit counts from the call on, so starting, importing and building count. A method that
 overruns it or dies is stopped together with its children. A worker whose parent disappears ends itself.
 """
 
@@ -20,11 +20,12 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from placewise.models.errors import PlacewiseError
 from placewise.solvers.evidence.result import Claim, Progress, Reason
+from placewise.solvers.execution.forked import Forked, fork_worker
 from placewise.solvers.execution.handover import (
-    own_script,
+    hand_over,
+    introduction,
     packed,
     packed_answer,
-    paths,
     require_guard,
     run_script,
 )
@@ -39,8 +40,11 @@ from placewise.solvers.execution.processes import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
 
     from placewise.solvers.execution.parameters import Parameters
+
+    Worker: TypeAlias = subprocess.Popen[bytes] | Forked
 
 #: What a worker process runs; by -m the module would be there twice.
 COMMAND = "from placewise.solvers.execution.worker import main; main()"
@@ -56,6 +60,10 @@ class Work(Protocol):
     @property
     def parameters(self) -> Parameters:
         """Options; the time limit counts from `started`."""
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """Modules that it needs, and that may be imported before it is known."""
 
     @property
     def started(self) -> float:
@@ -104,18 +112,18 @@ def perform_isolated(
     limit_s = task.parameters.time_limit
     deadline = task.started + limit_s + GRACE_S + GRACE_SHARE * limit_s
     last = Progress(0.0)
-    worker: subprocess.Popen[bytes] | None = None
+    content = packed(task)
+    worker: Worker | None = None
     with tempfile.TemporaryFile() as errors:
         try:
             worker = _start(task, errors)
             messages: queue.Queue[Any] = queue.Queue()
             threading.Thread(target=_receive, args=(worker.stdout, messages), daemon=True).start()
+            assert worker.stdin is not None
+            hand_over(worker.stdin, introduction(content) + content, deadline)
             meanwhile()
             while True:
-                try:
-                    message = _next(messages, worker, deadline)
-                except queue.Empty:
-                    return _kept(last, Reason.LIMIT, "stopped: it overran its time limit", task.started)
+                message = _next(messages, worker, deadline)
                 if isinstance(message, Progress):
                     last = _latest(last, message)
                     report(message)
@@ -127,6 +135,8 @@ def perform_isolated(
                     said = message or _tail(errors)
                     reason = f"the worker died{_exit_words(worker, deadline)}{said}"
                     return _kept(last, Reason.ERROR, reason, task.started)
+        except queue.Empty:
+            return _kept(last, Reason.LIMIT, "stopped: it overran its time limit", task.started)
         except KeyboardInterrupt:
             raise InterruptedSolve(_kept(last, Reason.INTERRUPTED, "interrupted", task.started)) from None
         finally:
@@ -156,21 +166,14 @@ def _latest(last: Progress, new: Progress) -> Progress:
     )
 
 
-def _start(task: Work, errors: IO[bytes]) -> subprocess.Popen[bytes]:
-    content = packed(task)
-    worker = start_family(  # in a session of its own: Ctrl-C reaches the parent only
-        # -P: a numpy.py in the current folder is not NumPy.
+def _start(task: Work, errors: IO[bytes]) -> Worker:
+    return fork_worker(task.imports, errors) or start_family(
+        # In a session of its own: Ctrl-C reaches the parent only. -P: a numpy.py in the current folder is not NumPy.
         [sys.executable, "-P", "-c", COMMAND],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
     )
-    assert worker.stdin is not None
-    with contextlib.suppress(BrokenPipeError):  # then the receiver sees its end
-        pickle.dump((paths(), own_script() if b"__main__" in content else None), worker.stdin)
-        worker.stdin.write(content)
-        worker.stdin.flush()
-    return worker
 
 
 def _receive(stream: Any, messages: queue.Queue[Any]) -> None:
@@ -183,7 +186,7 @@ def _receive(stream: Any, messages: queue.Queue[Any]) -> None:
         messages.put(f": what it sent cannot be read: {type(error).__name__}")
 
 
-def _next(messages: queue.Queue[Any], worker: subprocess.Popen[bytes], deadline: float) -> Any:
+def _next(messages: queue.Queue[Any], worker: Worker, deadline: float) -> Any:
     """Return the next message; raise ``queue.Empty`` at the deadline.
 
     A process that the worker forked may hold its end of the pipe open after its death: then silence is the end.
@@ -199,15 +202,18 @@ def _next(messages: queue.Queue[Any], worker: subprocess.Popen[bytes], deadline:
                 raise
 
 
-def _stop(worker: subprocess.Popen[bytes]) -> None:
-    end_family(worker)
+def _stop(worker: Worker) -> None:
+    if isinstance(worker, Forked):
+        worker.end()
+    else:
+        end_family(worker)
     for stream in (worker.stdin, worker.stdout):
         if stream is not None:
             with contextlib.suppress(OSError):
                 stream.close()
 
 
-def _exit_words(worker: subprocess.Popen[bytes], deadline: float) -> str:
+def _exit_words(worker: Worker, deadline: float) -> str:
     try:
         code = worker.wait(max(deadline - perf_counter(), 0.0))
     except subprocess.TimeoutExpired:  # it closed its answers, or garbled them, and goes on

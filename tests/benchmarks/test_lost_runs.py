@@ -144,24 +144,32 @@ def test_no_memory_and_no_processes_are_transient(monkeypatch):
         assert (record["status"], record["transient"]) == ("error", True)
 
 
+WHATEVER = [
+    ("exits", "SystemExit"),
+    ("interrupts", "KeyboardInterrupt"),
+    ("closes_a_generator", "GeneratorExit"),
+    ("raises_badly", "BadTextError"),
+    ("raises_at_length", "zzz"),
+    ("raises_control_characters", "ValueError"),
+    ("raises_a_local_class", "LocalError"),
+    ("asks", "EOFError"),
+    ("shouts", ""),
+    ("garbles", ""),
+    ("silences", ""),
+]
+#: Whose outcome hangs on how a worker was started.
+STARTED = ("exits", "interrupts", "asks", "garbles")
+
+
 @pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("exits", "SystemExit"),
-        ("interrupts", "KeyboardInterrupt"),
-        ("closes_a_generator", "GeneratorExit"),
-        ("raises_badly", "BadTextError"),
-        ("raises_at_length", "zzz"),
-        ("raises_control_characters", "ValueError"),
-        ("raises_a_local_class", "LocalError"),
-        ("asks", "EOFError"),
-        ("shouts", ""),
-        ("garbles", ""),
-        ("silences", ""),
-    ],
+    ("name", "said", "start"),
+    [(*fault, "forked") for fault in WHATEVER]
+    + [(*fault, "started") for fault in WHATEVER if fault[0] in STARTED],
 )
-def test_whatever_a_method_does_is_a_row(name, said, monkeypatch):
+def test_whatever_a_method_does_is_a_row(name, said, start, monkeypatch):
     """One of JSON, in one line, not marked as somebody else's doing, and before the limit is long over."""
+    if start == "started":
+        monkeypatch.setenv("PLACEWISE_COLD_WORKERS", "1")
     monkeypatch.setattr(worker, "GRACE_S", 0.5)
     record = perform_run(replace(SPEC, method=f"planted_faults:{name}", time_limit=3.0), "suite")
     line = json.dumps(record, allow_nan=False)

@@ -40,7 +40,7 @@ MODELS = {
     "opt-6.7b": (
         {"model_type": "opt", "hidden_size": 4096, "ffn_dim": 16384, "num_hidden_layers": 32}
         | {"num_attention_heads": 32, "vocab_size": 50272, "word_embed_proj_dim": 4096},
-        6658 + 50272 * 4096 / 1e6 - 2050 * 4096 / 1e6,  # tied head counted once there, positions not here
+        6658,
     ),
 }
 CLUSTER = {
@@ -64,15 +64,12 @@ def files(tmp_path):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_parameters_are_those_published(name):
-    """Embedding, decoder layers and head add up to what the publisher counts, to a part in a thousand."""
+    """Embedding, decoder layers and head add up to what the publisher counts, to a million."""
     config, millions = MODELS[name]
-    shape = read_config(config, name).transformer
-    embedding = shape.vocabulary_size * shape.hidden_size
-    total = 2 * embedding + shape.decoder_layers * shape.decoder_parameters
-    assert total / 1e6 == pytest.approx(millions, rel=1e-3)
+    assert round(read_config(config, name).parameters / 1e6) == millions
 
 
-@pytest.mark.parametrize("problem", FORMATS)
+@pytest.mark.parametrize("problem", [name for name, known in FORMATS.items() if known.from_model])
 def test_every_problem_from_a_config(files, tmp_path, problem):
     """The file is read back, and has a placement."""
     config, cluster = files
@@ -114,13 +111,13 @@ def test_a_placement_in_one_command(files, capsys):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "mamba"}, "model_type: expected one of llama"),
+        ({"model_type": "mamba"}, "model_type: found 'mamba', not known here: state-space"),
         ({"hidden_size": None}, "hidden_size: expected a whole number"),
         ({"hidden_size": "4096"}, "hidden_size"),
         ({"num_attention_heads": 0}, "num_attention_heads"),
         ({"num_key_value_heads": 5}, "num_key_value_heads: expected a divisor"),
         ({"torch_dtype": "int3"}, "torch_dtype"),
-        ({"num_local_experts": 8}, "expected a dense model"),
+        ({"num_local_experts": 8}, "num_local_experts: not known for mistral"),
         ({"hidden_size": 4097}, "expected a multiple of the 32 heads"),
     ],
 )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from placewise.instances.importers.conversion import instance_of
-from placewise.instances.importers.transformer_config import PublishedModel, is_config, read_config
+from placewise.instances.importers.transformer_config import is_config, read_config
 from placewise.instances.importers.with_cluster import read_cluster
 from placewise.models.cluster import Cluster
 from placewise.models.errors import InstanceError, PlacewiseError
@@ -49,9 +49,15 @@ def cluster(count=2, rates=True, reading=True):
         ({"model_type": "mistral"}, PARAMETERS),
         ({"model_type": "qwen2"}, PARAMETERS + 8 + 2 * 4),  # biases of queries, keys, values
         ({"model_type": "qwen2", "head_dim": 3}, 2 * 8 * (12 + 6) + 384 + 16 + 12 + 2 * 6),
-        ({"model_type": "qwen3"}, PARAMETERS + 2 * 2),  # a norm of a head's queries, one of its keys
+        (
+            {"model_type": "qwen3", "head_dim": 2},
+            PARAMETERS + 2 * 2,
+        ),  # a norm of a head's queries, one of its keys
         # Two matrices; biases of 4 x 8 in attention, 16 + 8 forward, two norms; as many keys as heads.
-        ({"model_type": "opt", "ffn_dim": 16}, 4 * 64 + 2 * 128 + 16 + 4 * 8 + 16 + 8 + 16),
+        (
+            {"model_type": "opt", "ffn_dim": 16, "intermediate_size": None, "num_key_value_heads": None},
+            4 * 64 + 2 * 128 + 16 + 4 * 8 + 16 + 8 + 16,
+        ),
     ],
 )
 def test_parameters_of_a_decoder_layer(change, parameters):
@@ -85,13 +91,13 @@ def test_bytes_per_parameter_where_none_or_another_key_states_them():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"num_experts": 2}, "dense model"),
-        ({"num_local_experts": 2}, "dense model"),
+        ({"num_experts": 2}, "num_experts: not known for llama"),
+        ({"num_local_experts": 2}, "num_local_experts: not known for llama"),
         (
             {"num_attention_heads": 3, "num_key_value_heads": 3},
             "hidden_size: expected a multiple of the 3 heads",
         ),
-        ({"model_type": "opt", "ffn_dim": 16, "word_embed_proj_dim": 4}, "word_embed_proj_dim"),
+        ({"model_type": "opt", "ffn_dim": 15}, "ffn_dim: expected the same as intermediate_size, found 15"),
         ({"torch_dtype": 16}, "torch_dtype"),
         ({"num_hidden_layers": 2049}, "num_hidden_layers: expected a whole number up to 2048"),
         ({"head_dim": True}, "head_dim"),
@@ -133,12 +139,15 @@ def test_layers_of_a_small_transformer():
     assert (apart[0].cache_bytes, apart[4].cache_bytes, layers[1].cache_bytes) == (0, 0, 0)
 
 
-def test_stored_weights_replace_the_nominal_ones():
-    """The cache stays; a token reads a row of the embedding and all of the rest."""
-    shape = read_config(SMALL, "small").transformer
-    layers = PublishedModel(shape, 2, (100, 201, 202, 203, 90)).layers(5)
-    assert [layer.memory_bytes for layer in layers] == [100, 201 + 80, 202 + 80, 203 + 80, 90]
-    assert [layer.weight_bytes for layer in layers] == [16, 281, 282, 283, 90]
+def test_quantised_weights_replace_the_nominal_ones():
+    """8 bits with a scale of 4 bytes per row: norms, embedding and head stay; the cache stays."""
+    bits = {"quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True}}
+    layers = read_config(SMALL | bits, "small").layers(5)
+    matrices, rows = 64 + 2 * 32 + 64 + 3 * 128, 8 + 2 * 4 + 8 + 2 * 16 + 8
+    block = matrices + 4 * rows + 16 * 2
+    assert [layer.memory_bytes for layer in layers] == [160, *[block + 80] * 3, 160 + 16]
+    assert [layer.weight_bytes for layer in layers] == [16, *[block + 80] * 3, 160 + 16]
+    assert layers[1].flops == 2 * PARAMETERS + 160  # of the numbers that are meant
 
 
 def test_chains_take_rooflines():
@@ -154,7 +163,10 @@ def test_chains_take_rooflines():
     assert instance.compute_time_s == pytest.approx(np.array(expected))
     assert (instance.source, instance.return_bytes) == (0, 4)
     assert instance.name == "small-2-devices-edgeshard-latency"
-    assert instance.description == "small with 2 bytes per parameter on 2 devices"
+    assert instance.description == (
+        "small: 1,944 parameters in 3.888e-06 GB (2 bytes per parameter); context of 5 tokens, KV cache in f16, "
+        "2.4e-07 GB per sequence"
+    )
 
 
 def test_batches_share_weights_and_not_caches():

@@ -1,11 +1,13 @@
 """GGUF headers written byte by byte: scalars of every type, tensors, models, parts."""
 
+import dataclasses
+import math
 import struct
 import sys
 
 import pytest
 
-from placewise.instances.importers import gguf_header
+from placewise.instances.importers import gguf_header, gguf_model
 from placewise.models.errors import InstanceError, PlacewiseError
 
 
@@ -52,6 +54,29 @@ def tensor(name, kind, *shape):
     return string(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, kind, 0)
 
 
+def placed(first, second):
+    """Return two tensors of 8 bytes each at two places."""
+    tensors = (
+        string(b"a")
+        + struct.pack("<IQIQ", 1, 2, 0, first)
+        + string(b"b")
+        + struct.pack("<IQIQ", 1, 2, 0, second)
+    )
+    return header(tensors=tensors, tensor_count=2)
+
+
+def test_names_and_places_are_taken_once():
+    """Tensors do not overlap, unless none has a place; no name twice."""
+    for first, second in ((0, 0), (0, 8), (8, 0), (32, 0)):
+        assert placed(first, second).tensor_bytes == {"a": 8, "b": 8}
+    with pytest.raises(InstanceError, match="b: expected to begin at 8 or behind, found 4"):
+        placed(0, 4)
+    with pytest.raises(InstanceError, match="a: expected it once"):
+        header(tensors=2 * tensor(b"a", 0, 2), tensor_count=2)
+    with pytest.raises(InstanceError, match="k: expected it once"):
+        header(2 * (string(b"k") + struct.pack("<IB", 0, 1)), 2)
+
+
 def test_tensors_by_hand():
     """Q4_K (12): 144 bytes per 256 weights; one to four dimensions; the first one in whole blocks."""
     found = header(tensors=tensor(b"a", 12, 512, 3) + tensor(b"b", 0, 2, 3, 4, 5), tensor_count=2)
@@ -76,67 +101,134 @@ FACTS = {
     "x.attention.head_count": 4,
 }
 
+#: Shapes; a number takes 2 bytes.
 TENSORS = {
-    "token_embd.weight": 160,
-    "rope": 3,
-    "blk.0.a": 5,
-    "blk.0.ffn_gate.weight": 6,
-    "blk.1.a": 7,
-    "output_norm": 1,
+    "token_embd.weight": (8, 10),
+    "rope_freqs.weight": (3,),
+    "blk.0.a": (5, 4),
+    "blk.0.ffn_gate.weight": (8, 16),
+    "blk.1.a": (7,),
+    "output_norm.weight": (8,),
 }
 
 
-def model(facts=None, tensors=None, shape=(8, 10)):
-    table = {} if shape is None else {"token_embd.weight": shape}
-    return gguf_header.model_of(
-        gguf_header.Header(FACTS | (facts or {}), TENSORS | (tensors or {}), table), "m"
+def model(facts=None, tensors=None, **settings):
+    shapes = {k: v for k, v in (TENSORS | (tensors or {})).items() if v}
+    sizes = {name: 2 * math.prod(shape) for name, shape in shapes.items()}
+    return gguf_model.model_of(
+        gguf_header.Header(FACTS | (facts or {}), sizes, shapes, dict.fromkeys(sizes, 1)), "m", **settings
     )
+
+
+def weights(found):
+    """Return the bytes of layers without caches, and those of what they share."""
+    layers = found.layers(5, separate_cache=True)
+    return [layer.memory_bytes for layer in layers], {name for layer in layers for name in layer.shared}
 
 
 def test_models_by_hand():
-    """Blocks by number, what begins with output in the head, with the embedding's table where it has none."""
+    """Blocks by number, what begins with output in the head; without a matrix of its own it shares the table."""
     plain = model()
-    assert plain.weight_bytes == (163, 11, 7, 161)
-    assert model(tensors={"output.weight": 50}).weight_bytes == (163, 11, 7, 51)
-    shape = plain.transformer
-    assert (shape.hidden_size, shape.intermediate_size, shape.vocabulary_size) == (8, 16, 10)
-    assert (shape.decoder_layers, shape.attention_heads, shape.key_value_heads, shape.head_size) == (
-        2,
-        4,
-        4,
-        None,
-    )
-    assert shape.gated
-    assert plain.bytes_per_parameter == 2
-    wide = model({"x.attention.key_length": 5, "x.attention.head_count_kv": 2}).transformer
-    assert (wide.head_size, wide.key_value_heads) == (5, 2)
-    without = {k: v for k, v in TENSORS.items() if "gate" not in k}
-    header_ = gguf_header.Header(FACTS, without, {"token_embd.weight": (8, 10)})
-    assert not gguf_header.model_of(header_, "m").transformer.gated
-    assert model({"x.embedding_length": 9, "x.attention.key_length": 5}).transformer.hidden_size == 9
-    assert model(shape=(8, 2**20)).transformer.vocabulary_size == 2**20
+    table = ("token_embd.weight", 160)
+    assert weights(plain) == ([6, 40 + 256, 14, 16], {table})
+    assert plain.stored_bytes == 160 + 6 + 40 + 256 + 14 + 16
+    assert weights(model(tensors={"output.weight": (8, 10)})) == ([166, 296, 14, 176], set())
+    layers = plain.layers(5)
+    assert [layer.flops for layer in layers] == [0, 2 * (20 + 128) + 4 * 5 * 8, 2 * 7 + 160, 2 * (80 + 8)]
+    assert [layer.memory_bytes for layer in layers] == [6, 296 + 2 * 5 * 8 * 2, 14 + 160, 16]
+    assert (layers[0].weight_bytes, layers[3].weight_bytes) == (6 + 16, 176)  # a row, and all of the table
+    assert plain.activation_bytes == 2
+    assert model(tensors={"token_embd.weight": (8, 2**20)}).vocabulary_size == 2**20
 
 
 @pytest.mark.parametrize(
-    ("facts", "tensors", "shape", "message"),
+    ("facts", "per_token"),
     [
-        ({"general.architecture": None}, {}, (8, 10), "general.architecture: expected a name"),
-        ({"x.expert_count": 4}, {}, (8, 10), r"x\.expert_count: expected a dense model"),
-        ({"x.embedding_length": 9}, {}, (8, 10), "embedding_length: expected a multiple of the 4"),
-        ({"x.attention.head_count_kv": 3}, {}, (8, 10), "head_count_kv: expected a divisor of the 4"),
-        ({"x.block_count": 2049}, {}, (8, 10), "block_count"),
-        ({}, {"blk.2.a": 3}, (8, 10), r"blk\.2\.a: expected block 0 to 1"),
-        ({"x.block_count": 3}, {}, (8, 10), r"blk\.2: expected its tensors"),
-        ({}, {}, None, r"token_embd\.weight: expected a matrix with a row per token"),
-        ({}, {}, (8,), r"token_embd\.weight"),
-        ({}, {}, (8, 0), r"token_embd\.weight"),
-        ({}, {}, (8, 2**20 + 1), r"token_embd\.weight"),
+        ({}, [32, 32]),
+        ({"x.attention.head_count_kv": 2}, [16, 16]),
+        ({"x.attention.head_count_kv": [4, 1]}, [32, 8]),
+        ({"x.attention.head_count": [4, 2], "x.attention.head_count_kv": [2, 0]}, [16, 0]),
+        ({"x.attention.key_length": 5, "x.attention.value_length": 3}, [2 * 4 * 8] * 2),
+        ({"x.attention.key_length": 5, "x.embedding_length": 9}, [2 * 4 * 10] * 2),
+        ({"x.attention.kv_lora_rank": 6, "x.rope.dimension_count": 2}, [16, 16]),
+        ({"x.attention.shared_kv_layers": 1}, [32, 0]),
     ],
 )
-def test_models_that_are_refused(facts, tensors, shape, message):
+def test_caches_by_layer(facts, per_token):
+    """Keys and values of groups, of lists of groups, of their own lengths; one latent vector; none."""
+    assert model(facts).cache_bytes(10) == tuple(10 * size for size in per_token)
+
+
+def test_windows_by_layer():
+    """As the header says or, where it does not, as who runs the family does; all tokens on request."""
+    window = {"x.attention.sliding_window": 3}
+    assert model(window | {"x.attention.sliding_window_pattern": [True, False]}).cache_bytes(10) == (96, 320)
+    assert model(window | {"x.attention.sliding_window_pattern": 2}).cache_bytes(10) == (96, 320)
+    assert model(window | {"x.attention.sliding_window_pattern": 2}).cache_bytes(2) == (64, 64)
+    with pytest.raises(InstanceError, match=r"x\.attention\.sliding_window: not known .* --full-cache"):
+        model(window)
+    assert model(window, full_cache=True).cache_bytes(10) == (320, 320)
+    named = {k.replace("x.", "gemma3."): v for k, v in (FACTS | window).items()}
+    assert model(named | {"general.architecture": "gemma3"}).cache_bytes(10) == (96, 96)
+    named = {k.replace("x.", "phi3."): v for k, v in (FACTS | window).items()}
+    phi = model(named | {"general.architecture": "phi3"})
+    assert phi.cache_bytes(10) == (320, 320)
+    assert "windows of 3 tokens are not used" in phi.description(10)
+
+
+def test_experts_by_hand():
+    """4 experts of which a token reads 2: all in memory; halves on request; both ways of naming them."""
+    facts = {"x.expert_count": 4, "x.expert_used_count": 2}
+    fused = model(facts, {"blk.0.ffn_up_exps.weight": (8, 3, 4), "blk.0.ffn_up_shexp.weight": (8, 3)})
+    layer = fused.layers(5, separate_cache=True)[1]
+    assert layer.memory_bytes == 2 * (20 + 128 + 96 + 24)
+    assert layer.weight_bytes == 2 * (20 + 128 + 48 + 24)
+    assert layer.flops == 2 * (20 + 128 + 48 + 24) + 160
+    assert (layer.experts.count, layer.experts.active, layer.experts.each_bytes) == (4, 2, 48)
+    single = model(facts, {f"blk.0.ffn_up.{n}.weight": (8, 3) for n in range(4)})
+    assert single.layers(5, separate_cache=True)[1].experts == layer.experts
+    halves = dataclasses.replace(fused, split_experts=True).layers(5)
+    assert [h.name for h in halves] == ["embedding", "attention", "experts", "decoder", "head"]
+    assert (halves[2].memory_bytes, halves[2].weight_bytes, halves[2].flops) == (192, 96, 96)
+    assert sum(h.flops for h in halves) == sum(h.flops for h in fused.layers(5))
+    with pytest.raises(InstanceError, match="expected 4 experts, found shape"):
+        model(facts, {"blk.0.ffn_up_exps.weight": (8, 3, 5)})
+    assert "no tensors of experts" in model(facts).description(5)
+
+
+@pytest.mark.parametrize(
+    ("facts", "tensors", "message"),
+    [
+        ({"general.architecture": None}, {}, "general.architecture: expected a name"),
+        ({"x.expert_count": 4}, {}, r"x\.expert_used_count: expected a whole number up to 4"),
+        ({"x.expert_count": 4, "x.expert_used_count": 5}, {}, "expert_used_count"),
+        ({"x.embedding_length": 9}, {}, r"x\.embedding_length: expected a multiple of the 4"),
+        ({"x.attention.head_count_kv": 3}, {}, r"x\.attention\.head_count_kv: expected a divisor of the 4"),
+        ({"x.attention.head_count_kv": [4]}, {}, "expected a count for each of the 2 layers"),
+        ({"x.attention.head_count_kv": [4, "a"]}, {}, r"head_count_kv\[1\]: expected a whole number"),
+        ({"x.block_count": 2049}, {}, r"x\.block_count"),
+        ({"x.ssm.state_size": 16}, {}, r"x\.ssm\.state_size: not known whether .* --ignore-key"),
+        ({"x.attention.indexer.head_count": 16}, {}, r"x\.attention\.indexer\.head_count: not known"),
+        ({}, {"blk.0.ssm_a": (3,)}, r"blk\.0\.ssm_a: not known here: state-space layers"),
+        ({}, {"blk.2.a": (3,)}, r"blk\.2\.a: expected block 0 to 1"),
+        ({"x.block_count": 3}, {}, r"blk\.2: expected its tensors"),
+        ({}, {"token_embd.weight": None}, r"token_embd\.weight: expected a matrix with a row per token"),
+        ({}, {"token_embd.weight": (8,)}, r"token_embd\.weight"),
+        ({}, {"token_embd.weight": (8, 2**20 + 1)}, r"token_embd\.weight"),
+    ],
+)
+def test_models_that_are_refused(facts, tensors, message):
     """Naming the key or tensor."""
     with pytest.raises(InstanceError, match=message):
-        model(facts, tensors, shape)
+        model(facts, tensors)
+
+
+def test_keys_that_somebody_knows():
+    """What is said to change nothing is not asked for again; further tokens' modules are left out."""
+    assert model({"x.ssm.state_size": 16}, ignore_keys=("ssm.state_size",)).parameters == model().parameters
+    short = model({"x.nextn_predict_layers": 1})
+    assert len(short.blocks) == 1
+    assert "left out: the module that predicts" in short.description(1)
 
 
 def write_part(path, count=None, tensors=b"", number=0, architecture=b"x"):
@@ -160,14 +252,14 @@ def test_parts_are_counted_and_the_first_one_speaks(tmp_path):
     embedding, block = tensor(b"token_embd.weight", 0, 8, 10), tensor(b"blk.0.a", 0, 4)
     first = write_part(tmp_path / "1.gguf", 2, embedding, 1)
     second = write_part(tmp_path / "2.gguf", 2, block, 1, architecture=b"y")
-    assert gguf_header.read_gguf([first, second], "m").weight_bytes == (320, 16, 320)
+    assert weights(gguf_model.read_gguf([first, second], "m")) == ([0, 16, 0], {("token_embd.weight", 320)})
     with pytest.raises(InstanceError, match="all 2 parts of the model, found 1"):
-        gguf_header.read_gguf([first], "m")
+        gguf_model.read_gguf([first], "m")
     for count in (None, 0, 1):
         alone = write_part(tmp_path / "3.gguf", count, embedding + block, 2)
-        assert gguf_header.read_gguf([alone], "m").weight_bytes == (320, 16, 320)
+        assert gguf_model.read_gguf([alone], "m").stored_bytes == 320 + 16
     with pytest.raises(PlacewiseError, match=r"4\.gguf: No such file"):
-        gguf_header.read_gguf([str(tmp_path / "4.gguf")], "m")
+        gguf_model.read_gguf([str(tmp_path / "4.gguf")], "m")
     assert gguf_header.is_gguf(first)
     (tmp_path / "5").write_bytes(b"GGU")
     assert not gguf_header.is_gguf(str(tmp_path / "5"))

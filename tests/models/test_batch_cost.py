@@ -160,3 +160,57 @@ def test_floors_are_the_slowest_layer_and_an_even_share():
         first = one.at(size).compute_time_s[0, one.source]
         expected = max(times.max(), times.sum() / min(one.cluster.size, len(times)), first)
         assert math.isclose(bottleneck_floor_s(one.at(size)), expected, rel_tol=1e-9)
+
+
+def answered(monkeypatch):
+    """Let each batch size have an answer, its bottleneck 4.5 s; return which were asked."""
+    asked = []
+
+    def answer(_whole, size, context):
+        asked.append(size)
+        return Claim(Reason.OPTIMAL, (0, 1), 4.5, 4.5, solve_s=context.elapsed)
+
+    monkeypatch.setattr(batches, "_pipeline", answer)
+    return asked
+
+
+def test_a_warm_start_of_batches_is_the_first_placement(monkeypatch):
+    """What is no better than its bound is not asked: 3 s for three is 1 s each, and 4 s for one are no better."""
+    asked = answered(monkeypatch)
+    times = np.array([[[4.0, 9.0], [9.0, 4.0]], [[3.0, 9.0], [9.0, 3.0]]])
+    start = (3, (0, 1))
+    best_s = evaluate(case(times=times), start).objective
+    claim = batches.run(case(times=times), Context(Parameters(), start))
+    assert (claim.placement, claim.objective, claim.reason, claim.dual_bound) == (
+        start,
+        1.0,
+        Reason.OPTIMAL,
+        1.0,
+    )
+    assert (best_s, asked) == (1.0, [])
+    small = case(times=times, memory=(8, 14))
+    assert not evaluate(small, start).feasible
+    claim = batches.run(small, Context(Parameters(), start))
+    assert asked == [3]
+    assert (claim.placement, claim.objective) == ((3, (0, 1)), 1.5)
+
+
+def test_bounds_that_equal_the_best_are_not_asked(monkeypatch):
+    """4.5 s for three are 1.5 s each, as much as the slowest layer of one sequence alone."""
+    asked = answered(monkeypatch)
+    times = np.array([[[1.5, 9.0], [9.0, 1.5]], [[3.0, 9.0], [9.0, 3.0]]])
+    claim = batches.run(case(times=times), Context(Parameters(relative_gap=0.0)))
+    assert asked == [3]
+    assert (claim.objective, claim.dual_bound) == (1.5, 1.5)
+
+
+def test_a_start_is_for_its_own_batch_size():
+    """The part of the other sizes begins without one."""
+    context = Context(Parameters(time_limit=50.0, seed=3), (3, (0, 1)))
+    assert batches._part(context, 3).warm_start == (0, 1)
+    assert batches._part(context, 1).warm_start is None
+    assert batches._part(Context(Parameters()), 1).warm_start is None
+    assert 40 < batches._part(context, 1).parameters.time_limit <= 50
+    steps = []
+    batches._part(Context(Parameters(), report=steps.append), 3).report(objective=6.0, placement=(0, 1))
+    assert [(step.objective, step.placement) for step in steps] == [(2.0, (3, (0, 1)))]

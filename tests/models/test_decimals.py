@@ -14,7 +14,7 @@ from placewise.instances.files import from_document
 from placewise.models.decimals import as_floats, common_measure, exact, is_written, scaled, text
 from placewise.models.dilemma import evaluate
 from placewise.models.dilemma.cost import delay_costs
-from placewise.models.dilemma.errors import BUDGET_TOLERANCE
+from placewise.models.dilemma.errors import BUDGET_TOLERANCE, whole_errors
 from placewise.models.registry import PROBLEMS
 from placewise.models.resources import Resource, scaled_memory
 
@@ -150,3 +150,36 @@ def test_noise_in_a_whole_number_is_rounded():
     document["model"]["layers"][0]["memory_bytes"] = 0.29 * 100
     assert from_document(document).layers[0].memory_bytes == 29
     assert as_floats(np.float32(0.1)) == 0.1
+
+
+def test_computed_errors_beside_a_written_budget_have_the_tolerance():
+    """0.1000000000000002 was computed: three of them are 2e-15 above 0.3, which is no excess."""
+    table = np.array([[0.1000000000000002, 0.0]] * 3)
+    assert not is_written(table[0, 0])
+    assert broken(quantized(table, error_budget=0.3), (0, 0, 0)) == []
+    assert broken(quantized(table, error_budget=0.2999), (0, 0, 0)) != []
+
+
+def test_errors_without_a_budget_have_a_unit():
+    """All are 0, of a unit that a row may be divided by."""
+    budget, error, unit = whole_errors(quantized(np.array([[0.5, 0.1]] * 3)))
+    assert (budget, error.any(), unit) == (None, False, 1)
+
+
+@pytest.mark.parametrize(("excess", "kept"), [(5e-10, True), (2e-9, False), (1e-7, False)])
+def test_the_tolerance_is_a_billionth(excess, kept):
+    """Of computed errors beside a budget, whichever way the sum was made."""
+    table = np.array([[1 / 3, 0.0]] * 3)
+    assert not is_written(table[0, 0])
+    budget = float(text(exact(round(1.0 - excess, 12))))
+    assert (broken(quantized(table, error_budget=budget), (0, 0, 0)) == []) == kept
+
+
+@pytest.mark.parametrize(("bits", "exact_unit"), [(49, True), (50, False)])
+def test_budgets_have_fewer_than_2_to_the_50_units(bits, exact_unit):
+    """Of 1/1024 here: with more, errors are rounded down."""
+    table = np.array([[2.0 ** (bits - 10), 0.0], [2.0**-10, 0.0], [0.0, 0.0]])
+    budget, error, unit = whole_errors(quantized(table, error_budget=2.0 ** (bits - 10)))
+    assert (unit == Fraction(1, 1024)) == exact_unit
+    if exact_unit:
+        assert (budget, error[1, 0]) == (2**bits, 1)

@@ -159,3 +159,15 @@ def test_simple_reasons_for_infeasibility(corrected, change, reason):
     instance = dataclasses.replace(corrected, **change)
     assert reason in PROBLEMS["dilemma"].diagnose(instance)
     assert solve(instance, isolate=False).status is Status.INFEASIBLE
+
+
+def test_pairs_beyond_the_ends_are_refused():
+    """Positions of servers and widths count from 0: nothing below, nothing from their number on, in any form."""
+    instance = generate("dilemma", "tiny", seed=0)
+    count, size, widths = len(instance.layers), instance.cluster.size, len(instance.bit_widths)
+    good = ((0, 0),) * (count - 1)
+    for pair in ((-1, 0), (0, -1), (size, 0), (0, widths), (True, 0), (0, False), (0.0, 0)):
+        for form in ((*good, pair), [*good, list(pair)]):
+            assert PROBLEMS["dilemma"].gate(instance, form)[0] is None
+    for pair in ((size - 1, 0), (0, widths - 1)):
+        assert PROBLEMS["dilemma"].gate(instance, (*good, pair)) == ((*good, pair), ())

@@ -9,7 +9,7 @@ import pytest
 
 from placewise.instances.generators import generate
 from placewise.models.cluster import Cluster
-from placewise.models.edgeshard import EdgeShardInstance, EdgeShardLatency
+from placewise.models.edgeshard import EdgeShardInstance, EdgeShardLatency, EdgeShardThroughput
 from placewise.models.edgeshard.cost import bottleneck_values_s, time_tables
 from placewise.models.edgeshard.diagnosis import diagnose
 from placewise.models.edgeshard.rooflines import prefill_time_s, roofline_time_s
@@ -261,3 +261,25 @@ def test_simple_proofs_are_proofs():
             reasons += 1
             assert solve(instance, "brute-force", isolate=False).objective is None
     assert reasons > 10
+
+
+@pytest.mark.parametrize(("ticks", "refused"), [(12.5, False), (11.5, True)])
+def test_a_pipeline_rounds_a_stage_for_each_layer_and_device(ticks, refused):
+    """4 layers on up to 3 devices: 12 entries of a tick of 2**-19 s, within 1e-7 of the reference."""
+    reference = ticks * 1e7 * 2.0**-19
+    compute = [[2.0**39, reference, 2.0**40], [0.0, 1.0, 2.0], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
+    instance = case(compute, [1, 1, 1, 1])
+    pipeline = EdgeShardThroughput.of(instance)
+    if refused:
+        with pytest.raises(InstanceError, match="too wide a range"):
+            time_tables(pipeline)
+    else:
+        assert time_tables(pipeline).tick_s == 2.0**-19
+
+
+def test_messages_between_layers_are_the_hops():
+    """Of the first two layers, not what the last one sends."""
+    tables = time_tables(case([[1.0, 2.0, 3.0]] * 3, [8, 16, 4]))
+    hops = {tuple(matrix.ravel()) for matrix in tables.hops_s}
+    assert hops == {tuple(tables.transfer_s(layer).ravel()) for layer in (0, 1)}
+    assert len(hops) == 2

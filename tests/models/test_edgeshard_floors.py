@@ -24,7 +24,7 @@ from placewise.models.edgeshard.runs import (
     run_length_guarantee,
     useful_devices,
 )
-from placewise.models.errors import NotApplicableError
+from placewise.models.errors import InstanceError, NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.models.units import choose_tick
 from placewise.models.workload import Layer
@@ -218,3 +218,17 @@ def test_run_lengths_read_the_messages_between_equal_layers():
     assert run_length_guarantee(silent) is Guarantee.EXACT
     spoken = case(equal, rate=rate, outputs=[4.0, 4.0, 4.0, 0.0], **whole)
     assert run_length_guarantee(spoken) is Guarantee.RESTRICTION
+
+
+def test_returns_that_never_end_are_refused_on_their_way_only():
+    """A token over 1e-320 bytes/s to the source is refused with the link; from there it is never sent."""
+    rate = np.full((3, 3), 8.0)
+    rate[2, 1] = 1e-320
+    with pytest.raises(InstanceError, match=r"bandwidth_bytes_per_s\[2\]\[1\]"):
+        time_tables(case(COMPUTE, rate=rate, returned=4.0, outputs=[0.0] * 3))
+    rate[2, 1], rate[1, 2] = 8.0, 1e-320
+    assert time_tables(case(COMPUTE, rate=rate, returned=4.0, outputs=[0.0] * 3)).return_s.tolist() == [
+        0.5,
+        0.0,
+        0.5,
+    ]

@@ -92,3 +92,27 @@ def test_it_says_when_the_table_is_too_large():
     instance = generate("edgeshard-throughput", "testbed", seed=1, devices=30)
     with pytest.raises(NotApplicableError, match="more than 8 GiB"):
         solve(instance, "algorithm-2-repaired")
+
+
+@pytest.mark.parametrize("memory", [[1, 8], [1, 2]])
+def test_as_printed_the_source_may_be_any_device(memory):
+    """Devices in another order: the same placement, or none, under other names."""
+    instance = pipeline([[4.0, 9.0], [9.0, 2.0], [9.0, 0.0]], memory, [1, 1, 1])
+    cluster = instance.cluster
+    turned = dataclasses.replace(
+        instance,
+        cluster=dataclasses.replace(cluster, memory_bytes=cluster.memory_bytes[::-1]),
+        compute_time_s=instance.compute_time_s[:, ::-1],
+        source=1,
+    )
+    found, other = (solve(one, "algorithm-2", isolate=False) for one in (instance, turned))
+    assert (found.objective, other.objective) == ((4.0, 4.0) if memory[1] == 8 else (None, None))
+    if found.placement is not None:
+        assert other.placement == tuple(1 - device for device in found.placement)
+
+
+def test_repaired_it_stays_on_the_source_where_nothing_is_gained():
+    """2 s on the source, or 1 s there and 2 s on the other."""
+    instance = pipeline([[1.0, 9.0], [1.0, 2.0]], [2, 8], [1, 1])
+    found = solve(instance, "algorithm-2-repaired", isolate=False)
+    assert (found.objective, found.placement) == (2.0, (0, 0))

@@ -1,5 +1,6 @@
 """One step of DILEMMA's passes at a time: each label's bound by enumeration, what is kept, dropped and stopped."""
 
+import dataclasses
 import itertools
 import math
 
@@ -285,3 +286,16 @@ def test_codes_that_collide_keep_states_apart():
     assert sorted(search._undominated(table(rows)).parent.tolist()) == [0, 1, 2, 3]
     del rows[1]
     assert sorted(search._undominated(table(rows)).parent.tolist()) == [0, 1, 2]
+
+
+def test_storage_beyond_all_layers_makes_no_table_coarse():
+    """What all layers take at their largest widths is as much as any server is counted with."""
+    instance = generate("dilemma", "tiny", seed=1, mode="corrected")
+    plenty = np.full(instance.cluster.size, 10**12)
+    model = Decomposition(
+        dataclasses.replace(instance, cluster=dataclasses.replace(instance.cluster, memory_bytes=plenty))
+    )
+    most = int(model.storage.max(axis=1).sum())
+    assert model.grain == max(-(-most // 256), 1)
+    assert model.levels == most // model.grain + 1
+    assert (model.capacity == most).all()

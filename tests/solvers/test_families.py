@@ -63,7 +63,7 @@ def wait(condition):
         ("sleeps_beside_a_daemon", Status.NO_SOLUTION),
     ],
 )
-def test_a_daemon_ends_with_its_worker(name, status, temporary, monkeypatch):
+def test_a_daemon_ends_with_its_worker(name, status, temporary, monkeypatch, both):
     """Forked twice in a session of its own, with the worker's environment or none: ended, and its files removed."""
     monkeypatch.setattr(worker, "GRACE_S", 0.5)
     result = solve(read("hand-stay-home"), f"planted_daemons:{name}", time_limit=2.0)
@@ -72,7 +72,16 @@ def test_a_daemon_ends_with_its_worker(name, status, temporary, monkeypatch):
     assert list(temporary.iterdir()) == []
 
 
-def test_a_forsaken_worker_ends_its_daemons_and_removes_its_folder(temporary):
+@pytest.mark.skipif(not processes.can_see_children(), reason="workers are not forked here")
+def test_nothing_hides_from_what_forks_workers(temporary):
+    """In a session of its own, its environment wiped, the worker crashed: what is left comes to the nursery."""
+    result = solve(read("hand-stay-home"), "planted_daemons:crashes_beside_a_bare_daemon")
+    assert result.message == "the worker died with exit status 3"
+    assert not alive(noted())
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_forsaken_worker_ends_its_daemons_and_removes_its_folder(temporary, both):
     """When the parent is killed, the worker itself does what its parent would have done."""
     script = (
         "from placewise.instances import read\n"
@@ -104,18 +113,22 @@ def test_a_worker_forsaken_while_it_starts_removes_its_folder(temporary):
 
 
 @pytest.mark.parametrize(
-    ("command", "method", "number"),
+    ("command", "method", "number", "start"),
     [
-        ("solve", "cbc", signal.SIGTERM),
-        ("solve", "cbc", signal.SIGINT),
-        ("compare", "cbc", signal.SIGTERM),
-        ("compare", "highs", signal.SIGINT),
-        ("solve", "highs", signal.SIGTERM),
-        ("solve", "cp-sat", signal.SIGTERM),
+        ("solve", "cbc", signal.SIGTERM, "forked"),
+        ("solve", "cbc", signal.SIGINT, "forked"),
+        ("compare", "cbc", signal.SIGTERM, "forked"),
+        ("compare", "highs", signal.SIGINT, "forked"),
+        ("solve", "highs", signal.SIGTERM, "forked"),
+        ("solve", "cp-sat", signal.SIGTERM, "forked"),
+        ("solve", "cbc", signal.SIGTERM, "started"),
+        ("compare", "cp-sat", signal.SIGINT, "started"),
     ],
 )
-def test_an_interruption_leaves_no_temporary_file(command, method, number, temporary):
+def test_an_interruption_leaves_no_temporary_file(command, method, number, start, temporary, monkeypatch):
     """SIGTERM or Ctrl-C while the worker has files: exit status 130, an empty folder, no process."""
+    if start == "started":
+        monkeypatch.setenv("PLACEWISE_COLD_WORKERS", "1")
     option = "--method" if command == "solve" else "--methods"
     arguments = [command, "llama2-70b-testbed", option, method, "--time-limit", "100"]
     running = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

@@ -59,3 +59,9 @@ def test_a_false_infeasible_is_caught_alone(plant, problem):
 def test_a_gap_to_a_bound_that_says_nothing_is_infinite(bound):
     assert excess(1.0, bound) == math.inf
     assert excess(1.0, 0.8) == pytest.approx(0.25)
+
+
+def test_a_cost_at_its_bound_has_no_excess():
+    """Of 0 too."""
+    assert excess(0.0, 0.0) == excess(2.0, 2.0) == excess(1.0, 2.0) == 0.0
+    assert excess(1.0, 0.0) == math.inf

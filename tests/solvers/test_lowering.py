@@ -140,3 +140,25 @@ def test_dear_choices_stay_where_an_amount_may_be_negative():
     assert m.y.ub == 1
     m.z.setlb(0)
     assert lower(m).drop_dearer(1e-4 + 7)
+
+
+def test_times_without_limit_count_in_units_of_their_choices():
+    """A choice of 5e6 ms drives a time: in its unit, a power of two, that is at most 1024; starts and solutions convert."""
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(domain=pyo.Binary)
+    m.y = pyo.Var(domain=pyo.Binary)
+    m.t = pyo.Var(bounds=(0, None))
+    m.time = pyo.Constraint(expr=m.t >= 5e6 * m.x + 3.0 * m.y)
+    m.one = pyo.Constraint(expr=m.x + m.y >= 1)
+    m.cost = pyo.Objective(expr=m.t)
+    matrix = lower(m)
+    units = dict(zip((v.name for v in matrix.columns), matrix.column_scale.tolist(), strict=True))
+    assert (units["x"], units["y"], units["t"]) == (1.0, 1.0, 2.0**13)  # 5e6 / 2**13 = 610
+    for variable, value in ((m.x, 1), (m.y, 0), (m.t, 5e6)):
+        variable.set_value(value)
+    start = dict(zip((v.name for v in matrix.columns), matrix.start().tolist(), strict=True))
+    assert start == {"x": 1.0, "y": 0.0, "t": 5e6 / 2**13}
+    assert holds(matrix, matrix.start())
+    assert matrix.unscaled(float(matrix.cost @ matrix.start())) == 5e6
+    matrix.load(matrix.start())
+    assert pyo.value(m.t) == 5e6

@@ -8,7 +8,9 @@ import pytest
 
 from placewise.instances import read
 from placewise.instances.generators import generate
+from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
+from placewise.solvers import bridge
 from placewise.solvers.bridge import GapReport, compare
 from placewise.solvers.evidence.result import Claim, Reason, Status, VerifiedResult
 from placewise.solvers.evidence.verify import verify
@@ -155,3 +157,28 @@ def test_nothing_costs_nothing(split):
     )
     below = verified(idle, Claim(Reason.OPTIMAL, (0, 0, 0, 0), 0.0, -1.0))
     assert below.status is Status.FEASIBLE
+
+
+def test_notes_say_what_numbers_do_not(split):
+    """A broken constraint; limits; a message only where there is no value."""
+    broken = verify(split, "m", Guarantee.UNSAFE, Claim(Reason.FINISHED, (0, 1, 1, 0)), tolerance=1e-6)
+    assert bridge.note(broken).startswith("breaks memory: a needs")
+    good = Claim(Reason.FINISHED, (0, 1, 1, 1), message="told")
+    assert bridge.note(verify(split, "m", Guarantee.EXACT, good, tolerance=1e-6)) == ""
+    none = Claim(Reason.FINISHED, message="told")
+    assert bridge.note(verify(split, "m", Guarantee.EXACT, none, tolerance=1e-6)) == "told"
+
+
+def test_a_method_that_refuses_while_it_solves_is_skipped(split, monkeypatch):
+    """And the others run."""
+    plain = bridge.solve
+
+    def refuse(instance, method, **options):
+        if method.name == "greedy":
+            raise NotApplicableError("not today")
+        return plain(instance, method, **options)
+
+    monkeypatch.setattr(bridge, "solve", refuse)
+    report = bridge.compare(split, ["edge-solo", "greedy", "brute-force"], isolate=False)
+    assert [result.method for result in report.results] == ["edge-solo", "brute-force"]
+    assert report.skipped == {"greedy": "not today"}

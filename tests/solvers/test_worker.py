@@ -38,26 +38,26 @@ def test_an_exception_is_a_result(split):
     assert (result.status, result.message) == (Status.ERROR, "RuntimeError: planted")
 
 
-def test_a_crash_is_a_result(split):
+def test_a_crash_is_a_result(split, both):
     """A worker that dies says how."""
     result = solve(split, "planted:dies")
     assert result.status is Status.ERROR
     assert "exit status 7" in result.message
 
 
-def test_noise_on_standard_output_is_harmless():
+def test_noise_on_standard_output_is_harmless(both):
     """What a solver prints does not mix with its answers."""
     assert solve(read("hand-stay-home"), "planted:prints").objective == 13.0
 
 
-def test_an_overrun_is_stopped(split, monkeypatch):
+def test_an_overrun_is_stopped(split, monkeypatch, both):
     """The wall limit holds for a method that ignores its time limit."""
     monkeypatch.setattr(worker, "GRACE_S", 0.2)
     result = solve(split, "planted:sleeps", time_limit=1.0)
     assert (result.status, result.message) == (Status.NO_SOLUTION, "stopped: it overran its time limit")
 
 
-def test_a_memory_cap_is_a_result(split):
+def test_a_memory_cap_is_a_result(split, both):
     """Eight terabytes do not fit."""
     result = solve(split, "planted:eats_memory", memory_limit_bytes=4 * 10**9)
     assert result.status is Status.ERROR
@@ -108,7 +108,7 @@ def test_the_incumbent_survives_an_interruption(tmp_path, number):
     subprocess.run([*command, "check", instance, output], check=True)
 
 
-def test_a_worker_ends_with_its_parent(tmp_path):
+def test_a_worker_ends_with_its_parent(tmp_path, both):
     """When the parent is killed, no solver keeps running."""
     script = (
         "import os, sys\n"

@@ -1,0 +1,68 @@
+"""Seeded instances of graph throughput."""
+
+from __future__ import annotations
+
+import random
+
+from placewise.instances.generators.common import pick_kind
+from placewise.models.cluster import Cluster
+from placewise.models.graph.data import GraphThroughput, Message, Node
+from placewise.models.resources import FREE_BYTES_PER_S
+
+
+def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> GraphThroughput:
+    """Return a random instance that brute force solves: 2 to 7 nodes on 1 to 3 devices, and perhaps a host.
+
+    Parameters
+    ----------
+    kind : str
+        ``tight``: devices hold hardly more than they must; ``one-byte``: what two nodes need, or a byte less; ``sparse``:
+        few messages; ``equal``: equal devices and nodes; ``loose``: memory does not bind; ``mixed``: one of these by seed.
+    seed : int
+        All choices follow from it.
+    name : str, optional
+        Name of the instance.
+    """
+    draw = random.Random(f"graph-{seed}")  # noqa: S311
+    kind = pick_kind(draw, kind)
+    size = draw.choice([1, 2, 2, 3, 3])
+    count = draw.randint(2, 7 if size < 3 else 6)
+    times = [0.0, 1.0, 1.0, 2.0, 3.0, 5.0]
+    need = [2 if kind == "equal" else draw.choice([0, 1, 2, 5, 8]) for _ in range(count)]
+    total = sum(need)
+    if kind == "loose":
+        memory = [total] * size
+    elif kind == "one-byte":
+        memory = [
+            max(sum(draw.choices(need, k=count // size + 1)) - draw.choice([0, 1]), 0) for _ in range(size)
+        ]
+    else:
+        memory = [-(-total // size) + draw.choice([0, 0, 1, 3]) for _ in range(size)]
+    hosts = [size - 1] if draw.random() < 0.3 else []
+    own = [2.0 if kind == "equal" else draw.choice(times) for _ in range(count)]
+    speed = [1.0 if kind == "equal" else draw.choice([1.0, 1.0, 2.0, 0.5]) for _ in range(size)]
+    table = [
+        [time * factor if draw.random() < 0.9 else draw.choice(times) for factor in speed] for time in own
+    ]
+    if kind == "equal":
+        table = [[2.0] * size for _ in range(count)]
+    for h in hosts:
+        memory[h] = total
+    messages = []
+    for v in range(count - 1):
+        chance = 0.25 if kind == "sparse" else 0.5
+        targets = tuple(w for w in range(v + 1, count) if draw.random() < chance)
+        if targets:
+            messages.append(Message(v, targets, draw.choice([0.0, 0.25, 1.0, 2.0])))
+    if messages and draw.random() < 0.2:  # one that only some of the receivers get
+        first = messages[0]
+        messages.append(Message(first.source, first.targets[:1], 0.5))
+    return GraphThroughput(
+        Cluster([f"device-{d}" for d in range(size)], memory, FREE_BYTES_PER_S),
+        [Node(f"node-{v}", size_bytes) for v, size_bytes in enumerate(need)],
+        messages,
+        table,
+        hosts=hosts,
+        name=name or f"tiny-{kind}-graph-{seed}",
+        description=f"random, {kind}, seed {seed}",
+    )

@@ -1,0 +1,33 @@
+"""Graphs that branch: which device computes which nodes, for the most samples per second.
+
+Source: Tarnawski, Phanishayee, Devanur, Mahajan and Paravecino (2020), maximising throughput with contiguous splits.
+
+- **Sets**: nodes ``v = 0..N-1`` of a graph without cycles, devices ``d = 0..M-1``, some of which are hosts.
+- **Data**: seconds of each node on each device; memory of nodes and devices; messages, each from one node to some others,
+  with the seconds that it takes to and from the host's memory.
+- **Variables**: the device of each node.
+- **Objective**: the largest load: a device's computing, and each message once that leaves it or comes to it. A host pays
+  nothing for messages.
+- **Constraints**: memory; and the devices stand in an order in which nothing is sent back, so that the nodes of the first
+  ones are an ideal of the graph: closed under what comes before.
+"""
+
+from placewise.models.graph.cost import Loads, loads
+from placewise.models.graph.data import GraphThroughput, Message, Node
+from placewise.models.graph.milp import potential_milp
+from placewise.models.graph.placement import evaluate
+from placewise.models.graph.problems import GRAPH
+from placewise.models.graph.stages import Part, stages
+
+__all__ = [
+    "GRAPH",
+    "GraphThroughput",
+    "Loads",
+    "Message",
+    "Node",
+    "Part",
+    "evaluate",
+    "loads",
+    "potential_milp",
+    "stages",
+]
