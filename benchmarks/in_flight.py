@@ -12,6 +12,8 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+
 from placewise.instances.generation import generate
 from placewise.models.cluster import Cluster
 from placewise.models.devices import Device
@@ -62,12 +64,15 @@ def drawn(seed: int) -> EdgeShardBatch:
         in_flight=12,
     )
     latency_s = draw.choice([0.0, 0.002, 0.02, 0.2])
-    return replace(instance, cluster=replace(instance.cluster, latency_s=latency_s))
+    return replace(
+        instance,
+        cluster=replace(instance.cluster, latency_s=np.full((instance.cluster.size,) * 2, latency_s)),
+    )
 
 
 def simulated(count: int) -> tuple[float, float]:
     """Simulate the best pipeline of drawn instances; print and return the least and the largest rate over the proven one."""
-    ratios = []
+    ratios: list[float] = []
     seed = 0
     while len(ratios) < count:
         instance, seed = drawn(seed), seed + 1
