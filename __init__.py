@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from placewise.models.workload import Layer, Transformer
     from placewise.solvers import Parameters, Status, VerifiedResult, compare, explain, solve
     from placewise.solvers.bridge import GapReport
+    from placewise.solvers.certificates.make import certify
     from placewise.solvers.evidence.result import Conflict, Progress
     from placewise.solvers.explanation.explain import Explanation
     from placewise.solvers.solve import InterruptedResult
@@ -61,6 +62,7 @@ _HOMES = {
     "placewise.instances": "convert generate instance_hash read shipped_instances to_document write",
     "placewise.solvers": "Parameters Status VerifiedResult compare explain solve",
     "placewise.solvers.bridge": "GapReport",
+    "placewise.solvers.certificates.make": "certify",
     "placewise.solvers.evidence.result": "Conflict Progress",
     "placewise.solvers.explanation.explain": "Explanation",
     "placewise.solvers.solve": "InterruptedResult",
@@ -96,6 +98,7 @@ __all__ = [
     "Evaluation",
     "Explanation",
     "GapReport",
+    "GraphThroughput",
     "Guarantee",
     "HeadMigration",
     "HeadMigrationDecoder",
@@ -104,7 +107,6 @@ __all__ = [
     "InterruptedResult",
     "Interval",
     "Layer",
-    "GraphThroughput",
     "NodeType",
     "NotApplicableError",
     "Parameters",
@@ -119,6 +121,7 @@ __all__ = [
     "VerifiedResult",
     "Violation",
     "__version__",
+    "certify",
     "compare",
     "convert",
     "evaluate",

@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
         raise PlacewiseError(f"--jobs: expected at least 1, found {options.jobs}")
     engine = on_dask(options.dask) if options.dask else in_threads(options.jobs)
     folder = Path(options.output or f"bench-{suite.name}")
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -16,7 +16,8 @@ from placewise.instances.strict_json import loads
 from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.models.registry import problem_of
 from placewise.solvers import solve
-from placewise.solvers.evidence.audit import Audit, audit
+from placewise.solvers.certificates.files import read_certificate, verdict_on
+from placewise.solvers.evidence.audit import Audit, Certified, audit
 from placewise.solvers.evidence.reading import parsed, with_head
 from placewise.solvers.evidence.verify import CLAIM_TOLERANCE
 
@@ -49,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="instead of RESULT: so many layers for each device, in the order of the cluster, as in 18,21,21,21",
     )
     parser.add_argument(
+        "--certificate",
+        metavar="F",
+        help="of the result's bound, or that there is no placement, as solve --certificate writes it",
+    )
+    parser.add_argument(
         "--gap",
         type=float,
         default=CLAIM_TOLERANCE,
@@ -69,10 +75,10 @@ def run(options: argparse.Namespace) -> int:
     if options.split is not None:
         placement, counted = placement_of_split(instance, options.split)
         document = {"placement": problem_of(instance).to_json(instance, placement)}
-        found = _examined(instance, *parsed(instance, document), options.gap)
+        found = _examined(instance, *parsed(instance, document), options.gap, options.certificate)
         note(f"--split: {counted}")
     else:
-        found = examine(instance, options.result, options.gap)
+        found = examine(instance, options.result, options.gap, options.certificate)
     if options.json:
         output.print_json(_document(instance, *found))
     else:
@@ -80,17 +86,35 @@ def run(options: argparse.Namespace) -> int:
     return output.SOLVED if found[1].verdict == "holds" else output.CONFLICT
 
 
-def examine(instance: Instance, source: str, tolerance: float = CLAIM_TOLERANCE) -> tuple[ResultSpec, Audit]:
+def examine(
+    instance: Instance, source: str, tolerance: float = CLAIM_TOLERANCE, certificate: str | None = None
+) -> tuple[ResultSpec, Audit]:
     """Return a result file and what is left of it; raise `PlacewiseError` where it is no result of the instance."""
     with blaming(source):
         result, placement = _parsed(instance, source)
-    return _examined(instance, result, placement, tolerance)
+    return _examined(instance, result, placement, tolerance, certificate)
 
 
 def _examined(
-    instance: Any, result: ResultSpec, placement: Any, tolerance: float
+    instance: Any, result: ResultSpec, placement: Any, tolerance: float, certificate: str | None
 ) -> tuple[ResultSpec, Audit]:
-    return result, audit(instance, result, placement, tolerance=tolerance, known=_probes(instance))
+    certified = None if certificate is None else _certified(instance, placement, certificate)
+    found = audit(
+        instance, result, placement, tolerance=tolerance, known=_probes(instance), certified=certified
+    )
+    return result, found
+
+
+def _certified(instance: Any, placement: Any, source: str) -> Certified:
+    """Return what the verifier makes of a certificate beside a placement."""
+    document = read_certificate(source)
+    if placement is not None:
+        placement = problem_of(instance).gate(instance, placement)[0]
+        if placement is None:
+            return Certified(refusal="the placement is none of the instance")
+        placement = problem_of(instance).placement_json(instance, placement)
+    verdict = verdict_on(instance, placement, document)
+    return Certified(refusal=verdict) if isinstance(verdict, str) else Certified(*verdict)
 
 
 def read_result(instance: Instance, source: str) -> tuple[Any, ResultSpec]:
@@ -137,12 +161,13 @@ def _document(instance: Instance, result: ResultSpec, found: Audit) -> dict[str,
         "faults": list(found.faults),
         "unproven": list(found.unproven),
         "proof": found.proof,
+        "evidence": found.evidence,
     }
 
 
 def _show(instance: Instance, found: Audit) -> None:
     """Print the faults, what is unproven, and the verdict."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     for fault in found.faults:
         console.print(f"[red]{escape(fault)}[/red]", soft_wrap=True)
     for line in found.unproven:
@@ -152,6 +177,8 @@ def _show(instance: Instance, found: Audit) -> None:
         if found.proof
         else f"objective {output.duration(None if found.evaluation is None else found.evaluation.objective)}"
     )
+    if found.evidence and not found.proof:
+        value += f", {found.evidence}"
     colour = _COLOURS.get(found.verdict, "yellow")
     console.print(
         f"{escape(instance.name)}: [{colour}]{found.verdict}[/{colour}], {escape(value)}", soft_wrap=True

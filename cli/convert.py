@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 
 #: What only a published model is read with.
-MODEL_OPTIONS = ("problem", "sequence_length", "cache_type", "full_cache", "split_experts", "ignore_key")
+MODEL_OPTIONS = (
+    "problem",
+    "sequence_length",
+    "cache_type",
+    "full_cache",
+    "split_experts",
+    "ignore_key",
+    "returns",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "sources",
         metavar="SRC",
         nargs="+",
-        help="a published model: its config.json or GGUF file; a HALDA model profile and device profiles; a layer graph "
+        help="a published model: its folder, config.json, safetensors or GGUF files; a HALDA model profile and device profiles; a layer graph "
         "of dnn-partitioning; Helix' cluster .ini with a JSON file of node_types and model",
     )
     add_cluster_options(parser)
@@ -47,6 +55,11 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
         "--problem",
         metavar="P",
         help=f"{', '.join(PROBLEMS)} (default: the first), or one of another package",
+    )
+    parser.add_argument(
+        "--returns",
+        choices=("token", "logits"),
+        help="what goes back to the source: the token (default), or the logits, where the source samples, as llama.cpp does",
     )
     parser.add_argument(
         "--sequence-length", "--context", type=int, metavar="N", help="tokens of KV cache (default 1024)"
@@ -88,6 +101,7 @@ def converted(options: argparse.Namespace, sources: list[str], **settings: str |
             cluster=options.cluster,
             problem=options.problem or next(iter(PROBLEMS)),
             sequence_length=options.sequence_length,
+            returns=options.returns or "token",
             cache_type=options.cache_type or "",
             full_cache=options.full_cache,
             split_experts=options.split_experts,

@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
             print(f"  {device.source}")
         return output.SOLVED
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
-    console = Console(highlight=False, width=max(width, WIDTH))
+    console = Console(highlight=False, emoji=False, width=max(width, WIDTH))
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for column in ("name", "memory", "bandwidth", "FLOP/s", "of"):
         table.add_column(column, no_wrap=True, justify="left" if column in ("name", "of") else "right")

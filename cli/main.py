@@ -7,61 +7,53 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from placewise.cli import (
-    bench,
-    check,
-    compare,
-    convert,
-    devices,
-    explain,
-    export,
-    frontier,
-    generate,
-    instances,
-    largest,
-    methods,
-    plan,
-    profile,
-    report,
-    residual,
-    simulate,
-    solve,
-    streams,
-)
+from placewise.cli import streams
 from placewise.cli.output import INTERRUPTED, MISUSE
 from placewise.models.errors import PlacewiseError
+from placewise.solvers.execution.forked import be_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
 
 COMMANDS = (
-    solve,
-    compare,
-    check,
-    plan,
-    explain,
-    largest,
-    frontier,
-    simulate,
-    bench,
-    report,
-    methods,
-    instances,
-    devices,
-    profile,
-    residual,
-    generate,
-    convert,
-    export,
+    "solve",
+    "compare",
+    "check",
+    "plan",
+    "explain",
+    "largest",
+    "frontier",
+    "simulate",
+    "bench",
+    "report",
+    "methods",
+    "instances",
+    "library",
+    "submit",
+    "devices",
+    "profile",
+    "residual",
+    "generate",
+    "convert",
+    "export",
 )
+#: Commands that nobody edits a method under, while they run.
+SINGLE = frozenset({"solve", "compare", "explain"})
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser with all commands."""
+def parser(only: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser with all commands.
+
+    Parameters
+    ----------
+    only : str, optional
+        A command; where it is one, the others are not imported.
+    """
     top = argparse.ArgumentParser(
         prog="placewise",
         description="Decide, with proof, where the parts of a large language model go on unequal devices.",
@@ -70,8 +62,8 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"placewise {version('placewise')}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in COMMANDS:
-        name = module.__name__.rpartition(".")[2]
+    for name in (only,) if only in COMMANDS else COMMANDS:
+        module = import_module(f"placewise.cli.{name}")
         summary = (module.__doc__ or "").splitlines()[0]
         command = commands.add_parser(name, help=summary, description=summary)
         module.add_arguments(command)
@@ -82,8 +74,12 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     streams.prepare()
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        return _run(parser().parse_args(arguments))
+        options = parser(given[0] if given else None).parse_args(given)
+        if arguments is None and options.command in SINGLE:
+            be_command()
+        return _run(options)
     finally:
         streams.settle()
 

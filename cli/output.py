@@ -100,7 +100,7 @@ def solve_options(options: argparse.Namespace) -> dict[str, Any]:
 
 def table_console() -> Console:
     """Return a console for tables: a pipe has no width, so lines are as long as they need to be."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -162,5 +162,5 @@ def live_progress(name: str) -> Iterator[LiveProgress]:
     if not sys.stderr.isatty():
         yield LiveProgress(name, None)
         return
-    with Spinner("", console=Console(stderr=True)) as spinner:
+    with Spinner("", console=Console(stderr=True, emoji=False)) as spinner:
         yield LiveProgress(name, spinner)

@@ -68,13 +68,20 @@ def settings_of(options: argparse.Namespace, source: str | None) -> Settings:
         raise PlacewiseError(f"--{'at' if at else 'family'}: expected together with --for")
     if options.family is not None and options.family not in FAMILIES:
         raise PlacewiseError(f"--family: expected one of {', '.join(FAMILIES)}, found {options.family!r}")
-    family, model = options.family, None
-    if getattr(options, "cluster", None) and source is not None:
-        model = source
-        if source.endswith(".json"):
-            document, model = read_json(source), str(Path(source).parent)
-            family = family or (document["model_type"] if is_config(document) else None)
-    return Settings(at, family, model)
+    if not getattr(options, "cluster", None) or source is None:
+        return Settings(at, options.family)
+    if source.endswith(".gguf"):
+        return Settings(at, options.family, source)
+    folder = Path(source) if Path(source).is_dir() else Path(source).parent
+    return Settings(at, options.family or _family(folder / "config.json"), str(folder))
+
+
+def _family(config: Path) -> str | None:
+    """Return the model_type that stands beside a model's weights, None where nothing does."""
+    if not config.is_file():
+        return None
+    document = read_json(str(config))
+    return str(document["model_type"]) if is_config(document) else None
 
 
 def planned(document: dict[str, Any], options: argparse.Namespace, source: str | None) -> Plan:

@@ -115,7 +115,7 @@ def _document(name: str, schedules: list[Schedule], sequences: int, checked: boo
 
 
 def _show(name: str, schedules: list[Schedule], sequences: int, checked: bool) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     first = schedules[0]
     console.print(
         f"[bold]{escape(name)}[/bold]  {first.micro_batches} micro-batches of {sequences}, {first.tokens} tokens each",

@@ -11,8 +11,8 @@ from rich.markup import escape
 from placewise.benchmarks.drawings.registry import picture_of
 from placewise.cli import output
 from placewise.cli.convert import add_instance_options, instance_of
+from placewise.cli.evidence import add_evidence_options, confirm, require_targets, save
 from placewise.cli.runtimes import add_runtime_options, planned, settings_of, show_plan
-from placewise.instances.files import require_writable
 from placewise.models.edgeshard.data import EdgeShardInstance
 from placewise.models.edgeshard.rules import CONTIGUOUS
 from placewise.models.errors import PlacewiseError
@@ -20,7 +20,9 @@ from placewise.models.registry import problem_of
 from placewise.solvers import solve as solve_instance
 from placewise.solvers.evidence.result import Status, VerifiedResult
 from placewise.solvers.evidence.shown import stopped
-from placewise.solvers.solve import InterruptedResult
+from placewise.solvers.execution.forked import prepare
+from placewise.solvers.execution.task import COMMON
+from placewise.solvers.solve import InterruptedResult, resolved
 
 if TYPE_CHECKING:
     import argparse
@@ -37,13 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "instance",
         metavar="INSTANCE",
-        help="a path, - for standard input, or a shipped name; with --cluster a model's config.json or GGUF file",
+        help="a path, - for standard input, or a shipped name; with --cluster a model's folder, config.json or GGUF file",
     )
     parser.add_argument("--method", metavar="M", help="see: placewise methods (default: the best exact one)")
     parser.add_argument(
         "--warm-start", metavar="RESULT", help="a result file whose placement the solver starts from"
     )
-    parser.add_argument("--output", metavar="F", help="write the result as JSON to a file")
+    add_evidence_options(parser)
     add_runtime_options(parser, required=False)
     add_instance_options(parser)
     output.add_solve_options(parser)
@@ -51,8 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Solve, show, and return the exit status."""
-    if options.output:
-        require_writable(options.output)
+    require_targets(options)
     settings_of(options, options.instance)
     instance = instance_of(options, options.instance)
     settings = output.solve_options(options)
@@ -61,12 +62,13 @@ def run(options: argparse.Namespace) -> int:
 
         settings["warm_start"] = read_result(instance, options.warm_start)[0]
     interrupted = False
+    prepare(COMMON + resolved(instance, options.method).imports)  # before what is shown has a thread
     with output.live_progress(instance.name) as progress:
         try:
             result = solve_instance(instance, options.method, progress=progress, **settings)
         except InterruptedResult as stop:  # what was found until then is shown and written all the same
             result, interrupted = stop.result, True
-    document = result.to_json()
+    document = result.to_json() | ({} if interrupted else confirm(result, options, settings))
     returning = None
     if options.cluster and not options.contiguous and not interrupted:
         returning = _returning(result, options.time_limit)
@@ -84,8 +86,7 @@ def run(options: argparse.Namespace) -> int:
         if plan is not None:
             print()
             show_plan(plan)
-    if options.output:  # last: if the disk is full by now, the result is at least on the screen
-        output.save(options.output, document)
+    save(result, document, options)  # last: if the disk is full by now, the result is at least on the screen
     if refusal is not None:
         raise refusal
     return output.INTERRUPTED if interrupted else output.exit_status(result)
@@ -127,7 +128,7 @@ def told_of_returning(result: VerifiedResult, returning: VerifiedResult) -> str:
 
 def show(result: VerifiedResult) -> None:
     """Print a result for people."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     problem = problem_of(result.instance)
     console.print(f"[bold]{escape(result.instance.name)}[/bold]  {problem.title}", soft_wrap=True)
     console.print(verdict(result), soft_wrap=True)

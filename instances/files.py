@@ -28,7 +28,8 @@ def read(source: str | Path | Mapping[str, Any]) -> Instance:
     Parameters
     ----------
     source : str, Path or mapping
-        A path, ``-`` for standard input, the name of a shipped instance, or what an instance file has, as a dict.
+        A path, ``-`` for standard input, the name of a shipped instance or of one in the library, or what an instance
+        file has, as a dict.
 
     Returns
     -------
@@ -42,6 +43,11 @@ def read(source: str | Path | Mapping[str, Any]) -> Instance:
     """
     if isinstance(source, Mapping):
         return from_document(dict(source))
+    if isinstance(source, str) and not exists(Path(source)) and shipped_path(source) is None:
+        from placewise.instances.library import library
+
+        if source in library():
+            return library()[source].instance()
     with blaming(source):
         return from_document(strict_json.loads(read_text(source)))
 
@@ -69,7 +75,7 @@ def read_text(source: str | Path) -> str:
         path = shipped_path(str(source))
         if path is None:
             raise PlacewiseError(
-                f"{source}: no such file, and no shipped instance of that name (see: placewise instances)"
+                f"{source}: no such file, and no shipped instance of that name (see: placewise instances, placewise library)"
             )
     try:
         if path is None:

@@ -15,6 +15,7 @@ from placewise.instances.files import from_document, read_text
 from placewise.instances.importers import gguf_header, gguf_model
 from placewise.instances.importers.iperf3 import links_document, read_iperf3
 from placewise.instances.importers.llama_bench import is_llama_bench, read_llama_bench
+from placewise.instances.importers.model_files import ModelOptions, reader_of
 from placewise.instances.strict_json import loads
 from placewise.models.errors import PlacewiseError
 
@@ -286,6 +287,31 @@ def read_gguf(content: bytes) -> None:
     gguf_model.model_of(gguf_header.parse_header(content), "m").layers(16)
 
 
+def read_safetensors(content: bytes) -> None:
+    """Read a header and a configuration, both in one document, or a file as it is; make layers of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        file, config = Path(folder, "model.safetensors"), Path(folder, "config.json")
+        try:
+            both = json.loads(content)
+        except (ValueError, RecursionError):
+            both = None
+        if isinstance(both, dict):
+            header = _dump(both.get("header"))
+            content = struct.pack("<Q", len(header)) + header
+            if both.get("config") is not None:
+                config.write_bytes(_dump(both["config"]))
+        file.write_bytes(content)
+        reader_of([folder], ModelOptions())("m").layers(16)
+
+
+def read_an_index(content: bytes) -> None:
+    """Read an index whose files are not there beside a configuration."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "model.safetensors.index.json").write_bytes(content)
+        Path(folder, "config.json").write_bytes(_dump(CONFIG))
+        reader_of([folder], ModelOptions())("m").layers(16)
+
+
 @contextlib.contextmanager
 def _file(content):
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
@@ -319,6 +345,24 @@ def _tiny_gguf() -> bytes:
     return b"GGUF" + struct.pack("<IQQ", 3, 2, len(numbers) + 2) + pairs + tensors
 
 
+def _tiny_safetensors() -> bytes:
+    shapes = {
+        "model.embed_tokens.weight": [100, 64],
+        "model.layers.0.self_attn.q_proj.weight": [64, 64],
+        "model.layers.0.self_attn.k_proj.weight": [32, 64],
+        "model.layers.0.self_attn.v_proj.weight": [32, 64],
+        "model.layers.1.self_attn.q_proj.qweight": [8, 64],
+        "model.layers.1.self_attn.q_proj.scales": [1, 64],
+        "model.norm.weight": [64],
+    }
+    header, end = {}, 0
+    for name, shape in shapes.items():
+        size = 2 * shape[0] * (shape[1] if len(shape) > 1 else 1)
+        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    return _dump({"header": header, "config": CONFIG})
+
+
 def instance_seeds() -> list[bytes]:
     """Return the shipped instances that are small."""
     texts = [path.read_bytes() for path in shipped_instances().values()]
@@ -345,6 +389,8 @@ READERS = {
     read_helix: [HELIX.encode()],
     read_measurements: [_dump(LLAMA_BENCH), _dump(IPERF3)],
     read_gguf: [_tiny_gguf()],
+    read_safetensors: [_tiny_safetensors()],
+    read_an_index: [_dump({"metadata": {"total_size": 5}, "weight_map": {"a": "b.safetensors"}})],
 }
 
 

@@ -14,7 +14,7 @@ from placewise.models.registry import PROBLEMS
 from placewise.solvers.registry import methods_of
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ["models", "instances", "solvers", "benchmarks", "cli"]
+ROOMS = ["tools", "models", "instances", "solvers", "benchmarks", "cli"]
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 SOLVERS = {"pyomo", "ortools", "highspy", "pulp", "gurobipy"}
 

@@ -288,7 +288,7 @@ def hostile(tmp_path):
     for device in document["cluster"]["devices"]:
         device["name"] = new[device["name"]]
     document["source_device"] = new[document["source_device"]]
-    document["name"] = "../../[bold]x</title>$\\x$"
+    document["name"] = "../../[bold]x</title>$\\x$:bomb:"
     for layer in document["model"]["layers"]:
         layer["name"] = EVIL[2]
     path = tmp_path / "hostile.json"
@@ -301,7 +301,7 @@ def test_hostile_names_are_shown_as_they_are(hostile, tmp_path, capsys):
     for command in (["solve"], ["compare", "--methods", "thresholds,greedy"], ["explain"]):
         assert main([command[0], str(hostile), *command[1:]]) == 0
         out = capsys.readouterr().out
-        assert "../../[bold]x</title>" in out
+        assert "../../[bold]x</title>$\\x$:bomb:" in out
     picture = tmp_path / "timeline.svg"
     assert main(["simulate", str(hostile), "--picture", str(picture)]) == 0
     drawn = picture.read_text(encoding="utf-8")

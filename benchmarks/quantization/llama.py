@@ -70,7 +70,7 @@ class Llama:
 
     def block(self, hidden: Floats, weights: Mapping[str, Floats]) -> Floats:
         """Return what a block makes of the residual stream."""
-        normed = self._normed(hidden, weights["attn_norm"])
+        normed = self.normed(hidden, weights["attn_norm"])
         size = len(hidden)
         query, key, value = (
             (normed @ weights[name].T).reshape(size, heads, -1)
@@ -80,7 +80,7 @@ class Llama:
                 ("attn_v", self.key_value_heads),
             )
         )
-        query, key = self._rotated(query), self._rotated(key)
+        query, key = self.rotated(query), self.rotated(key)
         group = self.heads // self.key_value_heads
         key, value = (np.repeat(part, group, axis=1) for part in (key, value))
         scores = np.einsum("qhd,khd->hqk", query, key) / np.sqrt(np.float32(query.shape[-1]))
@@ -89,27 +89,28 @@ class Llama:
         scores /= scores.sum(axis=-1, keepdims=True)
         mixed = np.einsum("hqk,khd->qhd", scores, value).reshape(size, -1)
         hidden = hidden + mixed @ weights["attn_output"].T
-        normed = self._normed(hidden, weights["ffn_norm"])
+        normed = self.normed(hidden, weights["ffn_norm"])
         gate = normed @ weights["ffn_gate"].T
         active = gate / (1 + np.exp(-gate)) * (normed @ weights["ffn_up"].T)
         return np.asarray(hidden + active @ weights["ffn_down"].T, dtype=np.float32)
 
     def loss(self, hidden: Floats, tokens: list[int]) -> float:
         """Return the mean cross entropy of each next token, in nats, after the last block."""
-        logits = (self._normed(hidden[:-1], self.norm) @ self.embedding.T).astype(np.float64)
+        logits = (self.normed(hidden[:-1], self.norm) @ self.embedding.T).astype(np.float64)
         logits -= logits.max(axis=1, keepdims=True)
         picked = logits[np.arange(len(tokens) - 1), tokens[1:]]
         return float((np.log(np.exp(logits).sum(axis=1)) - picked).mean())
 
-    def _normed(self, hidden: Floats, weight: Floats) -> Floats:
+    def normed(self, hidden: Floats, weight: Floats) -> Floats:
+        """Return root-mean-square normalised rows times a weight."""
         scale = np.sqrt((hidden**2).mean(axis=-1, keepdims=True) + self.epsilon)
         return np.asarray(hidden / scale * weight, dtype=np.float32)
 
-    def _rotated(self, heads: Floats) -> Floats:
-        """Rotate neighbouring pairs by position: GGUF stores queries and keys in that order."""
+    def rotated(self, heads: Floats, first: int = 0) -> Floats:
+        """Rotate neighbouring pairs by position, from the first one on: GGUF stores queries and keys in that order."""
         size, _, width = heads.shape
         frequency = self.rope_base ** (-np.arange(0, width, 2) / width)
-        angle = np.arange(size)[:, None] * frequency
+        angle = (first + np.arange(size))[:, None] * frequency
         cos, sin = np.cos(angle)[:, None, :], np.sin(angle)[:, None, :]
         even, odd = heads[..., 0::2], heads[..., 1::2]
         turned = np.empty_like(heads)

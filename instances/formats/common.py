@@ -27,7 +27,8 @@ Count = Annotated[int, Field(ge=1, le=4096)]
 class Part(BaseModel):
     """Base of all parts: unknown keys and wrong types are errors, nothing is converted."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # Built when the first document of its kind is checked: most processes see one kind.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class DeviceSpec(Part):

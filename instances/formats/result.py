@@ -14,6 +14,15 @@ FORMAT = "placewise-result/1"
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
+class ConfirmedSpec(Part):
+    """A second method that came to the same."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    method: Name
+    dual_bound: Number | None = None
+
+
 class ResultSpec(Part):
     """What a result states; a key that is absent or null states nothing, and others are for other readers."""
 
@@ -38,6 +47,7 @@ class ResultSpec(Part):
     seconds: dict[str, Amount] | None = None
     versions: dict[str, str] | None = None
     termination: dict[str, Any] | None = None
+    confirmed_by: ConfirmedSpec | None = None
 
 
 def parse_result(document: Any) -> ResultSpec:

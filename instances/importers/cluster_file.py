@@ -107,8 +107,24 @@ def read_cluster_file(document: Any) -> ClusterFile:
     received = np.repeat(hops, [device.count for device in spec.devices])
     if received.any():
         cluster = replace(cluster, latency_s=cluster.latency_s + received[None, :])
+    if document.get("through") is not None:
+        cluster = _through(cluster, cluster.index(document["through"], "through"))
     index = 0 if source is None else cluster.index(source, "source")
     return ClusterFile(cluster, index, "; ".join(notes))
+
+
+def _through(cluster: Cluster, hub: int) -> Cluster:
+    """Return the cluster in which what two other devices send each other passes one: first over one link, then the other."""
+    rate, wait = cluster.bandwidth_bytes_per_s, cluster.latency_s
+    with np.errstate(divide="ignore"):
+        passed = 1 / (1 / rate[:, [hub]] + 1 / rate[[hub], :])
+    others = ~np.eye(cluster.size, dtype=bool)
+    others[hub, :] = others[:, hub] = False
+    return replace(
+        cluster,
+        bandwidth_bytes_per_s=np.where(others, passed, rate),
+        latency_s=np.where(others, wait[:, [hub]] + wait[[hub], :], wait),
+    )
 
 
 def _require_known(document: dict[str, Any], known: Iterable[str], path: str) -> None:

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 SETTINGS = ("reserve_bytes", "efficiency", "hop_overhead_s", "layer_overhead_s")
 RATES = ("flops_per_s", "memory_bytes_per_s")
 DEVICE_KEYS = ("name", "device", "count", "memory_bytes", *RATES, *SETTINGS)
-CLUSTER_KEYS = ("devices", "bandwidth_bytes_per_s", "latency_s", "source", "source_device", *SETTINGS)
+CLUSTER_KEYS = (
+    "devices",
+    "bandwidth_bytes_per_s",
+    "latency_s",
+    "source",
+    "source_device",
+    "through",
+    *SETTINGS,
+)
 LINK_KEYS = ("default", "links", "symmetric")
 KINDS = {
     "memory_bytes": units.BYTES,
@@ -46,6 +54,8 @@ _ALSO = {
     "rtt": "latency_s",
     "head": "source",
     "controller": "source",
+    "via": "through",
+    "hub": "through",
     "n": "count",
     "network": "bandwidth_bytes_per_s",
 }

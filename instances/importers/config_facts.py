@@ -158,8 +158,8 @@ class Facts:
         """
         family = self.family
         hidden, heads = self.whole("hidden"), self.whole("heads")
-        key_heads = self._key_heads(heads, switches)
-        head_dim = self._head_dim(hidden, heads)
+        key_heads = self.key_heads(heads, switches)
+        head_dim = self.head_dim(hidden, heads)
         forward = 0
         if "forward" in _words(family) or not family.experts:
             forward = self.whole("forward", hidden * family.forward_times or None)
@@ -193,7 +193,21 @@ class Facts:
             self._assumed.append(f"{self.key('positions')} {self.family.positions}")
         return self.whole("positions", self.family.positions or None if needed else 0, most=2**31)
 
-    def _key_heads(self, heads: int, switches: dict[str, bool]) -> int:
+    def key_heads(self, heads: int, switches: dict[str, bool]) -> int:
+        """Return how many heads keep keys and values.
+
+        Parameters
+        ----------
+        heads : int
+            All of them.
+        switches : dict of str to bool
+            The family's.
+
+        Raises
+        ------
+        InstanceError
+            Where it does not divide the heads.
+        """
         if all_on(self.family.one_key_head, switches):
             return 1
         if self.family.one_key_head and "new_decoder_architecture" not in switches:
@@ -208,7 +222,19 @@ class Facts:
             )
         return found
 
-    def _head_dim(self, hidden: int, heads: int) -> int:
+    def head_dim(self, hidden: int, heads: int) -> int:
+        """Return the width of a head, 0 where the family has latent vectors and none is stated.
+
+        Parameters
+        ----------
+        hidden, heads : int
+            Width of the residual stream, and how many heads there are.
+
+        Raises
+        ------
+        InstanceError
+            Where it is not stated, and does not follow.
+        """
         stated = self.whole("head_dim", 0) or self.family.head_dim
         if stated or self.family.latent:
             return stated
@@ -253,36 +279,3 @@ class Facts:
 def _words(family: Family) -> frozenset[str]:
     words = family.width_names
     return words | ({"forward"} if "twice_forward" in words else set())
-
-
-def is_sparse(facts: Facts, family: Family, layer: int) -> bool:
-    """Whether a layer has experts in place of one feed-forward block.
-
-    Parameters
-    ----------
-    facts : Facts
-        Of the configuration.
-    family : Family
-        Of the model.
-    layer : int
-        Its number.
-
-    Raises
-    ------
-    InstanceError
-        Where the list of layers is none.
-    """
-    if not family.experts:
-        return False
-    dense = facts.document.get("mlp_only_layers") or []
-    if not isinstance(dense, list):
-        raise InstanceError(facts.at("mlp_only_layers"), f"expected a list of layers, found {short(dense)}")
-    if layer in dense or layer < facts.number("first_k_dense_replace", 0, most=MAX_LAYERS):
-        return False
-    often = facts.document.get("moe_layer_freq")
-    if isinstance(often, list):
-        if layer >= len(often) or often[layer] not in (0, 1):
-            raise InstanceError(facts.at("moe_layer_freq"), "expected 0 or 1 for each layer")
-        return bool(often[layer])
-    step = facts.number("decoder_sparse_step", 1, most=MAX_LAYERS)
-    return (layer + 1) % step == 0 and layer % facts.number("moe_layer_freq", 1, most=MAX_LAYERS) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from placewise.instances.importers.model_files import ModelOptions, model_name, 
 from placewise.instances.importers.source import noted, with_source
 from placewise.instances.registry import formats
 from placewise.instances.strict_json import loads
+from placewise.models.edgeshard import EdgeShardBatch, EdgeShardInstance
 from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.models.graph.problems import GRAPH
 
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from placewise.models.cluster import Cluster
 
 DEFAULT_LENGTH = 1024
+#: What goes back to the source.
+TOKEN, LOGITS = "token", "logits"
+#: Runtimes sample from single precision.
+LOGIT_BYTES = 4
 
 
 def convert(
@@ -37,6 +43,7 @@ def convert(
     full_cache: bool = False,
     split_experts: bool = False,
     ignore_keys: Sequence[str] = (),
+    returns: str = TOKEN,
 ) -> Any:
     """Return the instance that other tools' files describe.
 
@@ -63,12 +70,17 @@ def convert(
         Whether its layers with experts become two, attention and experts.
     ignore_keys : sequence of str
         Keys of which somebody knows that they change neither sizes nor times.
+    returns : str
+        What the last layer's device sends to the source: the ``token``, or the ``logits`` (four bytes for each token of
+        the vocabulary), where the source samples. EdgeShard problems.
 
     Raises
     ------
     PlacewiseError
         In one line: which file, where, and what was expected.
     """
+    if returns not in (TOKEN, LOGITS):
+        raise PlacewiseError(f"--returns: expected {TOKEN} or {LOGITS}, found {returns!r}")
     paths = [str(path) for path in ([sources] if isinstance(sources, str | Path) else sources)]
     if sequence_length is not None and not 1 <= sequence_length <= 2**30:
         raise PlacewiseError(f"--sequence-length: expected at least 1, found {sequence_length}")
@@ -80,9 +92,11 @@ def convert(
     if read_model is not None:
         with blaming(*paths):
             model = options.of(read_model(model_name(name, paths[0])), length)
-        return _on_cluster(model, cluster, problem, length)
+        return _on_cluster(model, cluster, problem, length, returns)
     if options != ModelOptions():
         raise PlacewiseError(f"{paths[0]}: expected a published model with --cache-type and the like")
+    if returns != TOKEN:
+        raise PlacewiseError("--returns: expected with a published model; a profile or a graph says less")
     documents = {path: read_json(path) for path in paths}
     from placewise.instances.importers import branching, halda, layer_graph  # only now: models and formats
 
@@ -117,18 +131,28 @@ def _alone(paths: list[str]) -> None:
 
 
 def _on_cluster(
-    model: PublishedModel, cluster: str | Path | Cluster | None, problem: str, length: int
+    model: PublishedModel, cluster: str | Path | Cluster | None, problem: str, length: int, returns: str
 ) -> Any:
     if cluster is None:
         raise PlacewiseError("--cluster: expected a file with devices and links")
     if not isinstance(cluster, str | Path):
-        return instance_of(model, cluster, problem, length)
+        return _returning(instance_of(model, cluster, problem, length), model, returns)
     with blaming(cluster):
         text = read_text(cluster)
         found = read_cluster_file(helix.cluster_document(text) if helix.is_helix(text) else loads(text))
-        return noted(
-            with_source(instance_of(model, found.cluster, problem, length), found.source), found.note
-        )
+        instance = with_source(instance_of(model, found.cluster, problem, length), found.source)
+        return noted(_returning(instance, model, returns), found.note)
+
+
+def _returning(instance: Any, model: PublishedModel, returns: str) -> Any:
+    """Return the instance in which the last layer's device sends the source what it is asked for."""
+    if returns == TOKEN:
+        return instance
+    if not isinstance(instance, EdgeShardInstance | EdgeShardBatch):
+        raise PlacewiseError(f"--returns: expected one of the EdgeShard problems, found {instance.problem}")
+    size = float(LOGIT_BYTES * model.vocabulary_size)
+    text = f"{instance.description}; logits of {size / 1e3:.4g} KB go back to the source"
+    return replace(instance, return_bytes=size, description=text)
 
 
 def instance_of(model: PublishedModel, cluster: Cluster, problem: str, sequence_length: int) -> Any:

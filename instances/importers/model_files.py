@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from placewise.instances.files import blaming, read_json
 from placewise.instances.importers import gguf_header
 from placewise.instances.importers.cache import cache_kind
+from placewise.instances.importers.safetensors_folder import gguf_files, is_model_folder, read_folder
 from placewise.instances.importers.transformer_config import is_config, read_config
 from placewise.instances.strict_json import clean_name
 from placewise.models.errors import InstanceError, PlacewiseWarning
@@ -98,6 +99,16 @@ def reader_of(paths: list[str], options: ModelOptions) -> Callable[[str], Publis
         return lambda name: read_gguf(
             paths, name, full_cache=options.full_cache, ignore_keys=options.ignore_keys
         )
+    if is_model_folder(paths[0]):
+        files = gguf_files(paths[0])
+        if files:
+            return reader_of(files, options)
+        from placewise.instances.importers.safetensors_model import model_of
+
+        folder = read_folder(paths)
+        return lambda name: model_of(
+            folder, name, full_cache=options.full_cache, ignore_keys=options.ignore_keys
+        )
     document = read_json(paths[0])
     if not is_config(document):
         return None
@@ -122,4 +133,7 @@ def model_name(stated: str | None, source: str) -> str:
     if stated:
         return clean_name(stated, "model")
     path = Path(source).absolute()
-    return clean_name(path.parent.name if path.stem == "config" else path.stem, "model")
+    if path.is_dir():
+        return clean_name(path.name, "model")
+    plain = path.name.endswith((".safetensors", ".safetensors.index.json")) and path.name.startswith("model")
+    return clean_name(path.parent.name if plain or path.stem == "config" else path.stem, "model")

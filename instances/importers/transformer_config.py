@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from placewise.instances.importers import families
-from placewise.instances.importers.config_facts import Facts, decoder_text, is_sparse
+from placewise.instances.importers.config_facts import Facts, decoder_text
 from placewise.instances.importers.config_keys import (
     ALIASES,
     EXPERTS,
@@ -18,6 +18,7 @@ from placewise.instances.importers.config_keys import (
 )
 from placewise.instances.importers.published import EXPERT, TABLE, WEIGHTS, Block, PublishedModel, Tensor
 from placewise.instances.importers.quantization import Scheme, scheme_of
+from placewise.instances.importers.sparse_layers import is_sparse
 from placewise.instances.importers.values import MAX_LAYERS
 from placewise.instances.importers.windows import attention_of, windows_of
 from placewise.instances.strict_json import short

@@ -195,6 +195,12 @@ def _notes(chain: Chain, host: str, places: dict[str, str], settings: Settings) 
         notes.append(
             f"--at {stated[0]}=HOST:PORT states where a server is; its own name and {PORT} without it"
         )
+    away = chain.head or chain.decoders[-1]
+    if _SERVER.fullmatch(places[away]):
+        notes.append(
+            f"logits go back to {host}, and servers send each other everything through it: --returns logits, and "
+            f'"through": "{host}" in the cluster file, count that'
+        )
     if chain.problem in ("edgeshard-throughput", "edgeshard-batch"):
         notes.append(
             "it decodes one batch after the other: a pipeline's throughput needs a runtime that overlaps them"

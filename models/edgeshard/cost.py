@@ -105,7 +105,7 @@ def time_tables(instance: EdgeShardInstance) -> TimeTables:
         + largest_s[message[:-1]].sum()
         + return_delay_s[np.isfinite(return_delay_s)].max(initial=0)
     )
-    usable, links_s = _usable(instance), messages_s[np.unique(message[:-1])]
+    usable, links_s = _usable(instance), messages_s[sorted(set(message[:-1].tolist()))]
     latency = instance.problem == "edgeshard-latency"
     tick_s = TimeRange(
         reference_s=float(compute_s[0, source] + compute_s[1:].min(axis=1).sum()),

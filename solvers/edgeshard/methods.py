@@ -82,6 +82,7 @@ LATENCY = (
         distributions=("numpy", "ortools"),
         abilities=_SEARCH,
         honours=KNOWN - {PINNED, LIMITS, MUST_USE},
+        modules=(),  # CP-SAT is its last resort
     ),
     Algorithm(
         "labels",

@@ -16,6 +16,7 @@ from placewise.solvers.evidence.verify import CLAIM_TOLERANCE, cheapest, differs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from fractions import Fraction
 
     from placewise.instances.formats.result import ResultSpec
     from placewise.models.problem import Instance
@@ -23,6 +24,27 @@ if TYPE_CHECKING:
 _PLACED = (Status.OPTIMAL.value, Status.FEASIBLE.value)
 #: Violations of a file that are quoted.
 MOST_QUOTED = 5
+
+
+#: Kinds of evidence, the strongest first.
+CERTIFIED, TWICE, ONCE = "certified", "claimed twice", "claimed once"
+
+
+@dataclass(frozen=True)
+class Certified:
+    """What a verifier made of a certificate.
+
+    Parameters
+    ----------
+    cost, bound : Fraction or None
+        Exact cost of the placement, None without one; what nothing costs less than, None: nothing is feasible.
+    refusal : str or None
+        Why it is worth nothing.
+    """
+
+    cost: Fraction | None = None
+    bound: Fraction | None = None
+    refusal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -38,13 +60,17 @@ class Audit:
     unproven : tuple of str
         What it states and its placement cannot show, a line each.
     proof : str or None
-        Why the instance has no placement, where the result says that and it is easily shown.
+        Why the instance has no placement, where the result says that and it is easily shown or certified.
+    evidence : str or None
+        Of what the result proves: ``certified``, ``claimed twice`` (by two methods) or ``claimed once``; None where it
+        claims no bound, nor that there is no placement.
     """
 
     evaluation: Evaluation | None
     faults: tuple[str, ...]
     unproven: tuple[str, ...] = ()
     proof: str | None = None
+    evidence: str | None = None
 
     @property
     def verdict(self) -> str:
@@ -61,6 +87,7 @@ def audit(
     *,
     tolerance: float = CLAIM_TOLERANCE,
     known: Iterable[Any] = (),
+    certified: Certified | None = None,
 ) -> Audit:
     """Recompute what a result states.
 
@@ -79,6 +106,8 @@ def audit(
         Relative gap up to which "optimal" is right; the default is that of `solve`.
     known : iterable of placements
         From elsewhere, e.g. of heuristics; drawn from only where something stated may be refuted.
+    certified : Certified, optional
+        Of the certificate beside the result.
     """
     evaluation = None if placement is None else problem_of(instance).evaluate(instance, placement)
     faults = [*_identity(instance, result)]
@@ -87,6 +116,9 @@ def audit(
         faults += _numbers(result, evaluation)
     faults += _status(result, evaluation, tolerance)
     who = result.method or "the file"
+    shown = _shown(result, evaluation, certified, tolerance)
+    refused = None if certified is None else certified.refusal
+    faults += [] if refused is None else [f"the certificate is refused: {refused}"]
     unproven, proof, best = [], None, None
     empty = result.status == Status.INFEASIBLE.value
     if result.dual_bound is not None or (empty and evaluation is None):
@@ -96,12 +128,14 @@ def audit(
             faults.append(
                 f"the file claims that nothing is below {result.dual_bound!r}, a known placement costs {best!r}"
             )
-        else:
+        elif not shown:
             unproven.append(f"the bound {result.dual_bound!r} is stated by {who}, not certified")
     if empty and evaluation is None:
         proof = problem_of(instance).diagnose(instance)
         if best is not None:
             faults.append(f"the file claims that there is no placement, a known one costs {best!r}")
+        elif shown:
+            proof = "certified"
         elif proof is None:
             unproven.append(
                 f"that there is no placement is stated by {who}; it cannot be checked from the file"
@@ -110,7 +144,34 @@ def audit(
         unproven.append("there is no placement in the file that could be evaluated")
     if result.conflicts:
         unproven.append(f"the file reports conflicts: {short('; '.join(result.conflicts))}")
-    return Audit(evaluation, tuple(faults), tuple(unproven), proof)
+    return Audit(evaluation, tuple(faults), tuple(unproven), proof, _evidence(result, certified=shown))
+
+
+def _evidence(result: ResultSpec, *, certified: bool) -> str | None:
+    """Return how well the bound of a result is known, or that there is no placement; None where it claims neither."""
+    if result.dual_bound is None and result.status != Status.INFEASIBLE.value:
+        return None
+    if certified:
+        return CERTIFIED
+    other = result.confirmed_by
+    return ONCE if other is None or other.method == result.method else TWICE
+
+
+def _shown(
+    result: ResultSpec, evaluation: Evaluation | None, certified: Certified | None, tolerance: float
+) -> bool:
+    """Whether a certificate proves what the result claims: its status, and its bound up to rounding."""
+    if certified is None or certified.refusal is not None:
+        return False
+    if certified.bound is None:
+        return result.status == Status.INFEASIBLE.value and evaluation is None
+    bound, stated = float(certified.bound), result.dual_bound
+    if stated is None or (bound < stated and differs(bound, stated)):
+        return False
+    objective = None if evaluation is None else evaluation.objective
+    if result.status != Status.OPTIMAL.value:
+        return True
+    return objective is not None and relative_gap(objective, bound) <= tolerance
 
 
 def _identity(instance: Instance, result: ResultSpec) -> Iterator[str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from placewise.solvers.execution import nursery, processes
+from placewise.solvers.execution.nursery_start import forked_nursery, let_end, started_nursery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,20 +111,12 @@ class Forked:
 class _Client:
     """One nursery; it ends when nothing holds this any more, or this process ends."""
 
-    def __init__(self, modules: Sequence[str], surroundings: tuple[Any, ...]) -> None:
+    def __init__(self, modules: Sequence[str], surroundings: tuple[Any, ...], *, here: bool) -> None:
         self.surroundings = surroundings
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, "-P", "-c", nursery.COMMAND, str(theirs.fileno()), str(os.getpid())]
         with theirs:
-            process = subprocess.Popen(
-                [*command, *modules],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C reaches the caller only
-                pass_fds=[theirs.fileno()],
-            )
-        self.end = weakref.finalize(self, _let_end, os.getpid(), self.control, process)
+            process = forked_nursery(theirs, modules) if here else started_nursery(theirs, modules)
+        self.end = weakref.finalize(self, let_end, os.getpid(), self.control, process)
 
     def fork(self, errors: IO[bytes]) -> Forked:
         """Return a new worker; raise `ConnectionError` where the nursery is gone."""
@@ -151,16 +144,6 @@ class _Client:
             processes.heads[folder] = worker
             ours.pop_all()
         return worker
-
-
-def _let_end(owner: int, control: socket.socket, process: subprocess.Popen[bytes]) -> None:
-    """Let a nursery end, with its workers, unless this process is a fork of the one that has it."""
-    if owner == os.getpid():
-        with contextlib.suppress(OSError):
-            control.shutdown(socket.SHUT_RDWR)  # a fork of this process may hold it open
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(2 * processes.PATIENCE_S)
-    control.close()
 
 
 def _request(folder: str) -> dict[str, Any]:
@@ -194,6 +177,8 @@ class _Nurseries:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.known: dict[tuple[str, ...], _Client] = {}
+        #: Whether this process is a command of ours, which imports nothing of users that could change.
+        self.is_command = False
 
     def one(self, modules: tuple[str, ...]) -> _Client:
         """Return the nursery of some modules; where the surroundings have changed, it is a new one."""
@@ -202,8 +187,13 @@ class _Nurseries:
             client = self.known.get(modules)
             if client is None or client.surroundings != surroundings:
                 # An old one may have workers of other threads: it ends with the last that holds it.
-                client = self.known[modules] = _Client(modules, surroundings)
+                client = self.known[modules] = _Client(modules, surroundings, here=self._forks_itself())
             return client
+
+    def _forks_itself(self) -> bool:
+        """Whether a fork of this process makes a nursery: it then need not import anew what is here."""
+        solvers = {"ortools", "highspy", "pulp"}  # keep apart
+        return self.is_command and threading.active_count() == 1 and not solvers & sys.modules.keys()
 
     def drop(self, modules: tuple[str, ...], client: _Client) -> None:
         """Forget a nursery that is gone."""
@@ -213,7 +203,7 @@ class _Nurseries:
 
     def forget(self) -> None:
         """Have none, in a fork of the process that has them."""
-        self.lock, self.known = threading.Lock(), {}
+        self.lock, self.known, self.is_command = threading.Lock(), {}, False
 
 
 _nurseries = _Nurseries()
@@ -228,8 +218,26 @@ _can_fork = cache(processes.can_see_children)
 def _is_fork(pid: int) -> bool:
     """Whether a process still is what a nursery forked, and its number not somebody else's."""
     with contextlib.suppress(OSError):
-        return nursery.COMMAND.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return nursery.COMMAND.encode() in command or command == Path("/proc/self/cmdline").read_bytes()
     return False
+
+
+def be_command() -> None:
+    """Say that this process is a command of ours: its nurseries may be forks of itself."""
+    _nurseries.is_command = True
+
+
+def prepare(modules: Sequence[str]) -> None:
+    """Let a nursery import some modules before it is asked for a worker.
+
+    Parameters
+    ----------
+    modules : sequence of str
+        What a task will need.
+    """
+    if COLD not in os.environ and _can_fork():
+        _nurseries.one(tuple(modules))
 
 
 def fork_worker(modules: Sequence[str], errors: IO[bytes]) -> Forked | None:

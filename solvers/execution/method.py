@@ -110,6 +110,8 @@ class Algorithm(Generic[InstanceT]):
         Which of warm start, progress, bound, threads and seed it has.
     honours : frozenset of str or None
         Which of the problem's `options` it knows; None: all, since it asks `evaluate` only.
+    modules : tuple of str or None
+        Its solver's, which a worker may import before it is asked; None: those of its distributions.
     """
 
     name: str
@@ -119,6 +121,7 @@ class Algorithm(Generic[InstanceT]):
     distributions: tuple[str, ...] = ("numpy",)
     abilities: frozenset[str] = frozenset()
     honours: frozenset[str] | None = frozenset()
+    modules: tuple[str, ...] | None = None
 
 
 #: A user's ``(instance, parameters) -> placement``.
@@ -168,11 +171,10 @@ class Method(Generic[InstanceT, PlacementT]):
         """What a worker that runs it imports, before it is asked."""
         if self.backend is not None:
             return self.backend.imports
-        return (
-            _ARRAYS
-            if "ortools" not in self.distributions
-            else (*_ARRAYS, "placewise.solvers.backends.cp_alone")
-        )
+        own = self.algorithm.modules if self.algorithm else ()
+        if own is None:
+            own = ("placewise.solvers.backends.cp_alone",) if "ortools" in self.distributions else ()
+        return _ARRAYS + own
 
     @property
     def abilities(self) -> frozenset[str]:

@@ -224,15 +224,62 @@ def serve() -> None:
     """Import what is asked for, then serve: ``-c COMMAND DESCRIPTOR CALLER MODULE...``."""
     descriptor, caller, *modules = sys.argv[1:]
     sys.argv[1:] = []
+    _serve(int(descriptor), int(caller), modules)
+
+
+def serve_forked(descriptor: int, caller: int, modules: Sequence[str]) -> NoReturn:
+    """Serve, in a fork of a caller that is a command of ours, with its signals blocked.
+
+    Parameters
+    ----------
+    descriptor, caller : int
+        The control socket, and the process that asks.
+    modules : sequence of str
+        To import; what the caller has imported is there.
+    """
+    try:
+        gc.freeze()  # nothing of the caller's is taken apart here: it would close what has its numbers now
+        os.setsid()
+        for ending in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ending, signal.SIG_DFL)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for number in range(3):
+            os.dup2(nothing, number)
+        for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - numbers
+            if int(name) > 2 and int(name) != descriptor:
+                with contextlib.suppress(OSError):  # the one that lists them
+                    os.close(int(name))
+        # What the caller has not written yet is not ours to write.
+        _CALLERS.extend([sys.stdin, sys.stdout, sys.stderr])
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+        sys.stdout, sys.stderr = (
+            open(number, "w", encoding=stream.encoding, errors="backslashreplace", closefd=False)  # noqa: SIM115
+            for number, stream in ((1, sys.stdout), (2, sys.stderr))
+        )
+        if not sys.flags.safe_path:  # -P: a highspy.py in the current folder is not HiGHS
+            del sys.path[:1]
+        sys.argv[:] = ["-c"]
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        _serve(descriptor, caller, modules)
+    finally:
+        os._exit(0)
+
+
+#: Streams of the caller, which its fork keeps and leaves alone.
+_CALLERS: list[Any] = []
+
+
+def _serve(descriptor: int, caller: int, modules: Sequence[str]) -> NoReturn:
     adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    control = socket.socket(fileno=int(descriptor))
+    control = socket.socket(fileno=descriptor)
     for module in modules:
         with contextlib.suppress(Exception):  # then the worker imports it, and says why it cannot
             importlib.import_module(module)
     gc.collect()
     gc.freeze()
     try:
-        Nursery(control, int(caller)).run()
+        Nursery(control, caller).run()
     finally:
         os._exit(0)  # what was imported need not be taken apart

@@ -75,6 +75,7 @@ def test_what_is_checked_is_said(check, honest):
         "faults": [],
         "unproven": ["the bound 7.0 is stated by brute-force, not certified"],
         "proof": None,
+        "evidence": "claimed once",
     }
 
 

@@ -103,6 +103,33 @@ def test_keys_that_matter_for_one_family_are_refused_by_others(name):
             assert (after.parameters, after.cache_bytes(9)) != (before.parameters, before.cache_bytes(9)), key
 
 
+@pytest.mark.parametrize(
+    ("config", "parameters"),
+    [
+        (
+            {"model_type": "gpt_bigcode", "n_embd": 6144, "n_layer": 40, "n_head": 48, "n_inner": 24_576}
+            | {"n_positions": 8192, "vocab_size": 49_152, "multi_query": True, "pad_key_length": True},
+            15_517_456_384,
+        ),
+        (
+            {"model_type": "falcon", "hidden_size": 8192, "num_hidden_layers": 60, "num_attention_heads": 128}
+            | {"num_kv_heads": 8, "new_decoder_architecture": True, "bias": False, "vocab_size": 65_024},
+            41_303_293_952,
+        ),
+        (
+            {"model_type": "opt", "hidden_size": 1024, "ffn_dim": 4096, "num_hidden_layers": 24}
+            | {"num_attention_heads": 16, "vocab_size": 50_272, "word_embed_proj_dim": 512}
+            | {"do_layer_norm_before": False},
+            331_196_416,
+        ),
+    ],
+    ids=lambda value: value["model_type"] if isinstance(value, dict) else "",
+)
+def test_odd_members_of_families(config, parameters):
+    """As published, with their own keys: one key head, two norms side by side, a projected table."""
+    assert read_config(config, "m").parameters == parameters
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_keeps_a_state_is_refused(name):
     """By its type, with the reason and the way on."""

@@ -1,0 +1,1 @@
+"""The library of instances: records of the best that is known, and their page."""

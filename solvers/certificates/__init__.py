@@ -1,0 +1,1 @@
+"""Certificates of bounds, for a program that shares nothing with the package: see docs/certificates.md."""

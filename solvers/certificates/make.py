@@ -1,0 +1,111 @@
+"""The certificate of a result: made from instance and claim alone, whatever method the claim comes from."""
+
+from __future__ import annotations
+
+import json
+from decimal import ROUND_FLOOR, Context, Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from placewise.instances.registry import formats
+from placewise.models.errors import PlacewiseError
+from placewise.solvers.certificates.chains import proof_of
+from placewise.solvers.evidence.result import Status
+from placewise.tools import verify_certificate as verifier
+
+if TYPE_CHECKING:
+    from placewise.models.problem import Instance
+    from placewise.solvers.evidence.result import VerifiedResult
+
+#: Digits of a certified bound; the rest is rounded down.
+DIGITS = 12
+
+
+def instance_document(instance: Instance) -> Any:
+    """Return an instance as the verifier reads its file: numbers as written."""
+    return verifier.parse(json.dumps(formats()[instance.problem].document(instance)))
+
+
+def certify(instance: Instance, result: VerifiedResult) -> dict[str, Any]:
+    """Return a certificate of what a result claims: that nothing costs less than its bound, or that nothing is feasible.
+
+    Parameters
+    ----------
+    instance : Instance
+        Whose file the verifier will read.
+    result : VerifiedResult
+        With a proven bound, or infeasible; by whatever method.
+
+    Returns
+    -------
+    dict
+        Format ``placewise-certificate/1``, accepted by `placewise.tools.verify_certificate`.
+
+    Raises
+    ------
+    PlacewiseError
+        Where the result claims nothing, or no certificate can be made, saying why.
+    """
+    document = instance_document(instance)
+    kind = verifier.PROBLEMS.get(instance.problem)
+    if kind is None:
+        raise PlacewiseError(
+            f"certificate: {instance.problem} is not certified yet; a second method may confirm"
+        )
+    infeasible = result.status is Status.INFEASIBLE
+    if not infeasible and result.dual_bound is None:
+        raise PlacewiseError("certificate: the result has no bound that could be certified")
+    refusal = verifier.RefusedError("")
+    try:
+        problem = kind(document)
+        placement = result.to_json()["placement"]
+        cost = (
+            None if infeasible or placement is None else problem.value(verifier.parse(json.dumps(placement)))
+        )
+        bounds = [None] if infeasible else _bounds(result, cost)
+    except verifier.RefusedError as error:
+        raise PlacewiseError(f"certificate: {error}") from None
+    for bound in bounds:
+        try:
+            proofs = [
+                proof_of(chain, start, limit, slowest=problem.slowest)
+                for chain, start, limit in problem.cases(bound)
+            ]
+        except verifier.RefusedError as error:
+            refusal = error
+            continue
+        return _certificate(instance, bound, proofs)
+    raise PlacewiseError(f"certificate: none found: {refusal}")
+
+
+def _certificate(instance: Instance, bound: Fraction | None, proofs: list[dict[str, Any]]) -> dict[str, Any]:
+    certificate = {
+        "format": verifier.FORMAT,
+        "problem": instance.problem,
+        "instance": instance.name,
+        "bound": None if bound is None else _text(bound),
+        "proofs": proofs,
+    }
+    return certificate | {"sha256": verifier.digest(certificate)}
+
+
+def _bounds(result: VerifiedResult, cost: Fraction | None) -> list[Fraction]:
+    """Return bounds to prove, in few digits: the cost of a placement that is called optimal, else the stated one."""
+    stated = Fraction(result.dual_bound or 0)
+    few = Context(prec=DIGITS, rounding=ROUND_FLOOR)
+    wanted = []
+    if result.status is Status.OPTIMAL and cost is not None:
+        wanted = [
+            cost,
+            cost * (1 - Fraction(2, 10**DIGITS)),
+        ]  # sums are rounded down, so the cost itself may be missed
+    wanted += [stated if cost is None else min(stated, cost)]
+    return [
+        Fraction(few.divide(Decimal(value.numerator), Decimal(value.denominator)))
+        for value in dict.fromkeys(wanted)
+    ]
+
+
+def _text(bound: Fraction) -> str:
+    """Return a bound of few digits as a decimal."""
+    return format(Decimal(bound.numerator) / Decimal(bound.denominator), "f")

@@ -1,0 +1,233 @@
+"""Certificates: what they certify is true, what is false cannot be certified, and the verifier stands alone."""
+
+import ast
+import copy
+import json
+import random
+import re
+import shutil
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+import placewise
+from placewise.cli.main import main
+from placewise.models.registry import problem_of
+from placewise.solvers import solve
+from placewise.solvers.certificates.files import verdict_on
+from placewise.solvers.certificates.make import instance_document
+from placewise.solvers.evidence.result import Status
+from placewise.tools import verify_certificate as verifier
+
+VERIFIER = Path(verifier.__file__).parent
+KINDS = [
+    ("edgeshard-latency", "tiny", {}),
+    ("edgeshard-throughput", "tiny", {}),
+    ("edgeshard-batch", "tiny", {}),
+    ("dilemma", "tiny", {}),
+]
+
+
+def tiny(problem, family, options, seed):
+    return placewise.generate(problem, family, seed=seed, **options)
+
+
+def covered(instance):
+    """Whether the verifier knows all that an instance says; it refuses by name what it does not."""
+    try:
+        verifier.PROBLEMS[instance.problem](instance_document(instance))
+    except verifier.RefusedError as error:
+        if re.match(r"mode: only|error_budget: ", str(error)):
+            return False
+        raise
+    return True
+
+
+def brute(instance):
+    return solve(instance, "brute-force", isolate=False)
+
+
+def certified(result, certificate):
+    """Return the verdict on a certificate that was written and read."""
+    document = verifier.parse(json.dumps(certificate))
+    return verdict_on(result.instance, result.to_json()["placement"], document)
+
+
+@pytest.mark.parametrize(("problem", "family", "options"), KINDS, ids=str)
+def test_the_optimum_is_certified_and_nothing_above_it(problem, family, options):
+    """By enumeration: the certified bound is the optimum, and a bound above it has no proof."""
+    infeasible = optimal = 0
+    for seed in range(1, 31):
+        result = brute(tiny(problem, family, options, seed))
+        if not covered(result.instance):
+            continue
+        certificate = placewise.certify(result.instance, result)
+        verdict = certified(result, certificate)
+        assert not isinstance(verdict, str), verdict
+        if result.status is Status.INFEASIBLE:
+            assert verdict.bound is None
+            infeasible += 1
+            continue
+        optimal += 1
+        assert float(verdict.cost) == pytest.approx(result.objective, rel=1e-9, abs=1e-12)
+        assert float(verdict.bound) == pytest.approx(result.objective, rel=1e-9, abs=1e-12)
+        false = copy.deepcopy(certificate)
+        false["bound"] = str(verdict.cost * Fraction(1_000_001, 1_000_000) + Fraction(1, 10**9))
+        for proof in false["proofs"]:
+            proof["labels"] = 10**6
+        false["sha256"] = verifier.digest(false)
+        with pytest.raises(verifier.RefusedError):
+            verifier.verify(instance_document(result.instance), None, false)
+    assert optimal
+
+
+@pytest.mark.parametrize(("problem", "family", "options"), KINDS, ids=str)
+def test_no_prices_prove_what_is_false(problem, family, options):
+    """Any prices, in either reading: a bound above the optimum, or that there is no placement, is refused."""
+    draw = random.Random(7)
+    for seed in range(1, 16):
+        instance = tiny(problem, family, options, seed)
+        result = brute(instance)
+        if result.status is not Status.OPTIMAL:
+            continue
+        if not covered(instance):
+            continue
+        kind = verifier.PROBLEMS[problem](instance_document(instance))
+        cost = kind.value(verifier.parse(json.dumps(result.to_json()["placement"])))
+        for bound in (None, cost * Fraction(11, 10) + Fraction(1, 1000)):
+            cases = kind.cases(bound)
+            proofs = [
+                {
+                    "by": draw.choice(["visits", "bytes"]),
+                    "unit": str(Fraction(1, draw.choice([2**20, 10**6, 3]))),
+                    "price": [draw.choice([0, 1, draw.randrange(10**6)]) for _ in chain.space],
+                    "labels": 10**6,
+                }
+                for chain, _, _ in cases
+            ]
+            with pytest.raises(verifier.RefusedError):
+                kind.prove(bound, proofs)
+
+
+def numbers_in(document, path=()):
+    """Yield the paths of all numbers, also those written as text."""
+    parts = document.items() if isinstance(document, dict) else enumerate(document)
+    for key, value in parts:
+        if isinstance(value, dict | list):
+            yield from numbers_in(value, (*path, key))
+        elif isinstance(value, int) or (isinstance(value, str) and value[:1].isdigit() and key != "sha256"):
+            yield (*path, key)
+
+
+def test_a_certificate_with_one_number_changed_is_refused():
+    """As it stands; and with its hash made anew it proves what is true, or is refused."""
+    draw, refused = random.Random(3), 0
+    instance = placewise.read("llama2-7b-testbed-throughput")
+    hand = placewise.read("hand-split")
+    for result in (solve(instance, isolate=False), brute(hand)):
+        certificate = placewise.certify(result.instance, result)
+        placement = result.to_json()["placement"]
+        for path in numbers_in(certificate):
+            changed = copy.deepcopy(certificate)
+            part = changed
+            for key in path[:-1]:
+                part = part[key]
+            old = Fraction(part[path[-1]])
+            new = old + draw.choice([1, Fraction(1, 1000), old])
+            part[path[-1]] = str(new) if isinstance(part[path[-1]], str) else int(abs(new) + 1)
+            assert "was changed" in verdict_on(result.instance, placement, changed)
+            changed["sha256"] = verifier.digest(changed)
+            verdict = verdict_on(result.instance, placement, changed)
+            refused += isinstance(verdict, str)
+            assert isinstance(verdict, str) or float(verdict.bound) <= result.objective * (1 + 1e-9)
+    assert refused
+
+
+@pytest.mark.parametrize("path", sorted(VERIFIER.glob("*.py")), ids=lambda path: path.name)
+def test_the_verifier_imports_the_standard_library_alone(path):
+    """And its own modules: nothing of the package, no solver, no NumPy."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+        assert all(name.split(".")[0] in sys.stdlib_module_names for name in names)
+        assert getattr(node, "level", 0) in (0, 1)
+
+
+def test_the_verifier_runs_where_nothing_is_installed(tmp_path):
+    """A copy of its folder, without site packages, beside three files: a verdict, or what is wrong first."""
+    shutil.copytree(VERIFIER, tmp_path / "verify_certificate")
+    result = brute(placewise.read("hand-split"))
+    (tmp_path / "instance.json").write_text(json.dumps(placewise.to_document(result.instance)))
+    result.save(tmp_path / "result.json")
+    certificate = placewise.certify(result.instance, result)
+
+    def run():
+        (tmp_path / "certificate.json").write_text(json.dumps(certificate))
+        names = ["instance.json", "result.json", "certificate.json"]
+        return subprocess.run(
+            [sys.executable, "-S", "-m", "verify_certificate", *names],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    done = run()
+    assert done.stdout == "the placement costs 7; nothing costs less than 7\n"
+    certificate["bound"] = "7.5"
+    done = run()
+    assert done.returncode == 1
+    assert done.stdout == "refused: sha256: the certificate was changed\n"
+
+
+def test_solve_writes_and_check_takes_certificates(tmp_path, capsys):
+    """Certified with one, claimed once without; refused if it is of another result."""
+    result, certificate = str(tmp_path / "r.json"), str(tmp_path / "c.json.gz")
+    assert main(["solve", "hand-split", "--output", result, "--certificate", certificate]) == 0
+    assert "nothing costs less than 7 s" in capsys.readouterr().err
+    assert main(["check", "hand-split", result, "--certificate", certificate]) == 0
+    assert "holds, objective 7 s, certified" in capsys.readouterr().out
+    assert main(["check", "hand-split", result]) == 0
+    assert "claimed once" in capsys.readouterr().out
+    assert main(["check", "hand-tie", "--split", "1,1,0", "--certificate", certificate]) == 1
+    assert "the certificate is refused" in capsys.readouterr().out
+
+
+def test_a_second_method_confirms(tmp_path, capsys):
+    """Without a certificate: claimed twice, and by whom."""
+    result = str(tmp_path / "r.json")
+    assert main(["solve", "hand-split", "--output", result, "--confirm"]) == 0
+    assert "comes to the same" in capsys.readouterr().err
+    stated = json.loads(Path(result).read_text())
+    assert stated["confirmed_by"]["method"] != stated["method"]
+    assert main(["check", "hand-split", result]) == 0
+    assert "claimed twice" in capsys.readouterr().out
+
+
+def test_infeasible_is_certified(tmp_path, capsys):
+    """That there is no placement is a proof like any other."""
+    result, certificate = str(tmp_path / "r.json"), str(tmp_path / "c.json")
+    name = "hand-infeasible-by-a-byte"
+    assert main(["solve", name, "--output", result, "--certificate", certificate]) == 3
+    assert main(["check", name, result, "--certificate", certificate]) == 0
+    assert "no placement, proven: certified" in capsys.readouterr().out
+
+
+def test_what_it_does_not_know_is_refused_by_name():
+    """A rule that the verifier does not read might change what a placement may be."""
+    document = instance_document(placewise.read("hand-split"))
+    document["must_use"] = ["b"]
+    with pytest.raises(verifier.RefusedError, match=r"instance\.must_use"):
+        verifier.PROBLEMS["edgeshard-latency"](document)
+
+
+def test_the_problem_is_solved_whoever_asks():
+    """Certificates are made from the instance and the claim, whatever the method."""
+    instance = placewise.read("hand-revisit")
+    for method in ("brute-force", "labels"):
+        result = solve(instance, method, isolate=False)
+        assert problem_of(instance).evaluate(instance, result.placement).feasible
+        assert not isinstance(certified(result, placewise.certify(instance, result)), str)

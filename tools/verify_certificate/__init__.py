@@ -1,0 +1,24 @@
+"""Check a placement and a certificate: ``python -m verify_certificate INSTANCE RESULT CERTIFICATE``.
+
+Reads the three files, computes everything anew in whole numbers and fractions, and says "the placement costs v; nothing
+costs less than b", or what is wrong first. Uses the standard library alone. docs/certificates.md says what a certificate
+states and why it proves its bound.
+"""
+
+from .chains import Chain, Search, furthest
+from .reading import RefusedError, digest, load, parse
+from .verdict import FORMAT, PROBLEMS, Verdict, verify
+
+__all__ = [
+    "FORMAT",
+    "PROBLEMS",
+    "Chain",
+    "RefusedError",
+    "Search",
+    "Verdict",
+    "digest",
+    "furthest",
+    "load",
+    "parse",
+    "verify",
+]

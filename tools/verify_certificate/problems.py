@@ -1,0 +1,186 @@
+"""The problems of chains: what their files say, and what must be proven."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from .chains import Case, Chain, Search
+from .reading import Cluster, Links, need, number, only, roofline, whole
+
+
+class Chains:
+    """A problem of chains."""
+
+    slowest = False
+
+    def cases(self, bound: Fraction | None) -> list[Case]:
+        """Return what must be proven: no placement of a chain from a start costs less than a bound."""
+        raise NotImplementedError
+
+    def prove(self, bound: Fraction | None, proofs: list[Any]) -> None:
+        """Check the proofs, one per case."""
+        cases = self.cases(bound)
+        need(len(proofs) == len(cases), f"proofs: expected {len(cases)}, found {len(proofs)}")
+        for (chain, start, limit), proof in zip(cases, proofs, strict=True):
+            found = Search((chain, start, limit), proof, slowest=self.slowest).run()
+            need(found == proof["labels"], f"proof.labels: {found}, the proof states {proof['labels']}")
+
+
+class EdgeShard(Chains):
+    """EdgeShard's problems: one chain, or one per batch size."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.batches = document["problem"] == "edgeshard-batch"
+        self.slowest = document["problem"] != "edgeshard-latency"
+        own = " batch_sizes" if self.batches else ""
+        only(
+            document,
+            "format problem name description reference cluster model compute_time_s source_device return_bytes"
+            " input_bytes contiguous latency_occupies" + own,
+            "instance",
+        )
+        self.cluster = cluster = Cluster(document["cluster"])
+        only(document["model"], "layers", "model")
+        layers: list[dict[str, Any]] = []
+        for layer in document["model"]["layers"]:
+            only(
+                layer, "name memory_bytes output_bytes flops weight_bytes cache_bytes repeat", "model.layers"
+            )
+            layers += [layer] * layer.get("repeat", 1)
+        self.layers, self.times = layers, document.get("compute_time_s")
+        self.entry = document.get("input_bytes")
+        source = document["source_device"]
+        self.starts = list(range(cluster.size)) if source is None else [cluster.names.index(source)]
+        self.back = number(document.get("return_bytes", 0), "return_bytes")
+        self.occupies = not self.slowest or bool(document.get("latency_occupies"))
+        self.once = self.slowest or bool(document.get("contiguous"))
+        self.sizes = [whole(size, "batch_sizes") for size in document["batch_sizes"]] if self.batches else [1]
+
+    def chain(self, batch: int) -> Chain:
+        """Return the chain of a batch size."""
+        cluster, devices = self.cluster, range(self.cluster.size)
+        table = self.times[self.sizes.index(batch)] if self.batches and self.times is not None else self.times
+
+        def amount(layer: dict[str, Any], key: str) -> Fraction:
+            return number(layer.get(key, 0), f"model.layers.{key}")
+
+        def seconds(i: int, layer: dict[str, Any], j: int) -> Fraction:
+            if table is not None:
+                return number(table[i][j], f"compute_time_s[{i}][{j}]")
+            need("flops" in layer and "weight_bytes" in layer, f"model.layers: layer {i} states no work")
+            read = amount(layer, "weight_bytes") + batch * amount(layer, "cache_bytes")
+            return roofline(batch * amount(layer, "flops"), read, cluster, j)
+
+        # Equal layers in a row share their row, equal messages their matrix.
+        rows: dict[Any, list[Fraction]] = {}
+        sizes, cost, sent = [], [], []
+        for i, layer in enumerate(self.layers):
+            key = id(layer) if table is None else i
+            if key not in rows:
+                rows[key] = [seconds(i, layer, j) for j in devices]
+            cost.append(rows[key])
+            cache = whole(layer.get("cache_bytes", 0), "model.layers.cache_bytes") if self.batches else 0
+            sizes.append(whole(layer["memory_bytes"], "model.layers.memory_bytes") + batch * cache)
+            sent.append(amount(layer, "output_bytes"))
+        if table is not None:
+            need(len(table) == len(sizes), "compute_time_s: expected a row per layer")
+        if self.entry is not None:
+            sizes, cost = [0, *sizes], [[Fraction(0)] * cluster.size, *cost]
+            sent = [number(self.entry, "input_bytes"), *sent]
+        hops = {size: cluster.hops(batch * size, latency=self.occupies) for size in set(sent)}
+        nothing: Links = [[Fraction(0)] * cluster.size for _ in devices]
+        back = cluster.hops(batch * self.back, latency=self.occupies) if self.back else nothing
+        back = [[back[j][s] for j in devices] for s in devices]
+        return Chain(sizes, cluster.space, cost, [hops[size] for size in sent], back, self.starts, self.once)
+
+    def value(self, placement: Any) -> Fraction:
+        """Return what a placement costs; refuse one that breaks a constraint."""
+        only(placement, "layers" + " batch_size" * self.batches, "placement")
+        batch = whole(placement["batch_size"], "batch_size") if self.batches else 1
+        need(batch in self.sizes, "placement.batch_size: expected one of the instance")
+        chain = self.chain(batch)
+        path = self.cluster.placed(placement["layers"], len(chain.size))
+        return chain.total(path, self.cluster.names, slowest=self.slowest) / batch
+
+    def cases(self, bound: Fraction | None) -> list[Case]:
+        """Return what must be proven: for each batch size and source."""
+        return [
+            (chain, start, None if bound is None else bound * size)
+            for size in self.sizes
+            for chain in [self.chain(size)]
+            for start in self.starts
+        ]
+
+
+class Dilemma(Chains):
+    """DILEMMA, corrected, with a bound on each layer's error: the smallest width within it is best for every layer."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        only(
+            document,
+            "format problem name description reference cluster mode time_model tokens model bit_widths"
+            " quantization_error max_error error_budget",
+            "instance",
+        )
+        need(document.get("mode", "corrected") == "corrected", "mode: only corrected is certified")
+        need(document.get("error_budget") is None, "error_budget: a bound on the sum is not certified")
+        self.cluster = cluster = Cluster(document["cluster"], "storage_bytes")
+        self.widths = [whole(width, "bit_widths") for width in document["bit_widths"]]
+        self.tokens, self.read = (
+            whole(document.get("tokens", 1), "tokens"),
+            document.get("time_model") == "roofline",
+        )
+        self.layers: list[dict[str, Any]] = []
+        for layer in document["model"]["layers"]:
+            only(layer, "name flops parameters output_elements original_bits repeat", "model.layers")
+            self.layers += [layer] * layer.get("repeat", 1)
+        errors, most = document["quantization_error"], document.get("max_error")
+        need(len(errors) == len(self.layers), "quantization_error: expected a row per layer")
+        self.admitted = [
+            [w for w, e in zip(self.widths, row, strict=True) if most is None or e <= most] for row in errors
+        ]
+        self.starts = list(range(cluster.size))
+
+    def chain(self, widths: list[int]) -> Chain:
+        """Return the chain in which each layer has one width."""
+        cluster, devices = self.cluster, range(self.cluster.size)
+        sizes, cost, sent, rows = [], [], [], {}
+        for layer, width in zip(self.layers, widths, strict=True):
+            held = whole(layer["parameters"], "parameters") * width
+            sizes.append(held)
+            sent.append(number(layer["output_elements"], "output_elements") * width / 8)
+            if (id(layer), width) not in rows:
+                bits = Fraction(width, layer.get("original_bits", 32))
+                row = []
+                for j in devices:
+                    flops, rate = cluster.column("flops_per_s", j), cluster.column("memory_bytes_per_s", j)
+                    assert flops
+                    read = Fraction(held, 8) / rate if self.read and rate else Fraction(0)
+                    row.append(self.tokens * max(number(layer["flops"], "flops") / flops * bits, read))
+                rows[id(layer), width] = row
+            cost.append(rows[id(layer), width])
+        hops = {
+            size: [[None if t is None else self.tokens * t for t in row] for row in cluster.hops(size)]
+            for size in set(sent)
+        }
+        nothing: Links = [[Fraction(0)] * cluster.size for _ in devices]
+        space = [8 * held for held in cluster.space]
+        return Chain(sizes, space, cost, [hops[s] for s in sent], nothing, self.starts, once=False)
+
+    def value(self, placement: Any) -> Fraction:
+        """Return what a placement costs; refuse one that breaks a constraint."""
+        only(placement, "layers bits", "placement")
+        names, widths = placement["layers"], placement["bits"]
+        need(len(widths) == len(self.layers), "placement.bits: expected one per layer")
+        path = self.cluster.placed(names, len(self.layers))
+        for i, width in enumerate(widths):
+            need(width in self.admitted[i], f"placement: layer {i} may not have {width} bits")
+        return self.chain(widths).total(path, self.cluster.names, slowest=False)
+
+    def cases(self, bound: Fraction | None) -> list[Case]:
+        """Return what must be proven: for each server of the first layer; nothing where a layer has no width."""
+        if not all(self.admitted):
+            return []
+        chain = self.chain([min(widths) for widths in self.admitted])
+        return [(chain, start, bound) for start in self.starts]
