@@ -76,7 +76,7 @@ def test_14b_on_a_card_that_is_half_full(tmp_path, capsys):
 
 
 def test_three_macs_and_the_best_source(tmp_path, capsys):
-    """193.3 ms from the machine that asks; no source is better than the best of the three, which is found."""
+    """193.3 ms from the machine that asks, which is the best source; that is found and not assumed."""
     macs = [
         device("m4-pro", 48 * 2**30, 9, 273),
         device("m3-ultra", 96 * 2**30, 28, 819),
@@ -91,7 +91,7 @@ def test_three_macs_and_the_best_source(tmp_path, capsys):
     ]
     free = run(capsys, "solve", model, "--cluster", cluster, "--json", "--source", "none")
     assert free["objective"] == pytest.approx(min(each))
-    assert free["objective"] < given["objective"]
+    assert min(each) == given["objective"] < max(each)
 
 
 def test_70b_on_seven_cards_and_a_small_one(tmp_path):
@@ -121,7 +121,7 @@ def test_a_third_card_on_a_slow_slot(tmp_path):
     model, cluster = files(
         tmp_path, QWEN_14B | {"torch_dtype": "float16"}, devices, bandwidth_bytes_per_s=links
     )
-    result = solve(convert(model, cluster=cluster), isolate=False)
+    result = solve(convert(model, cluster=cluster, sequence_length=16_384), isolate=False)
     assert result.objective == pytest.approx(0.04626, abs=5e-6)
     assert sum(j == 2 for j in result.placement) == 2
     assert 3 not in result.placement
