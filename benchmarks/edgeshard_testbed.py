@@ -19,6 +19,7 @@ from scipy.optimize import least_squares
 from placewise.instances.catalogue import transformer
 from placewise.instances.generators.edgeshard import paper_testbed
 from placewise.instances.generators.edgeshard_batch import with_batches
+from placewise.models.edgeshard.batch_placement import parts_of
 from placewise.models.edgeshard.placement import evaluate_latency
 from placewise.models.edgeshard.request import Request
 from placewise.models.edgeshard.schedule import simulate
@@ -141,6 +142,14 @@ def pipeline(problem: Setting, method: str | None) -> Pipeline | None:
         if found is not None and len(set(found)) > 1:
             return _better(problem, Pipeline(number, size, tuple(found)), alone)
     return _solo(problem) if alone else None
+
+
+def best_pipeline(problem: Setting) -> tuple[Pipeline, bool]:
+    """Return the best pipeline and numbers of micro-batches, at most 4 in flight, and whether that is proven."""
+    free = replace(problem.batches, batch_sizes=MICRO_BATCH_SIZES, in_flight=MOST_IN_FLIGHT)
+    result = solve(free, isolate=False, threads=2)
+    number, size, layers = parts_of(result.placement)
+    return Pipeline(number or 1, size, tuple(layers)), result.proven
 
 
 def _solo(problem: Setting) -> Pipeline | None:
