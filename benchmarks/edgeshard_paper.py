@@ -37,12 +37,15 @@ TOKENS_PER_S: dict[str, tuple[float | None, ...]] = {
 }
 #: What is fitted by default, and the published numbers that it is fitted to; Cloud-Edge-Opt of 7B is the same placement.
 PARAMETERS = ("bandwidth_efficiency", "compute_efficiency", "hop_s")
-FITTED = {
+FITTED: dict[tuple[str, str, str | None], float] = {
     ("llama2-7b", "latency", "edge-solo"): 140.34,
     ("llama2-7b", "throughput", "edge-solo"): 24.36,
     ("llama2-7b", "latency", "cloud-edge-even"): 227.35,
 }
-SAME_AS_FITTED = {("llama2-7b", "latency", "cloud-edge-opt"), ("llama2-7b", "throughput", "cloud-edge-opt")}
+SAME_AS_FITTED: dict[tuple[str, str, str | None], float] = {
+    ("llama2-7b", "latency", "cloud-edge-opt"),
+    ("llama2-7b", "throughput", "cloud-edge-opt"),
+}
 
 
 def published() -> dict[tuple[str, str, str | None], float | None]:

@@ -130,7 +130,8 @@ def setting(
 
 def latency_placement(problem: Setting, method: str | None) -> tuple[int, ...] | None:
     """Return a method's placement for latency, None for out of memory."""
-    return solve(problem.latency, method, isolate=False, threads=2).placement
+    layers: tuple[int, ...] | None = solve(problem.latency, method, isolate=False, threads=2).placement
+    return layers
 
 
 def pipeline(problem: Setting, method: str | None) -> Pipeline | None:
