@@ -3,8 +3,8 @@
     python -m placewise.benchmarks.workers [--instance hand-split] [--methods labels,run-length,highs,cp-sat]
     python -m placewise.benchmarks.workers --curve 5000
 
-The first prints for each method the milliseconds of the first solve, of further ones, of one whose worker is started
-as where a system cannot fork, and of one in the same process; the second open files, threads, children and memory of the
+The first prints for each method the milliseconds of the first solve, of further ones, of ones whose worker is started
+as where a system cannot fork, and of ones in the same process, as medians, with processor time each; the second open files, threads, children and memory of the
 caller and of what forks its workers, as solves go by. Linux.
 """
 
@@ -35,37 +35,40 @@ METHODS = "labels,run-length,highs,cp-sat"
 LINES = 10
 
 
-def milliseconds(instance: Instance, method: str, count: int, *, isolate: bool = True) -> list[float]:
-    """Return what each of so many solves took, one after the other."""
+def milliseconds(instance: Instance, method: str, count: int, *, isolate: bool = True) -> tuple[float, float]:
+    """Return the median of what so many solves took, one after the other, and their processor time each."""
     took = []
+    before = processor_s()
     for _ in range(count):
         began = time.perf_counter()
         result = solve(instance, method, isolate=isolate)
         took.append((time.perf_counter() - began) * 1e3)
         if result.conflicts or result.placement is None:
             raise RuntimeError(f"{method}: {result.status.value} {result.message}")
-    return took
+    return statistics.median(took), (processor_s() - before) / count * 1e3
 
 
-def costs(
-    instance: Instance, methods: list[str], count: int
-) -> Iterator[tuple[str, float, float, float, float]]:
-    """Yield per method the milliseconds of a first solve, and medians: further ones, started ones, without a worker."""
+def processor_s() -> float:
+    """Return the processor time of this process, of those that fork its workers, and of all that they waited for."""
+    ticks = 0
+    for child in children():
+        fields = Path(f"/proc/{child}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        ticks += sum(map(int, fields[11:15]))
+    return sum(os.times()[:4]) + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def costs(instance: Instance, methods: list[str], count: int) -> Iterator[tuple[str, list[float]]]:
+    """Yield per method the milliseconds of a first solve, of further ones, of started ones, and without a worker."""
     for method in methods:
-        first, *further = milliseconds(instance, method, count + 1)
+        first = milliseconds(instance, method, 1)[0]
+        further = milliseconds(instance, method, count)
         os.environ[COLD] = "1"
         try:
             started = milliseconds(instance, method, max(count // 20, 3))
         finally:
             del os.environ[COLD]
-        inside = milliseconds(instance, method, max(count // 5, 3), isolate=False)
-        yield (
-            method,
-            first,
-            statistics.median(further),
-            statistics.median(started),
-            statistics.median(inside),
-        )
+        inside = milliseconds(instance, method, max(count // 5, 3), isolate=False)[0]
+        yield method, [first, *further, *started, started[1] / further[1], inside]
 
 
 def memory_kib(process: int) -> int:
@@ -113,11 +116,15 @@ def main() -> int:
         for line in curve(instance, methods[0], options.curve):
             print("| " + " | ".join(map(str, line)) + " |", flush=True)
         return 0
-    print("| method | first, ms | further, ms | started, ms | ratio | in process, ms |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for method, first, further, started, inside in costs(instance, methods, options.solves):
+    print(
+        "| method | first, ms | further, ms | CPU ms | started, ms | CPU ms | ratio of CPU | in process, ms |"
+    )
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    for method, numbers in costs(instance, methods, options.solves):
         print(
-            f"| {method} | {first:.0f} | {further:.1f} | {started:.0f} | {started / further:.0f} | {inside:.1f} |",
+            f"| {method} | "
+            + " | ".join(f"{number:,.{0 if number >= 100 else 1}f}" for number in numbers)
+            + " |",
             flush=True,
         )
     return 0

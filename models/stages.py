@@ -137,6 +137,37 @@ class Replica:
         return f"{self.device} ({self.kind}): {word} {self.label}, {rates}"
 
 
+@dataclass(frozen=True)
+class Part:
+    """The nodes on one device.
+
+    Parameters
+    ----------
+    device : str
+        By name.
+    nodes : int
+        How many.
+    compute_s, messages_s : float
+        Seconds per sample of computing, and of what leaves the device or comes to it.
+    memory_bytes : int
+        What they need.
+    """
+
+    device: str
+    nodes: int
+    compute_s: float
+    messages_s: float
+    memory_bytes: int
+
+    @property
+    def label(self) -> str:
+        """How many nodes."""
+        return f"{self.nodes} nodes"
+
+    def __str__(self) -> str:
+        return f"{self.device}: {self.nodes} {'node' if self.nodes == 1 else 'nodes'}"
+
+
 def layer_names(instance: object) -> list[str] | None:
     """Return the names of a chain's layers, after which plans for runtimes know what each is; None where there are none.
 

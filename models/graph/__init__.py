@@ -17,7 +17,8 @@ from placewise.models.graph.data import GraphThroughput, Message, Node
 from placewise.models.graph.milp import potential_milp
 from placewise.models.graph.placement import evaluate
 from placewise.models.graph.problems import GRAPH
-from placewise.models.graph.stages import Part, stages
+from placewise.models.graph.stages import stages
+from placewise.models.stages import Part
 
 __all__ = [
     "GRAPH",

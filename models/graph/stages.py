@@ -2,47 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from graphlib import CycleError
 from typing import TYPE_CHECKING
 
 from placewise.models.graph.cost import device_loads, loads
 from placewise.models.graph.placement import device_order, used_bytes
+from placewise.models.stages import Part
 
 if TYPE_CHECKING:
     from placewise.models.graph.data import GraphThroughput
     from placewise.models.graph.placement import Placement
-
-
-@dataclass(frozen=True)
-class Part:
-    """The nodes on one device.
-
-    Parameters
-    ----------
-    device : str
-        By name.
-    nodes : int
-        How many.
-    compute_s, messages_s : float
-        Seconds per sample of computing, and of what leaves the device or comes to it.
-    memory_bytes : int
-        What they need.
-    """
-
-    device: str
-    nodes: int
-    compute_s: float
-    messages_s: float
-    memory_bytes: int
-
-    @property
-    def label(self) -> str:
-        """How many nodes."""
-        return f"{self.nodes} nodes"
-
-    def __str__(self) -> str:
-        return f"{self.device}: {self.nodes} {'node' if self.nodes == 1 else 'nodes'}"
 
 
 def stages(instance: GraphThroughput, placement: Placement) -> tuple[Part, ...]:

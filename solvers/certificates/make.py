@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.instances.registry import formats
 from placewise.models.errors import PlacewiseError
+from placewise.solvers.certificates import heads
 from placewise.solvers.certificates.chains import proof_of
 from placewise.solvers.evidence.result import Status
 from placewise.tools import verify_certificate as verifier
@@ -67,15 +68,22 @@ def certify(instance: Instance, result: VerifiedResult) -> dict[str, Any]:
         raise PlacewiseError(f"certificate: {error}") from None
     for bound in bounds:
         try:
-            proofs = [
-                proof_of(chain, start, limit, slowest=problem.slowest)
-                for chain, start, limit in problem.cases(bound)
-            ]
+            proven, proofs = _proofs(problem, bound)
         except verifier.RefusedError as error:
             refusal = error
             continue
-        return _certificate(instance, bound, proofs)
+        return _certificate(instance, proven, proofs)
     raise PlacewiseError(f"certificate: none found: {refusal}")
+
+
+def _proofs(problem: Any, bound: Fraction | None) -> tuple[Fraction | None, list[dict[str, Any]]]:
+    """Return a bound that can be proven, of several intervals a weaker one than the stated, and its proofs."""
+    if not isinstance(problem, verifier.Heads):
+        cases = problem.cases(bound)
+        return bound, [proof_of(*case, slowest=problem.slowest) for case in cases]
+    if bound is None or problem.count == 1:
+        return bound, heads.proofs_of(problem, bound)
+    return heads.proofs_over_time(problem)
 
 
 def _certificate(instance: Instance, bound: Fraction | None, proofs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     Chain = list[tuple[int, int]]
 
 #: Labels per hop of the beams, one after the other.
-WIDTHS = (100, 1000, 10_000, 100_000, 400_000)
+WIDTHS = (100, 10_000, 100_000, 400_000)
+#: Labels per hop of the beams before visits are remembered.
+FIRST_WIDTH = 100
 #: Devices from which on a first beam costs less than prices.
 MANY = 150
 #: Steps of the ascent before each beam.
@@ -35,7 +37,7 @@ STEPS = 15
 #: Steps in a row that raise no bound before they are halved, and how small they get.
 PATIENCE, LEAST_WEIGHT = 5, 1e-3
 #: Entries of the tables by subset and pair of devices before each beam, and devices whose visits are remembered at most.
-TABLES, MOST_REMEMBERED = (100_000, 400_000, 1_600_000, 1_600_000, 1_600_000), 7
+TABLES, MOST_REMEMBERED = (100_000, 1_600_000, 1_600_000, 1_600_000), 7
 
 
 class Search:
@@ -82,10 +84,10 @@ class Search:
         """
         self._drop_useless()
         if not np.isfinite(self.upper_s) or len(self.paths.price_s) > MANY:
-            self._beam(WIDTHS[0])
+            self._beam(FIRST_WIDTH)
             self._drop_useless()
         self._climb()
-        self._beam(WIDTHS[0])
+        self._beam(FIRST_WIDTH)
         self._drop_useless()
         for width, table in zip(WIDTHS, TABLES, strict=True):
             self._remember(table)

@@ -74,10 +74,12 @@ class LabelSearch:
         N layers, M devices.
     context : Context
         Clock, warm start, and where bounds and placements are reported.
+    most : int
+        Labels kept at most.
     """
 
-    def __init__(self, instance: EdgeShardInstance, context: Context) -> None:
-        self.context = context
+    def __init__(self, instance: EdgeShardInstance, context: Context, most: int | None = None) -> None:
+        self.context, self.most = context, LARGEST_COUNT if most is None else most
         self.instance = instance
         self.incumbent: tuple[int, ...] | None = None
         self.upper = math.inf
@@ -111,10 +113,10 @@ class LabelSearch:
         heap = list(self._roots())
         heapq.heapify(heap)
         while heap and self._open(heap[0].bound):
-            if self.expanded % 64 == 0 and (not self.context.remaining or len(self.tree) > LARGEST_COUNT):
+            if self.expanded % 64 == 0 and (not self.context.remaining or len(self.tree) > self.most):
                 if not self.context.remaining:
                     return self._claim(Reason.LIMIT, heap[0].bound, "stopped at the time limit")
-                claim = self._claim(Reason.LIMIT, heap[0].bound, f"stopped at {LARGEST_COUNT:,} labels")
+                claim = self._claim(Reason.LIMIT, heap[0].bound, f"stopped at {self.most:,} labels")
                 return replace(claim, limit="labels")
             label = heapq.heappop(heap)
             self.expanded += 1

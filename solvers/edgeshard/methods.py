@@ -22,6 +22,7 @@ from placewise.solvers.edgeshard import (
     subsets,
     thresholds,
     types,
+    visit_branching,
 )
 from placewise.solvers.edgeshard.sources import for_sources, over_sources
 from placewise.solvers.execution.method import BOUND, PROGRESS, SEED, THREADS, WARM_START, Algorithm
@@ -83,6 +84,15 @@ LATENCY = (
         abilities=_SEARCH,
         honours=KNOWN - {PINNED, LIMITS, MUST_USE},
         modules=(),  # CP-SAT is its last resort
+    ),
+    Algorithm(
+        "branch-and-price",
+        over_sources(visit_branching.run),
+        for_sources(visit_branching.guarantee),
+        "paths of runs in a linear master, branched on how often a device is visited; any layers, revisits included",
+        ("numpy", "highspy"),
+        _SEARCH | {SEED},
+        KNOWN - {LIMITS, MUST_USE},
     ),
     Algorithm(
         "labels",

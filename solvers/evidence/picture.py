@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_of
-from placewise.models.stages import Replica, Share, Stage
+from placewise.models.stages import Part, Replica, Share, Stage
 from placewise.solvers.evidence.shown import values
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ def plot(result: VerifiedResult) -> Any:
     matplotlib.figure.Figure
         Of layers: a row per device and a bar per stage along the time of one token, arrows for what is sent. Of heads
         over time: a row per device and a cell per interval with the number of heads, p the projection, f the network. Of
-        replicas: a row per device and a bar over the layers that it holds, fuller where more of its tokens are used.
+        replicas: a row per device and a bar over the layers that it holds, fuller where more of its tokens are used. Of
+        parts of a graph: a row per device and a bar of its load.
 
     Raises
     ------
@@ -89,6 +90,8 @@ def plot(result: VerifiedResult) -> Any:
         drawing = _shares(stages)
     elif all(isinstance(stage, Replica) for stage in stages):
         drawing = _replicas(stages)
+    elif all(isinstance(stage, Part) for stage in stages):
+        drawing = _parts(stages)
     else:
         raise PlacewiseError(f"no picture is known for stages of {type(stages[0]).__name__}")
     title = f"{result.instance.name}, {problem_of(result.instance).name}: {', '.join(values(result))}"
@@ -167,6 +170,22 @@ def _shares(stages: Sequence[Share]) -> Any:
         if len(layers) > 1:
             axes.set_title(f"layer {layer}", fontsize=8, loc="left")
     panels[-1].set_xlabel("interval; numbers are heads, p the projection, f the network", fontsize=8)
+    return drawing
+
+
+def _parts(stages: Sequence[Part]) -> Any:
+    """Draw the load of each device: a bar of what it computes, sends and gets."""
+    drawing = figure(WIDTH, 1.2 + 0.42 * len(stages))
+    axes = drawing.subplots()
+    loads_s = [stage.compute_s + stage.messages_s for stage in stages]
+    factor, unit = (1.0, "s") if max(loads_s) >= 1 else (1e3, "ms")
+    for row, (stage, load_s) in enumerate(zip(stages, loads_s, strict=True)):
+        axes.barh(row, load_s * factor, height=0.6, color=COMPUTED, edgecolor="black", linewidth=0.5)
+        axes.text(load_s * factor, row, stage.label, va="center", fontsize=6, color="black")
+    _rows(axes, [stage.device for stage in stages])
+    axes.set_xlim(0, max(max(loads_s) * factor * 1.15, 1e-9))
+    axes.set_xlabel(f"load per sample, {unit}", fontsize=8)
+    axes.tick_params(axis="x", labelsize=8)
     return drawing
 
 

@@ -62,7 +62,8 @@ def test_every_placement_is_worth_what_enumeration_says():
 
 def test_narrow_beams_widen(monkeypatch):
     """A beam of one label misses chains, says so, and the next ones find them."""
-    monkeypatch.setattr(chain_search, "WIDTHS", (1, 2, 4, 100, 10_000))
+    monkeypatch.setattr(chain_search, "WIDTHS", (1, 3, 100, 10_000))
+    monkeypatch.setattr(chain_search, "FIRST_WIDTH", 1)
     monkeypatch.setattr(chain_search, "STEPS", 1)
     monkeypatch.setattr(equal_chains, "LARGEST_CIRCUIT", 0)
     told = Counter()
@@ -113,7 +114,7 @@ def test_cp_sat_goes_on_where_a_gap_stays(monkeypatch):
     instance = generate("edgeshard-latency", "testbed", seed=2, model="llama2-13b", devices=8)
     right = cpsat.latency(instance, Context(Parameters(relative_gap=0.0))).objective
     monkeypatch.setattr(chain_search, "STEPS", 0)
-    monkeypatch.setattr(chain_search, "WIDTHS", (1, 1, 1, 1, 1))
+    monkeypatch.setattr(chain_search, "WIDTHS", (1, 1, 1, 1))
     monkeypatch.setattr(chain_search, "MOST_REMEMBERED", 0)
     monkeypatch.setattr(equal_chains, "BEFORE_CIRCUIT", 1)
     claim = equal_chains.run(instance, Context(Parameters(relative_gap=0.0)))

@@ -109,7 +109,7 @@ def test_no_text_of_anybody_becomes_markup():
 
 
 @pytest.mark.parametrize(
-    "problem", [name for name in PROBLEMS if not name.startswith(("head", "replicated"))]
+    "problem", [name for name in PROBLEMS if not name.startswith(("head", "replicated", "graph"))]
 )
 def test_stages_of_layers_add_up_to_the_evaluation(problem):
     """They cover all layers in order on the devices of the placement; their seconds are the terms of the objective."""
@@ -129,6 +129,17 @@ def test_stages_of_layers_add_up_to_the_evaluation(problem):
         if not isinstance(instance, Dilemma):
             assert together(sent) == pytest.approx(terms["communication"] * scale, rel=1e-12)
         assert sum(stage.memory_bytes for stage in stages) > 0
+
+
+def test_parts_of_a_graph_add_up_to_the_evaluation():
+    """Every node on the device that the placement names; the largest load is the objective."""
+    for result in some("graph-throughput"):
+        placed = result.named["nodes"]
+        assert {part.device: part.nodes for part in result.stages} == {
+            device: placed.count(device) for device in placed
+        }
+        largest = max(part.compute_s + part.messages_s for part in result.stages)
+        assert largest == pytest.approx(result.objective, rel=1e-12)
 
 
 def test_replicas_are_the_intervals_of_the_plan():

@@ -6,6 +6,7 @@ states and why it proves its bound.
 """
 
 from .chains import Chain, Search, furthest
+from .heads import Heads, Step, Tables
 from .reading import RefusedError, digest, load, parse
 from .verdict import FORMAT, PROBLEMS, Verdict, verify
 
@@ -13,8 +14,11 @@ __all__ = [
     "FORMAT",
     "PROBLEMS",
     "Chain",
+    "Heads",
     "RefusedError",
     "Search",
+    "Step",
+    "Tables",
     "Verdict",
     "digest",
     "furthest",

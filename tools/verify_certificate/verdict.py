@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction  # noqa: TC003 - a NamedTuple reads it
 from typing import Any, NamedTuple
 
+from .heads import Heads
 from .problems import Dilemma, EdgeShard
 from .reading import RefusedError, digest, load, need, number, only
 
@@ -34,6 +35,7 @@ PROBLEMS: dict[str, Any] = {
     "edgeshard-throughput": EdgeShard,
     "edgeshard-batch": EdgeShard,
     "dilemma": Dilemma,
+    "head-migration": Heads,
 }
 
 

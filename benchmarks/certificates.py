@@ -1,0 +1,195 @@
+"""Certificates measured: sizes and seconds beside solving, random tiny instances, one number changed.
+
+``python -m placewise.benchmarks.certificates shipped`` certifies every shipped instance; ``testbeds`` EdgeShard's on 15
+and 30 devices; ``tiny 1000`` that many random instances of each problem; ``changed 200`` changes one number in that many
+certificates.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import sys
+from fractions import Fraction
+from time import process_time
+from typing import TYPE_CHECKING, Any
+
+from placewise.instances import generate, read, shipped_instances
+from placewise.models.errors import PlacewiseError
+from placewise.solvers import solve
+from placewise.solvers.certificates.files import verdict_on
+from placewise.solvers.certificates.make import certify
+from placewise.solvers.evidence.result import Status
+from placewise.tools import verify_certificate as verifier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from placewise.models.problem import Instance
+    from placewise.solvers.evidence.result import VerifiedResult
+
+TINY = ("edgeshard-latency", "edgeshard-throughput", "edgeshard-batch", "dilemma", "head-migration")
+TESTBEDS = ("edgeshard-latency", "edgeshard-throughput", "edgeshard-batch")
+
+
+def row(instance: Instance, method: str | None = None) -> str:
+    """Return a line of the table of one instance: seconds are of the processor.
+
+    Parameters
+    ----------
+    instance : Instance
+        To be solved, certified, and checked.
+    method : str, optional
+        Its default without one.
+
+    Returns
+    -------
+    str
+        Of a Markdown table.
+    """
+    result = solve(instance, method, time_limit=60)
+    began = process_time()
+    try:
+        certificate = certify(instance, result)
+    except PlacewiseError as error:
+        return f"| {instance.name} | {result.status.value} | - | - | {result.solve_s:.2f} | - | {str(error)[13:]} |"
+    made = process_time()
+    verdict = verdict_on(instance, result.to_json()["placement"], verifier.parse(json.dumps(certificate)))
+    seconds = process_time() - made
+    labels = sum(proof.get("labels", 0) for proof in certificate["proofs"])
+    return (
+        f"| {instance.name} | {result.status.value} | {len(json.dumps(certificate)):,} | {labels:,} | "
+        f"{result.solve_s:.2f} | {seconds:.2f} ({made - began:.2f}) | {verdict} |"
+    )
+
+
+def testbeds() -> Iterator[Instance]:
+    """Yield EdgeShard's testbeds."""
+    for problem in TESTBEDS:
+        for model in ("7b", "13b", "70b"):
+            for devices in (15, 30):
+                yield generate(
+                    problem,
+                    "testbed",
+                    seed=1,
+                    model=f"llama2-{model}",
+                    devices=devices,
+                    name=f"{problem} {model} {devices}",
+                )
+
+
+def tiny(count: int) -> Iterator[str]:
+    """Yield what became of random tiny instances of each problem, solved by enumeration.
+
+    Parameters
+    ----------
+    count : int
+        Instances that the verifier knows, of each problem.
+    """
+    for problem in TINY:
+        seen = dict.fromkeys(("certified", "weaker", "infeasible", "refused", "not covered", "wrong"), 0)
+        seed = 0
+        while sum(seen.values()) - seen["not covered"] < count:
+            seed += 1
+            result = solve(generate(problem, "tiny", seed=seed), "brute-force", isolate=False)
+            seen[outcome(result)] += 1
+        yield f"{problem}: " + ", ".join(f"{number} {name}" for name, number in seen.items() if number)
+
+
+def outcome(result: VerifiedResult) -> str:
+    """Return what became of one result.
+
+    Parameters
+    ----------
+    result : VerifiedResult
+        By enumeration.
+
+    Returns
+    -------
+    str
+        A word or two.
+    """
+    try:
+        certificate = certify(result.instance, result)
+    except PlacewiseError as error:
+        known = "only" in str(error) or "not certified" in str(error)
+        return "not covered" if known else "refused"
+    verdict = verdict_on(result.instance, result.to_json()["placement"], certificate)
+    if isinstance(verdict, str):
+        return "wrong"
+    if result.status is Status.INFEASIBLE:
+        return "infeasible" if verdict.bound is None else "wrong"
+    assert verdict.bound is not None
+    assert result.objective is not None
+    gap = (result.objective - float(verdict.bound)) / max(result.objective, 1e-30)
+    return "wrong" if gap < -1e-9 else "certified" if gap < 1e-9 else "weaker"
+
+
+def changed(count: int) -> Iterator[str]:
+    """Yield what became of certificates with one number changed, as they stand and with the hash made anew.
+
+    Parameters
+    ----------
+    count : int
+        Certificates.
+    """
+    draw = random.Random(1)  # noqa: S311 - not for secrets
+    seen = {"refused by its hash": 0, "refused anew": 0, "true all the same": 0, "false": 0}
+    seed = 0
+    while seen["refused by its hash"] < count:
+        seed += 1
+        result = solve(generate(draw.choice(TINY[:4]), "tiny", seed=seed), "brute-force", isolate=False)
+        try:
+            certificate = certify(result.instance, result)
+        except PlacewiseError:
+            continue
+        paths = list(_numbers(certificate))
+        if not paths:
+            continue
+        part = other = copy.deepcopy(certificate)
+        *before, last = draw.choice(paths)
+        for key in before:
+            part = part[key]
+        old = Fraction(part[last])
+        new = old + draw.choice([Fraction(1), Fraction(2), Fraction(1, 100)])
+        part[last] = str(new) if isinstance(part[last], str) else int(old) + 1
+        placement = result.to_json()["placement"]
+        seen["refused by its hash"] += "was changed" in str(verdict_on(result.instance, placement, other))
+        other["sha256"] = verifier.digest(other)
+        verdict = verdict_on(result.instance, placement, other)
+        true = not isinstance(verdict, str) and (
+            result.status is Status.INFEASIBLE
+            if verdict.bound is None
+            else result.objective is not None and float(verdict.bound) <= result.objective * (1 + 1e-9)
+        )
+        seen["refused anew" if isinstance(verdict, str) else "true all the same" if true else "false"] += 1
+    yield ", ".join(f"{number} {name}" for name, number in seen.items())
+
+
+def _numbers(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the paths of all numbers, also those written as text."""
+    for key, value in document.items() if isinstance(document, dict) else enumerate(document):
+        if isinstance(value, dict | list):
+            yield from _numbers(value, (*path, key))
+        elif isinstance(value, int) or (isinstance(value, str) and value[:1].isdigit() and key != "sha256"):
+            yield (*path, key)
+
+
+def main(words: list[str]) -> None:
+    """Print the tables that are asked for."""
+    what, number = words[0], int(words[1]) if len(words) > 1 else 100
+    if what in ("shipped", "testbeds"):
+        print(
+            "| instance | status | bytes | labels | solve, s | check (make), s | verdict |\n|---|---|---|---|---|---|---|"
+        )
+        shipped = (read(name) for name in shipped_instances())
+        for instance in shipped if what == "shipped" else testbeds():
+            print(row(instance), flush=True)
+    else:
+        for line in (tiny if what == "tiny" else changed)(number):
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
