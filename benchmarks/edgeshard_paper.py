@@ -42,7 +42,7 @@ FITTED: dict[tuple[str, str, str | None], float] = {
     ("llama2-7b", "throughput", "edge-solo"): 24.36,
     ("llama2-7b", "latency", "cloud-edge-even"): 227.35,
 }
-SAME_AS_FITTED: dict[tuple[str, str, str | None], float] = {
+SAME_AS_FITTED: set[tuple[str, str, str | None]] = {
     ("llama2-7b", "latency", "cloud-edge-opt"),
     ("llama2-7b", "throughput", "cloud-edge-opt"),
 }
