@@ -45,7 +45,11 @@ def run(options: argparse.Namespace) -> int:
             show(report)
     if options.json:
         documents = [report.to_json() for report in reports]
-        output.print_json(documents[0] if len(documents) == 1 else {"comparisons": documents})
+        output.print_json(
+            documents[0]
+            if len(documents) == 1
+            else {"format": "placewise-comparisons/1", "comparisons": documents}
+        )
     return output.CONFLICT if any(report.conflicts for report in reports) else output.SOLVED
 
 
@@ -59,23 +63,29 @@ def show(report: GapReport) -> None:
         f"{report.instance.name}: best {output.duration(best)}, best proven bound {output.duration(bound)}"
     )
     table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("method", "guarantee", "status", "value", "bound", "gap", "build", "solve"):
+    left_out = ("guarantee", "bound", "build") if console.width < output.NARROW else ()
+    columns = [
+        name
+        for name in ("method", "guarantee", "status", "value", "bound", "gap", "build", "solve")
+        if name not in left_out
+    ]
+    for name in columns:
         table.add_column(
             name, justify="left" if name in ("method", "guarantee", "status") else "right", no_wrap=True
         )
     table.add_column("note")
     for result in report.results:
-        table.add_row(
-            escape(result.method),
-            result.guarantee.value,
-            result.status.value,
-            output.duration(result.objective),
-            output.duration(result.dual_bound),
-            output.percent(report.gaps[result.method]),
-            f"{result.build_s:.2f} s",
-            f"{result.solve_s:.2f} s",
-            escape(note(result)),
-        )
+        cells = {
+            "method": escape(result.method),
+            "guarantee": result.guarantee.value,
+            "status": result.status.value,
+            "value": output.duration(result.objective),
+            "bound": output.duration(result.dual_bound),
+            "gap": output.percent(report.gaps[result.method]),
+            "build": f"{result.build_s:.2f} s",
+            "solve": f"{result.solve_s:.2f} s",
+        }
+        table.add_row(*(cells[name] for name in columns), escape(note(result)))
     console.print(table)
     for name, reason in report.skipped.items():
         console.print(f"[dim]{escape(name)} skipped: {escape(reason)}[/dim]", soft_wrap=True)

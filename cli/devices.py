@@ -50,7 +50,8 @@ def run(options: argparse.Namespace) -> int:
             f"no device of the catalogue has {' and '.join(map(repr, options.words))}; placewise devices lists all"
         )
     if options.json:
-        output.print_json({device.name: asdict(device) for device in found})
+        listed = {device.name: asdict(device) for device in found}
+        output.print_json({"format": "placewise-devices/1", **listed})
         return output.SOLVED
     if options.sources:
         for device in found:

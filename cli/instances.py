@@ -29,18 +29,22 @@ def run(options: argparse.Namespace) -> int:
     loaded = {name: read(path) for name, path in shipped_instances().items()}
     if options.json:
         output.print_json(
-            {
+            {"format": "placewise-instances/1"}
+            | {
                 name: {"problem": i.problem, "devices": i.cluster.size, "description": i.description}
                 for name, i in loaded.items()
             }
         )
         return output.SOLVED
     table = Table(box=None, pad_edge=False)
-    for column in ("name", "problem", "devices", "description"):
+    console = output.table_console()
+    narrow = console.width < output.NARROW
+    for column in ("name", "problem", "devices", "description")[: 3 if narrow else 4]:
         table.add_column(
             column, no_wrap=column in ("name", "problem"), justify="right" if column == "devices" else "left"
         )
     for name, instance in loaded.items():
-        table.add_row(name, instance.problem, str(instance.cluster.size), escape(instance.description))
-    output.table_console().print(table)
+        cells = (name, instance.problem, str(instance.cluster.size), escape(instance.description))
+        table.add_row(*cells[: len(table.columns)])
+    console.print(table)
     return output.SOLVED

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import re
 import signal
 import sys
 import threading
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, NoReturn
 
 from placewise.cli import streams
 from placewise.cli.output import INTERRUPTED, MISUSE
 from placewise.models.errors import PlacewiseError
+from placewise.models.nearest import meant
 from placewise.solvers.execution.forked import be_command
 
 if TYPE_CHECKING:
@@ -44,6 +47,17 @@ COMMANDS = (
 SINGLE = frozenset({"solve", "compare", "explain"})
 
 
+class Parser(argparse.ArgumentParser):
+    """One that names what was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, with the nearest choice, and leave with status 2."""
+        wrong = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        if wrong:
+            message += meant(wrong[1], re.findall(r"[\w-]+", wrong[2]))
+        super().error(message)
+
+
 def parser(only: str | None = None) -> argparse.ArgumentParser:
     """Return the parser with all commands.
 
@@ -52,13 +66,19 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     only : str, optional
         A command; where it is one, the others are not imported.
     """
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="placewise",
         description="Decide, with proof, where the parts of a large language model go on unequal devices.",
         epilog="Exit status: 0 solved, 1 conflict or failed check, 2 bad usage or input, 3 proven infeasible, "
         "4 limit without a solution, or runs of a suite that something outside them ended.",
     )
     top.add_argument("--version", action="version", version=f"placewise {version('placewise')}")
+    if only not in COMMANDS and find_spec("shtab") is not None:
+        import shtab
+
+        shtab.add_argument_to(
+            top, help='print the completion of a shell: eval "$(placewise --print-completion bash)"'
+        )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in (only,) if only in COMMANDS else COMMANDS:
         module = import_module(f"placewise.cli.{name}")

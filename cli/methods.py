@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     names = [problem_named(options.problem).name] if options.problem else list(problems())
     rows = {problem: [_row(method) for method in methods_of(problem).values()] for problem in names}
     if options.json:
-        output.print_json(rows)
+        output.print_json({"format": "placewise-methods/1", **rows})
         return output.SOLVED
     console = output.table_console()
     for problem in names:
@@ -38,14 +38,15 @@ def run(options: argparse.Namespace) -> int:
             f"(default: {', else '.join(problem_named(problem).default_methods)})"
         )
         table = Table(box=None, pad_edge=False)
-        for name in ("method", "guarantee", "takes and tells", "what it is"):
+        narrow = console.width < output.NARROW
+        for name in ("method", "guarantee", *(() if narrow else ("takes and tells",)), "what it is"):
             table.add_column(name, no_wrap=name != "what it is")
         for row in rows[problem]:
             missing = f" [yellow]missing: {escape(row['missing'])}[/yellow]" if row["missing"] else ""
             table.add_row(
                 row["method"],
                 row["guarantee"],
-                ", ".join(row["abilities"]),
+                *(() if narrow else (", ".join(row["abilities"]),)),
                 escape(row["summary"]) + missing,
             )
         console.print(table)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.status import Status as Spinner
+from rich.text import Text
 
 from placewise.instances.files import write_text
 from placewise.instances.strict_json import dumps
@@ -30,6 +32,7 @@ __all__ = [
     "INTERRUPTED",
     "LIMIT",
     "MISUSE",
+    "NARROW",
     "PIPE_WIDTH",
     "SOLVED",
     "LiveProgress",
@@ -98,6 +101,10 @@ def solve_options(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+#: Below this many columns a table leaves out what a person can do without; `--json` has it all.
+NARROW = 110
+
+
 def table_console() -> Console:
     """Return a console for tables: a pipe has no width, so lines are as long as they need to be."""
     return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
@@ -131,7 +138,7 @@ class LiveProgress:
 
     def start(self, method: str = "") -> None:
         """Forget the numbers: another method runs."""
-        self._label = f"{self._name}  {method}"
+        self._label, self._since = f"{self._name}  {method}", perf_counter()
         self._best: dict[str, float] = {}
         self._show()
 
@@ -146,14 +153,21 @@ class LiveProgress:
     def _show(self) -> None:
         if self._spinner is None:
             return
-        parts, best = [f"[bold]{escape(self._label)}[/bold]"], self._best
+        self._spinner.update(self)
+
+    def __rich__(self) -> Text:
+        """Return the line as it is now: the clock goes on where nothing else does."""
+        parts, best = (
+            [f"[bold]{escape(self._label)}[/bold]  {perf_counter() - self._since:.0f} s"],
+            self._best,
+        )
         if "objective" in best:
             parts.append(f"incumbent {duration(best['objective'])}")
         if "dual_bound" in best:
             parts.append(f"bound {duration(best['dual_bound'])}")
         if len(best) == 2:
             parts.append(f"gap {percent(relative_gap(best['objective'], best['dual_bound']))}")
-        self._spinner.update("   ".join(parts))
+        return Text.from_markup("   ".join(parts), overflow="ellipsis")
 
 
 @contextmanager

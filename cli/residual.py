@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     placement = _placement(instance, options.result)
     found = residual(instance, placement, 1 / options.measured)
     if options.json:
-        output.print_json(found)
+        output.print_json({"format": "placewise-residual/1", **found})
     else:
         for line in _lines(found):
             print(line)

@@ -13,6 +13,7 @@ from placewise.cli import output
 from placewise.cli.convert import add_instance_options, instance_of
 from placewise.cli.evidence import add_evidence_options, confirm, require_targets, save
 from placewise.cli.runtimes import add_runtime_options, planned, settings_of, show_plan
+from placewise.instances.files import require_writable
 from placewise.models.edgeshard.data import EdgeShardInstance
 from placewise.models.edgeshard.rules import CONTIGUOUS
 from placewise.models.errors import PlacewiseError
@@ -45,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--warm-start", metavar="RESULT", help="a result file whose placement the solver starts from"
     )
+    parser.add_argument(
+        "--picture", metavar="F", help="draw the placement over its network (.svg, .png, .pdf or .html)"
+    )
     add_evidence_options(parser)
     add_runtime_options(parser, required=False)
     add_instance_options(parser)
@@ -53,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Solve, show, and return the exit status."""
+    _require_picture(options)
     require_targets(options)
     settings_of(options, options.instance)
     instance = instance_of(options, options.instance)
@@ -87,9 +92,22 @@ def run(options: argparse.Namespace) -> int:
             print()
             show_plan(plan)
     save(result, document, options)  # last: if the disk is full by now, the result is at least on the screen
+    if options.picture and result.objective is not None:
+        from placewise.benchmarks.drawings import network
+
+        network.save(result, options.picture)
     if refusal is not None:
         raise refusal
     return output.INTERRUPTED if interrupted else output.exit_status(result)
+
+
+def _require_picture(options: argparse.Namespace) -> None:
+    """Check what is drawn at the end before hours of work."""
+    if options.picture:
+        from placewise.benchmarks.drawings import network
+
+        network.require_format(options.picture)
+        require_writable(options.picture)
 
 
 def _plan(

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.instances import schema, strict_json
 from placewise.instances.registry import format_named, formats
-from placewise.instances.shipped import shipped_path
+from placewise.instances.shipped import shipped_instances, shipped_path
 from placewise.models.errors import InstanceError, PlacewiseError
+from placewise.models.nearest import meant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,8 @@ def read_text(source: str | Path) -> str:
         path = shipped_path(str(source))
         if path is None:
             raise PlacewiseError(
-                f"{source}: no such file, and no shipped instance of that name (see: placewise instances, placewise library)"
+                f"{source}: no such file, and no shipped instance of that name{meant(str(source), shipped_instances())} "
+                "(see: placewise instances, placewise library)"
             )
     try:
         if path is None:

@@ -10,6 +10,7 @@ from placewise.models.edgeshard.problems import BATCH, LATENCY, THROUGHPUT
 from placewise.models.errors import PlacewiseError
 from placewise.models.graph.problems import GRAPH
 from placewise.models.head_migration.problems import DECODER, HEAD_MIGRATION
+from placewise.models.nearest import meant
 from placewise.models.plugins import offered
 from placewise.models.problem import Problem
 from placewise.models.replicated.problems import REPLICATED
@@ -55,7 +56,9 @@ def problem_named(name: str) -> Problem[Any, Any]:
     """Return a problem by name, or say which ones there are."""
     known = PROBLEMS.get(name) or problems().get(name)
     if known is None:
-        raise PlacewiseError(f"unknown problem {name!r}; expected one of {', '.join(problems())}")
+        raise PlacewiseError(
+            f"unknown problem {name!r}{meant(name, problems())}; expected one of {', '.join(problems())}"
+        )
     return known
 
 

@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import NotApplicableError, PlacewiseError
+from placewise.models.nearest import meant
 from placewise.models.plugins import loaded, place_of
 from placewise.models.problem import Guarantee
 from placewise.models.registry import problem_named, problem_of
@@ -93,7 +94,9 @@ def find_method(problem: str, name: str | Callable[..., Any]) -> Method[Any, Any
         return Method(name, problem_named(problem), "a function of the user's", function=name)
     methods = methods_of(problem)
     if name not in methods:
-        raise PlacewiseError(f"unknown method {name!r} for {problem}; expected one of {', '.join(methods)}")
+        raise PlacewiseError(
+            f"unknown method {name!r} for {problem}{meant(name, methods)}; expected one of {', '.join(methods)}"
+        )
     return methods[name]
 
 

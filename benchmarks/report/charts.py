@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from placewise.benchmarks.pictures import COLOURS, figure, plain
@@ -40,22 +41,20 @@ def performance_profile(steps: Mapping[str, Sequence[tuple[float, float]]]) -> A
     return drawing
 
 
-def gap_boxes(rows: Sequence[Row]) -> Any:
-    """Draw the gaps to the best proven bound by method."""
+def gaps(rows: Sequence[Row]) -> Any:
+    """Draw the gaps to the best proven bound by method: a point per run, a bar at the median of several."""
     by_method: dict[str, list[float]] = {}
     for row in rows:
         if row.gap is not None and math.isfinite(row.gap):
             by_method.setdefault(row.record.method, []).append(100 * max(row.gap, SMALLEST_GAP))
     drawing, (axes,) = figure(6.4, 1 + 0.28 * len(by_method))
-    methods = sorted(by_method, key=lambda method: (sum(by_method[method]) / len(by_method[method]), method))
-    axes.boxplot(
-        [by_method[method] for method in methods],
-        orientation="horizontal",
-        widths=0.6,
-        medianprops={"color": COLOURS[5]},
-        flierprops={"markersize": 3},
-    )
-    axes.set_yticks(range(1, len(methods) + 1), [plain(method) for method in methods], fontsize=7)
+    methods = sorted(by_method, key=lambda method: (median(by_method[method]), method))
+    for place, method in enumerate(methods):
+        found = by_method[method]
+        axes.plot(found, [place] * len(found), "o", color=COLOURS[0], markersize=4, alpha=0.5)
+        if len(found) > 1:
+            axes.plot(median(found), place, "|", color=COLOURS[5], markersize=12, markeredgewidth=2)
+    axes.set_yticks(range(len(methods)), [plain(method) for method in methods], fontsize=7)
     axes.invert_yaxis()
     axes.set_xscale("log")
     axes.set_xlabel(f"gap to the best proven bound, % (less than {100 * SMALLEST_GAP:g} drawn there)")

@@ -1,76 +1,98 @@
-"""One HTML page that needs no network: headings, tables, pictures."""
+"""One HTML page that needs no network, and LaTeX tables: what stands on them here, how it looks in the templates."""
 
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass, field
-from html import escape
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from placewise.benchmarks.pictures import rendered
+from placewise.models.errors import PlacewiseError
+
+HERE = Path(__file__).parent
+#: What LaTeX takes for a command.
+LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+LATEX |= {sign: rf"\{sign}" for sign in "&%$#_{}"}
 
 
 @dataclass
 class Page:
-    """HTML as it grows; every text that goes in is escaped here."""
+    """A page as it grows: blocks, each drawn by the template's macro of its kind, which escapes every text."""
 
-    parts: list[str] = field(default_factory=list)
+    blocks: list[dict[str, Any]] = field(default_factory=list)
 
     def heading(self, level: int, text: str) -> None:
         """Add a heading."""
-        self.parts.append(f"<h{level}>{escape(text)}</h{level}>")
+        self.blocks.append({"kind": "heading", "level": level, "text": text})
 
     def paragraph(self, text: str, style: str = "") -> None:
         """Add a paragraph."""
-        self.parts.append(f'<p class="{style}">{escape(text)}</p>')
+        self.blocks.append({"kind": "paragraph", "text": text, "style": style})
 
-    def table(self, columns: list[str], lines: list[list[Any]]) -> None:
-        """Add a table; a cell may be (text, style)."""
+    def table(self, columns: list[str], lines: list[list[Any]], style: str = "") -> None:
+        """Add a table that sorts by a click; a cell may be (text, style)."""
         texts = [n for n in range(len(columns)) if all(isinstance(_text(line[n]), str) for line in lines)]
-        head = "".join(_cell("th", name, n in texts) for n, name in enumerate(columns))
-        body = "".join(
-            "<tr>" + "".join(_cell("td", value, n in texts) for n, value in enumerate(line)) + "</tr>"
-            for line in lines
-        )
-        self.parts.append(
-            f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        cells = [[_cell(value) for value in line] for line in lines]
+        self.blocks.append(
+            {"kind": "table", "columns": columns, "lines": cells, "texts": texts, "style": style}
         )
 
     def figures(self, drawings: list[tuple[Any, str]], *, wide: bool = False) -> None:
         """Add pictures with captions side by side."""
-        items = "".join(
-            f'<figure class="{"wide" if wide else ""}"><img alt="{escape(caption)}" src="{_embedded(drawing)}">'
-            f"<figcaption>{escape(caption)}</figcaption></figure>"
-            for drawing, caption in drawings
-        )
-        self.parts.append(f'<div class="figures">{items}</div>')
+        items = [(caption, _embedded(drawing)) for drawing, caption in drawings]
+        self.blocks.append({"kind": "figures", "items": items, "wide": wide})
 
     def html(self, title: str) -> str:
         """Return the whole page."""
-        style = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
-        return (
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            '<link rel="icon" href="data:,">'
-            f"<title>{escape(title)}</title><style>{style}</style></head><body>\n"
-            + "\n".join(self.parts)
-            + "\n</body></html>\n"
+        files = {name: (HERE / name).read_text(encoding="utf-8") for name in ("style.css", "sort.js")}
+        page: str = template("page.html.jinja").render(
+            title=title, blocks=self.blocks, style=files["style.css"], script=files["sort.js"]
         )
+        return page
+
+
+@cache
+def template(name: str) -> Any:
+    """Return a template of this folder.
+
+    Raises
+    ------
+    PlacewiseError
+        When Jinja is not installed.
+    """
+    if find_spec("jinja2") is None:
+        raise PlacewiseError("reports need Jinja: pip install 'placewise[report]'")
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=select_autoescape(("html.jinja",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["latex"] = latex
+    return environment.get_template(name)
+
+
+def latex(value: Any) -> str:
+    """Return a cell as LaTeX text: a dash for nothing, four digits of a number."""
+    return re.sub(r"[\\~^&%$#_{}]", lambda found: LATEX[found[0]], _cell(value)["text"])
 
 
 def _text(value: Any) -> Any:
     return value[0] if isinstance(value, tuple) else value
 
 
-def _cell(tag: str, value: Any, text: bool) -> str:
+def _cell(value: Any) -> dict[str, str]:
     content, style = value if isinstance(value, tuple) else (value, "")
-    if content is None:
-        content = "-"
-    elif isinstance(content, float):
-        content = f"{content:.4g}"
-    classes = " ".join(filter(None, (style, "text" if text else "")))
-    return f'<{tag} class="{classes}">{escape(str(content))}</{tag}>'
+    order = repr(content) if isinstance(content, int | float) else ""
+    text = "-" if content is None else f"{content:.4g}" if isinstance(content, float) else str(content)
+    return {"text": text, "style": style, "order": order}
 
 
 def _embedded(drawing: Any) -> str:

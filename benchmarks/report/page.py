@@ -12,6 +12,7 @@ from placewise.benchmarks.harness.suites import load_instance
 from placewise.benchmarks.pictures import figure
 from placewise.benchmarks.report import charts, tables
 from placewise.benchmarks.report.html import Page
+from placewise.benchmarks.report.statistics import LEVEL, critical_difference, ranking
 from placewise.instances.files import write_text
 from placewise.instances.identity import instance_hash
 from placewise.models.errors import PlacewiseError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from placewise.benchmarks.report.tables import Row
 
+SUMMARY = list(tables.SUMMARY)
 #: Placements and timelines drawn per problem, and instances with bounds over time.
 MOST_PICTURES = 6
 
@@ -89,56 +91,86 @@ def _conflicts(page: Page, records: list[Record]) -> None:
     if not found:
         page.paragraph("None: no two methods contradict each other, and no claim was refuted.", "clean")
         return
-    page.parts.append('<div class="conflicts">')
-    page.paragraph(f"{len(found)} statements cannot be true together; conflicts/ has what reproduces each.")
+    told = f"{len(found)} statements cannot be true together; conflicts/ has what reproduces each."
+    page.paragraph(told, "conflicts")
     page.table(
         ["", "kind", "instance", "methods", "what"],
         [
             [number, conflict.kind, record.instance, ", ".join(conflict.methods), conflict.message]
             for number, (record, conflict) in enumerate(found, 1)
         ],
+        "conflicts",
     )
-    page.parts.append("</div>")
 
 
 def _problem(page: Page, problem: str, rows: list[Row]) -> None:
     page.heading(2, problem)
     page.paragraph(problem_named(problem).title, "dim")
-    page.table(
-        ["method", "runs", "proven", "with placement", "errors", "median gap, %", "worst gap, %", "time, s"],
-        [
-            [
-                s.method,
-                s.runs,
-                s.proven,
-                s.placed,
-                s.errors,
-                percent(s.median_gap),
-                percent(s.worst_gap),
-                s.mean_s,
-            ]
-            for s in tables.summaries(rows)
-        ],
-    )
-    page.paragraph(
-        f"Gap: excess over the best bound that any method proved. Time: geometric mean, shifted by {tables.SHIFT_S:g} s, "
-        "to state and solve; runs without a proof count with the time they took.",
-        "dim",
-    )
-    drawings = []
-    if steps := tables.profile(rows):
-        drawings.append((charts.performance_profile(steps), "Performance profile (Dolan and More)"))
-    if any(row.gap is not None for row in rows):
-        drawings.append((charts.gap_boxes(rows), "Gaps to the best proven bound"))
-    page.figures(drawings)
-    for group in dict.fromkeys(row.record.group for row in rows):
-        _runs(page, group, [row for row in rows if row.record.group == group])
+    _summary(page, rows)
+    together = bool(tables.shared(rows))
+    if together:
+        _pictures(page, rows)
+    groups = list(dict.fromkeys(row.record.group for row in rows))
+    for group in groups:
+        mine = [row for row in rows if row.record.group == group]
+        page.heading(3, group)
+        if len(groups) > 1:
+            _summary(page, mine)
+        if not together:
+            _pictures(page, mine)
+        _runs(page, mine)
     _over_time(page, rows)
     _placements(page, rows)
 
 
-def _runs(page: Page, group: str, rows: list[Row]) -> None:
-    page.heading(3, group)
+def _pictures(page: Page, rows: list[Row]) -> None:
+    """Draw what compares methods on the instances that they share."""
+    drawings = []
+    if steps := tables.profile(rows):
+        drawings.append((charts.performance_profile(steps), "Performance profile (Dolan and More)"))
+    common = [row for row in tables.shared(rows) if row.gap is not None]
+    if common:
+        drawings.append((charts.gaps(common), "Gaps to the best proven bound"))
+    page.figures(drawings)
+    _ranks(page, rows)
+
+
+def _summary(page: Page, rows: list[Row]) -> None:
+    page.table(SUMMARY, [tables.summary_cells(line) for line in tables.summaries(rows)])
+    count = len({row.record.instance_sha256 for row in tables.shared(rows)})
+    all_of = len({row.record.instance_sha256 for row in rows})
+    if not count:
+        page.paragraph(
+            "No instance is shared by all of these methods: they are compared group by group.", "dim"
+        )
+        return
+    page.paragraph(
+        f"Gaps and times are over the {count} of {all_of} instances that all of these methods were run on. Gap: excess over the best "
+        f"bound that any method proved. Time: geometric mean, shifted by {tables.SHIFT_S:g} s, to state and solve; runs "
+        "without a proof count with the time they took.",
+        "dim",
+    )
+
+
+def _ranks(page: Page, rows: list[Row]) -> None:
+    """Say and draw which methods differ by more than chance."""
+    for by, what in (("gap", "gap"), ("time", "time to a proof")):
+        found = ranking(rows, by)
+        if found is None:
+            continue
+        instances, level = len(found.scores), f"{LEVEL:g}"
+        page.heading(3, f"Ranks by {what}")
+        told = (
+            f"{len(found.methods)} methods on {instances} instances; Friedman's test: p = {found.p_value:.2g}"
+        )
+        if found.p_value >= LEVEL:
+            page.paragraph(f"{told}: their ranks do not differ by more than chance at {level}.")
+            continue
+        page.paragraph(f"{told}. Methods that a bar joins cannot be told apart at {level} (Nemenyi's test).")
+        page.figures([(critical_difference(found), f"Mean ranks by {what}, the best one left")])
+
+
+def _runs(page: Page, rows: list[Row]) -> None:
     lines: list[list[Any]] = []
     for row in rows:
         record = row.record
@@ -154,13 +186,18 @@ def _runs(page: Page, group: str, rows: list[Row]) -> None:
                 percent(row.gap),
                 record.document["seconds"]["build"],
                 record.document["seconds"]["solve"],
-                ("" if row.proven else record.document["message"][:90], "dim"),
+                ("" if row.proven else _note(record.document["message"]), "dim"),
             ]
         )
     page.table(
         ["instance", "method", "status", "value, s", "bound, s", "gap, %", "build, s", "solve, s", "note"],
         lines,
     )
+
+
+def _note(message: str) -> str:
+    """Return a message of at most 90 characters: its end, the file and line of a crash, stays."""
+    return message if len(message) <= 90 else f"{message[:50]} ... {message[-35:]}"
 
 
 def _by_instance(rows: list[Row]) -> list[list[Row]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.benchmarks.harness.plain import whole
 from placewise.benchmarks.harness.records import Record, grouped
+from placewise.benchmarks.report.html import template
 from placewise.instances.files import write_bytes, write_text
 from placewise.solvers.bridge import excess
 from placewise.solvers.evidence.result import Status
@@ -74,9 +75,18 @@ def shifted_geometric_mean(seconds: list[float]) -> float:
     return math.exp(sum(math.log(time + SHIFT_S) for time in seconds) / len(seconds)) - SHIFT_S
 
 
+def shared(rows: list[Row]) -> list[Row]:
+    """Return the runs on the instances that every method of the rows was run on, one per method and instance."""
+    methods = dict.fromkeys(row.record.method for row in rows)
+    of: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        of.setdefault(row.record.instance_sha256, {}).setdefault(row.record.method, row)
+    return [row for each in of.values() if len(each) == len(methods) for row in each.values()]
+
+
 @dataclass(frozen=True)
 class Summary:
-    """One method on all instances of a problem."""
+    """One method: what it was run on, and gaps and times on the instances that all methods share."""
 
     method: str
     runs: int
@@ -85,15 +95,19 @@ class Summary:
     errors: int
     median_gap: float | None
     worst_gap: float | None
-    mean_s: float
+    mean_s: float | None
 
 
 def summaries(rows: list[Row]) -> list[Summary]:
-    """Return a line per method, the most proven and fastest first; runs that prove nothing count with their limit."""
-    found = []
+    """Return a line per method, the most proven and fastest first; runs that prove nothing count with their limit.
+
+    Gaps and times are over the instances that all methods share; None where there are none.
+    """
+    found, common = [], shared(rows)
     for method in dict.fromkeys(row.record.method for row in rows):
         mine = [row for row in rows if row.record.method == method]
-        gaps = [row.gap for row in mine if row.gap is not None]
+        compared = [row for row in common if row.record.method == method]
+        gaps = [row.gap for row in compared if row.gap is not None]
         found.append(
             Summary(
                 method,
@@ -103,17 +117,37 @@ def summaries(rows: list[Row]) -> list[Summary]:
                 sum(row.record.status is Status.ERROR for row in mine),
                 median(gaps) if gaps else None,
                 max(gaps, default=None),
-                shifted_geometric_mean([row.record.seconds for row in mine]),
+                shifted_geometric_mean([row.record.seconds for row in compared]) if compared else None,
             )
         )
-    return sorted(found, key=lambda line: (-line.proven / line.runs, line.mean_s))
+    return sorted(found, key=lambda line: (-line.proven / line.runs, line.mean_s or 0.0))
+
+
+SUMMARY = (
+    "method",
+    "runs",
+    "proven",
+    "with placement",
+    "errors",
+    "median gap, %",
+    "worst gap, %",
+    "time, s",
+)
+
+
+def summary_cells(line: Summary) -> list[Any]:
+    """Return a summary's cells by `SUMMARY`, gaps in percent."""
+    gaps = [None if gap is None else 100 * gap for gap in (line.median_gap, line.worst_gap)]
+    return [line.method, line.runs, line.proven, line.placed, line.errors, *gaps, line.mean_s]
 
 
 def profile(rows: list[Row]) -> dict[str, list[tuple[float, float]]]:
     """Return Dolan and More's performance profile: by method, steps of (time over the fastest, share solved).
 
-    An instance is solved by a run that proves its answer; instances that nobody solves are left out.
+    An instance is solved by a run that proves its answer. Instances that nobody solves are left out, and so are
+    those that some method was not run on: what was not run is no failure.
     """
+    rows = shared(rows)
     solved: dict[str, dict[str, float]] = {}
     for row in rows:
         if row.proven:
@@ -186,14 +220,21 @@ def harmless(value: Any) -> Any:
 
 
 def write_tables(rows: list[Row], folder: Path) -> list[str]:
-    """Write ``records.csv``, and ``records.parquet`` where pyarrow is installed; return their names."""
+    """Write ``records.csv``, ``summary.tex``, and ``records.parquet`` where pyarrow is installed; return their names."""
     content, text = table(rows), io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: harmless(cell) for name, cell in line.items()} for line in content)
     write_text(folder / "records.csv", text.getvalue())
+    parts: dict[str, list[Row]] = {}
+    for row in rows:
+        parts.setdefault(f"{row.record.problem}: {row.record.group}", []).append(row)
+    blocks = [
+        (title, SUMMARY, [summary_cells(line) for line in summaries(part)]) for title, part in parts.items()
+    ]
+    write_text(folder / "summary.tex", template("tables.tex.jinja").render(tables=blocks))
     if find_spec("pyarrow") is None:
-        return ["records.csv"]
+        return ["records.csv", "summary.tex"]
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -201,4 +242,4 @@ def write_tables(rows: list[Row], folder: Path) -> list[str]:
     target = pa.BufferOutputStream()
     pq.write_table(pa.table(columns), target)
     write_bytes(folder / "records.parquet", target.getvalue().to_pybytes())
-    return ["records.csv", "records.parquet"]
+    return ["records.csv", "records.parquet", "summary.tex"]

@@ -12,7 +12,6 @@ import argparse
 import time
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +34,9 @@ if TYPE_CHECKING:
 NAMES, SHARES, MEMORY = ["board", "desk", "laptop"], [0.4, 1.0, 0.6], [250e6, 350e6, 250e6]
 #: To the first device, each way; between the other two the sum.
 LATENCY_S, BYTES_PER_S = {"desk": 0.006, "laptop": 0.002}, 12.5e6
-PROMPT, ANSWER, RANDOM = (1, 504), 7, 4
+#: Rounds follow each other, so that what else the machine does hits all alike; the least time of a token counts.
+ROUNDS = 3
+PROMPT, ANSWER, RANDOM = (1, 504), 7, 3
 
 
 def links() -> tuple[Any, Any]:
@@ -64,8 +65,7 @@ def measured_s(model: Llama) -> tuple[float, float, float]:
         started_s = time.monotonic()
         np.argmax(model.normed(model.embedding[:1], model.norm) @ model.embedding.T)
         head.append(time.monotonic() - started_s)
-    head_s = median(head)
-    return 0.0, (median(found.times_s[1:]) - head_s) / len(model.blocks), head_s
+    return 0.0, (min(found.times_s) - min(head)) / len(model.blocks), min(head)
 
 
 def layers_instance(model: Llama, times_s: tuple[float, float, float]) -> EdgeShardLatency:
@@ -155,40 +155,38 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("model", type=Path)
     model = load(parser.parse_args().model)
-    times_s = measured_s(model)
-    network, groups = Network(*links(), SHARES), model.key_value_heads
-    instance = layers_instance(model, times_s)
-    asked = replace(instance, rules=Rules(contiguous=True))
-    found = {"optimum": solve(instance).placement, "optimum, contiguous": solve(asked).placement}
+    network, groups, count = Network(*links(), SHARES), model.key_value_heads, len(model.blocks)
+    instance = layers_instance(model, measured_s(model))
+    found = {"optimum": solve(replace(instance, rules=Rules(contiguous=True))).placement}
     found |= rules(instance) | others(instance, RANDOM, seed=2)
-    count = len(model.blocks)
     found["there and back"] = (0, *([1] * 5 + [2] * 5) * (count // 10), *[1] * (count % 10), 0)
-    rows, tokens = [], set()
-    for name, placement in found.items():
-        out = emulate(model, network, [of_layers(placement, groups)], PROMPT, ANSWER)
-        tokens.add(out.tokens)
-        rows.append((name, predicted(instance, placement), median(out.times_s[1:])))
-    heads = heads_instance(model, times_s[1])
     spread = {
         "heads of each layer on all": Interval((0, 1, 2), 1, 1),
-        "heads on two": Interval((1, 1, 2), 1, 1),
         "network elsewhere": Interval((1, 1, 1), 1, 2),
         "one device": Interval((2, 2, 2), 2, 2),
     }
-    head_rows = []
+    placed = {name: of_layers(placement, groups) for name, placement in found.items()}
     for name, now in spread.items():
-        placed = Placed(0, 0, tuple(Block(tuple(now.heads), now.proj, now.ffn) for _ in model.blocks))
-        out = emulate(model, network, [placed], PROMPT, ANSWER)
-        tokens.add(out.tokens)
-        ends_s = times_s[2] / SHARES[0]  # the head of the model on the source; the rest is the problem's
-        told_s = predicted(heads, (tuple(now for _ in model.blocks),)) + ends_s
-        head_rows.append((name, told_s, median(out.times_s[1:])))
+        placed[name] = Placed(0, 0, (Block(tuple(now.heads), now.proj, now.ffn),) * count)
+    took_s, known, tokens = dict.fromkeys(placed, float("inf")), [], set()
+    for _ in range(ROUNDS):
+        known.append(measured_s(model))
+        for name, plan in placed.items():
+            out = emulate(model, network, [plan], PROMPT, ANSWER)
+            tokens.add(out.tokens)
+            took_s[name] = min(took_s[name], *out.times_s)
     assert len(tokens) == 1, "all placements decode the same"
-    for part in (rows, head_rows):
+    times_s = min(known, key=sum)
+    instance, heads = layers_instance(model, times_s), heads_instance(model, times_s[1])
+    told_s = {name: predicted(instance, placement) for name, placement in found.items()}
+    for name, now in spread.items():  # the model's head is on the source; the rest is the problem's
+        told_s[name] = predicted(heads, ((now,) * count,)) + times_s[2] / SHARES[0]
+    for part in (found, spread):
         print("| placement | predicted | emulated | error |\n|---|---|---|---|")
-        for name, told_s, took_s in sorted(part, key=lambda row: row[2]):
-            print(f"| {name} | {told_s * 1e3:.1f} | {took_s * 1e3:.1f} | {told_s / took_s - 1:+.1%} |")
-        print(errors([row[1] for row in part], [row[2] for row in part]))
+        for name in sorted(part, key=took_s.__getitem__):
+            told, took = told_s[name], took_s[name]
+            print(f"| {name} | {told * 1e3:.1f} | {took * 1e3:.1f} | {told / took - 1:+.1%} |")
+        print(errors([told_s[name] for name in part], [took_s[name] for name in part]))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import perf_counter
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import PlacewiseError
@@ -148,12 +150,14 @@ def guarded(answer: Callable[[], Claim], context: Context) -> Claim:
 
 
 def described(error: BaseException) -> str:
-    """Return an exception in one line, whatever its own text does."""
+    """Return an exception in one line, with the file and line that raised it, whatever its own text does."""
     try:
         text = " ".join(str(error).split())[:300]
     except Exception:  # noqa: BLE001 - a user's exception
         text = "(its text cannot be shown)"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    frames = extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return (f"{type(error).__name__}: {text}" if text else type(error).__name__) + place
 
 
 def _run_function(given: UserFunction | str, task: Task, context: Context) -> Claim:

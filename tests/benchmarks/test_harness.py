@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from placewise.benchmarks.harness.on_dask import on_dask
@@ -17,7 +19,9 @@ from placewise.benchmarks.harness.records import FILE, read_records
 from placewise.benchmarks.harness.runner import all_conflicts, in_threads, run_suite, write_conflicts
 from placewise.benchmarks.harness.suites import SuiteSpec, expand, read_suite, shipped_suites
 from placewise.benchmarks.report import tables
+from placewise.benchmarks.report.html import latex
 from placewise.benchmarks.report.page import write_report
+from placewise.benchmarks.report.statistics import LEVEL, critical_difference, ranking
 from placewise.cli.main import main
 from placewise.instances import read
 from placewise.models.errors import PlacewiseError
@@ -253,6 +257,58 @@ def test_tables_for_other_tools(reported):
         read_back = list(csv.DictReader(stream))
     assert len(read_back) == pq.read_table(reported / "records.parquet").num_rows == 13
     assert {line["status"] for line in read_back} >= {"optimal", "feasible", "error"}
+
+
+def rows_with(values):
+    """Return rows of runs: by method a gap per instance, None where it was not run; all proven in 1 s."""
+    rows = []
+    for method, gaps in values.items():
+        for number, gap in enumerate(gaps):
+            if gap is not None:
+                record = SimpleNamespace(
+                    method=method, instance_sha256=str(number), seconds=1.0, status=Status.OPTIMAL,
+                    objective=1.0 + gap, problem="p", group="g",
+                )  # fmt: skip
+                rows.append(tables.Row(record, 1.0, 1.0))
+    return rows
+
+
+def test_methods_are_compared_on_what_they_share():
+    """An instance that one method was not run on counts for none, in means as in profiles."""
+    rows = rows_with({"good": [0.0, 0.0, 9.0], "bad": [0.5, 0.7, None]})
+    found = {line.method: line for line in tables.summaries(rows)}
+    assert (found["good"].runs, found["bad"].runs) == (3, 2)
+    assert (found["good"].worst_gap, found["bad"].worst_gap) == (0.0, pytest.approx(0.7))
+    assert {method: points[-1][1] for method, points in tables.profile(rows).items()} == {"good": 1, "bad": 1}
+    apart = rows_with({"one": [0.1, None], "other": [None, 0.2]})
+    assert tables.shared(apart) == []
+    assert {line.mean_s for line in tables.summaries(apart)} == {None}
+
+
+def test_differences_beyond_chance_are_told():
+    """Ten instances, one method always first: Friedman and Nemenyi see it; noise they do not."""
+    draw = np.random.default_rng(1)
+    clear = rows_with(
+        {"a": [0.0] * 10, "b": [0.1 + x / 9 for x in range(10)], "c": [2.0 + x for x in range(10)]}
+    )
+    found = ranking(clear, "gap")
+    assert found.p_value < LEVEL
+    assert list(found.ranks.items()) == [("a", 1.0), ("b", 2.0), ("c", 3.0)]
+    pairs = found.pairs()
+    assert pairs.loc["a", "c"] < LEVEL < pairs.loc["a", "b"]
+    assert critical_difference(found) is not None
+    noise = ranking(rows_with({name: list(draw.random(10)) for name in "abc"}), "gap")
+    assert noise.p_value > LEVEL
+    assert ranking(rows_with({name: [0.1] * 10 for name in "abc"}), "gap") is None
+    assert ranking(rows_with({name: [0.1, 0.2] for name in "abc"}), "gap") is None
+
+
+def test_latex_tables_are_text(reported):
+    """With every name as it is, whatever LaTeX would take it for."""
+    written = (reported / "summary.tex").read_text(encoding="utf-8")
+    assert written.count(r"\begin{tabular}") == written.count(r"\bottomrule") > 1
+    assert latex("50 % of a_b\\c^2") == r"50 \% of a\_b\textbackslash{}c\textasciicircum{}2"
+    assert latex(None) == "-"
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
