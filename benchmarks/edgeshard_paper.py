@@ -1,4 +1,4 @@
-"""EdgeShard's Table IV and Figs. 7-10 beside what the model gives, with relative errors and pictures.
+"""EdgeShard's Table IV and Figs. 7-10 beside what the model gives, fitted and predicted apart, and pictures.
 
 ``python -m placewise.benchmarks.edgeshard_paper --output figures``
 """
@@ -6,22 +6,22 @@
 from __future__ import annotations
 
 import argparse
-from math import nan
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from placewise.benchmarks import pictures
-from placewise.benchmarks.edgeshard_testbed import Calibration, latency_ms, setting, tokens_per_s
+from placewise.benchmarks.edgeshard_figures import MODELS, ROWS, bubbles, claims, measured, sweeps
+from placewise.benchmarks.edgeshard_testbed import (
+    PROMPT,
+    Calibration,
+    best_pipeline,
+    chosen,
+    fitted,
+    setting,
+    value,
+)
 
-MODELS = ("llama2-7b", "llama2-13b", "llama2-70b")
-#: The rows of Table IV and our methods for them; None is the default method, the optimum.
-ROWS: dict[str, str | None] = {
-    "Edge-Solo": "edge-solo",
-    "Cloud-Edge-Even": "cloud-edge-even",
-    "Cloud-Edge-Opt": "cloud-edge-opt",
-    "EdgeShard": None,
-}
 #: Table IV: milliseconds per token and tokens per second; None is OOM.
 LATENCY_MS: dict[str, tuple[float | None, ...]] = {
     "Edge-Solo": (140.34, None, None),
@@ -35,205 +35,173 @@ TOKENS_PER_S: dict[str, tuple[float | None, ...]] = {
     "Cloud-Edge-Opt": (24.36, 4.74, None),
     "EdgeShard": (52.45, 10.45, 1.25),
 }
-#: Fig. 10 in words: by how many tokens per second running without bubbles is faster.
-BUBBLES_COST = {
-    ("llama2-7b", "Cloud-Edge-Even"): 0.36,
-    ("llama2-7b", "Cloud-Edge-Opt"): 0.0,
-    ("llama2-7b", "EdgeShard"): 6.96,
-    ("llama2-13b", "Cloud-Edge-Even"): 1.69,
-    ("llama2-13b", "Cloud-Edge-Opt"): 1.89,
-    ("llama2-13b", "EdgeShard"): 5.21,
+#: What is fitted by default, and the published numbers that it is fitted to; Cloud-Edge-Opt of 7B is the same placement.
+PARAMETERS = ("bandwidth_efficiency", "compute_efficiency", "hop_s")
+FITTED: dict[tuple[str, str, str | None], float] = {
+    ("llama2-7b", "latency", "edge-solo"): 140.34,
+    ("llama2-7b", "throughput", "edge-solo"): 24.36,
+    ("llama2-7b", "latency", "cloud-edge-even"): 227.35,
 }
-BANDWIDTHS_MBPS = (1.0, 5.0, 10.0, 25.0, 50.0)
+SAME_AS_FITTED: set[tuple[str, str, str | None]] = {
+    ("llama2-7b", "latency", "cloud-edge-opt"),
+    ("llama2-7b", "throughput", "cloud-edge-opt"),
+}
 
 
-def table(calibration: Calibration) -> tuple[list[str], dict[tuple[str, str], list[float]], int, int]:
-    """Return Table IV as lines of Markdown, the relative errors per column, how many OOMs agree, and of how many."""
-    lines = [
-        "| method | model | latency, paper ms | ours ms | error | tokens/s, paper | ours | error |",
-        "|---|---|---:|---:|---:|---:|---:|---:|",
-    ]
-    errors: dict[tuple[str, str], list[float]] = {
-        (model, kind): [] for model in MODELS for kind in ("latency", "throughput")
-    }
-    agreed = published = 0
+def published() -> dict[tuple[str, str, str | None], float | None]:
+    """Return Table IV by model, kind and method."""
+    cells: dict[tuple[str, str, str | None], float | None] = {}
     for row, method in ROWS.items():
         for position, model in enumerate(MODELS):
-            problem = setting(model, calibration)
-            paper = (LATENCY_MS[row][position], TOKENS_PER_S[row][position])
-            ours = [latency_ms(problem, method), tokens_per_s(problem, method)]
-            note = ""
-            if ours[0] is None and paper[0] is not None and row == "Cloud-Edge-Even":
-                note = " (nearest to even)"
-                ours = [
-                    latency_ms(problem, "cloud-edge-nearest"),
-                    tokens_per_s(problem, "cloud-edge-nearest"),
-                ]
-            cells = []
-            for kind, stated, found in zip(("latency", "throughput"), paper, ours, strict=True):
-                error = ""
-                if stated is not None and found is not None:
-                    errors[model, kind].append(abs(found / stated - 1))
-                    error = f"{found / stated - 1:+.1%}"
-                published += stated is None
-                agreed += stated is None and found is None
-                cells += [_number(stated), _number(found), error]
-            lines.append(f"| {row}{note} | {model} | {' | '.join(cells)} |")
-    return lines, errors, agreed, published
+            cells[model, "latency", method] = LATENCY_MS[row][position]
+            cells[model, "throughput", method] = TOKENS_PER_S[row][position]
+    return cells
+
+
+def table(
+    calibration: Calibration, prompt_tokens: int = 1
+) -> tuple[list[str], dict[tuple[str, str], list[float]], dict[str, list[str]]]:
+    """Return Table IV as lines of Markdown, the errors of predictions by model and kind, and what is out of memory.
+
+    Parameters
+    ----------
+    calibration : Calibration
+        Of the testbed.
+    prompt_tokens : int
+        Of each request; 1 counts decode rounds alone.
+    """
+    lines = [
+        "| method | model | number | published | ours | error | which | in flight x batch, devices |",
+        "|---|---|---|---:|---:|---:|---|---|",
+    ]
+    errors: dict[tuple[str, str], list[float]] = {}
+    memory: dict[str, list[str]] = {"both": [], "published alone": [], "ours alone": []}
+    names = {method: row for row, method in ROWS.items()}
+    settings = {model: setting(model, calibration, prompt_tokens=prompt_tokens) for model in MODELS}
+    for (model, kind, method), stated in published().items():
+        problem, note = settings[model], ""
+        choice = chosen(problem, kind, method)
+        if kind == "latency" and None in (choice, stated):
+            sides = "both" if choice is stated else "published alone" if stated is None else "ours alone"
+            memory[sides].append(f"{model} {names[method]}")
+        if choice is None and stated is not None and method == "cloud-edge-even":
+            choice, note = chosen(problem, kind, "cloud-edge-nearest"), " (nearest to even)"
+        found = None if choice is None else value(problem, kind, choice)
+        which = error = ""
+        if stated is not None and found is not None:
+            is_fitted = (model, kind, method) in SAME_AS_FITTED or (model, kind, method) in FITTED
+            which, error = "fitted" if is_fitted else "predicted", f"{found / stated - 1:+.1%}"
+            if not is_fitted:
+                errors.setdefault((model, kind), []).append(found / stated - 1)
+        how = "" if choice is None else _how(choice)
+        unit = "ms per token" if kind == "latency" else "tokens/s"
+        lines.append(
+            f"| {names[method]}{note} | {model} | {unit} | {_number(stated)} | {_number(found)} | {error} | {which} | {how} |"
+        )
+    return lines, errors, memory
+
+
+def _how(choice: Any) -> str:
+    if isinstance(choice, tuple):
+        return f"{len(set(choice))}"
+    return f"{choice.in_flight} x {choice.size}, {len(set(choice.layers))}"
+
+
+def without_one_model(start: Calibration, parameters: tuple[str, ...], prompt_tokens: int = 1) -> list[str]:
+    """Return lines of Markdown: parameters fitted to two models' numbers, and the errors on the third one's.
+
+    Parameters
+    ----------
+    start : Calibration
+        Where each fit begins.
+    parameters : tuple of str
+        What is fitted.
+    prompt_tokens : int
+        Of each request.
+    """
+    cells = {
+        key if key != ("llama2-13b", key[1], "cloud-edge-even") else (*key[:2], "cloud-edge-nearest"): stated
+        for key, stated in published().items()
+        if stated is not None
+    }
+    lines = [
+        "| left out | fitted: " + ", ".join(parameters) + " | latency | throughput |",
+        "|---|---|---|---|",
+    ]
+    for model in MODELS:
+        rest = {key: stated for key, stated in cells.items() if key[0] != model}
+        found = fitted(parameters, rest, start, prompt_tokens)
+        problem = setting(model, found, prompt_tokens=prompt_tokens)
+        errors: dict[str, list[str]] = {"latency": [], "throughput": []}
+        for (_, kind, method), stated in ((k, v) for k, v in cells.items() if k[0] == model):
+            ours = measured(problem, kind, method)
+            name = "EdgeShard" if method is None else method
+            errors[kind].append(f"{name} " + ("OOM" if ours is None else f"{ours / stated - 1:+.0%}"))
+        values = ", ".join(f"{getattr(found, name):.3g}" for name in parameters)
+        lines.append(
+            f"| {model} | {values} | {', '.join(errors['latency'])} | {', '.join(errors['throughput'])} |"
+        )
+    return lines
 
 
 def _number(value: float | None) -> str:
     return "OOM" if value is None else f"{value:.4g}"
 
 
-def sweeps(calibration: Calibration, folder: Path | None) -> dict[tuple[str, str, str], dict[float, float]]:
-    """Compute Figs. 7 and 8, latency and throughput by bandwidth to the cloud; draw them where a folder is given."""
-    found: dict[tuple[str, str, str], dict[float, float]] = {}
-    for model in MODELS:
-        rows = (
-            dict(ROWS) if model != "llama2-70b" else {"EdgeShard": None, "EdgeShard-Even": "edgeshard-even"}
-        )
-        for mbps in BANDWIDTHS_MBPS:
-            problem = setting(model, calibration, cloud_mbps=mbps)
-            for row, method in rows.items():
-                for kind, value in (
-                    ("latency", latency_ms(problem, method)),
-                    ("throughput", tokens_per_s(problem, method)),
-                ):
-                    if value is not None:
-                        found.setdefault((model, kind, row), {})[mbps] = value
-        for kind, unit, number in (("latency", "ms per token", 7), ("throughput", "tokens per second", 8)):
-            series = {row: values for (m, k, row), values in found.items() if (m, k) == (model, kind)}
-            if folder is not None:
-                drawing = pictures.lines(
-                    series,
-                    title=f"{model}: {kind} (Fig. {number})",
-                    x_label="bandwidth from source to cloud, Mbps",
-                    y_label=unit,
-                )
-                pictures.save(drawing, str(folder / f"figure-{number}-{model}.svg"))
-    return found
-
-
-def claims(
-    calibration: Calibration, sweep: dict[tuple[str, str, str], dict[float, float]]
-) -> list[tuple[str, str, str, bool]]:
-    """Return what Sections V-C and V-D say in words: claim, paper, ours, whether it holds."""
-
-    def at(model: str, row: str, mbps: float, kind: str = "latency") -> float:
-        return sweep[model, kind, row][mbps]
-
-    rows: list[tuple[str, str, str, bool]] = []
-    for model in MODELS[:2]:
-        for row in ("Cloud-Edge-Even", "EdgeShard"):
-            points = sweep.get((model, "latency", row), {})
-            if points:
-                early, late = points[1.0] - points[10.0], points[10.0] - points[50.0]
-                rows.append(
-                    (
-                        f"{model}, {row}: latency falls from 1 to 10 Mbps more than from 10 to 50",
-                        "in words",
-                        f"{early:.1f}, {late:.1f} ms",
-                        early > late,
-                    )
-                )
-        same = at(model, "Cloud-Edge-Opt", 25.0) / at(model, "EdgeShard", 25.0) - 1
-        rows.append(
-            (
-                f"{model}: beyond 10 Mbps EdgeShard is Cloud-Edge-Opt",
-                "the same placement",
-                f"{same:.1%} slower at 25 Mbps",
-                same < 0.01,
-            )
-        )
-    solo = at("llama2-7b", "Edge-Solo", 1.0)
-    even, opt = at("llama2-7b", "Cloud-Edge-Even", 1.0), at("llama2-7b", "Cloud-Edge-Opt", 1.0)
-    rows.append(
-        (
-            "7B, 1 Mbps: Even is slower than Solo, Opt stays local",
-            "in words",
-            f"{even:.0f} > {solo:.0f} = {opt:.0f} ms",
-            even > solo == opt,
-        )
-    )
-    both = max(at("llama2-7b", row, 10.0) for row in ("Cloud-Edge-Even", "Cloud-Edge-Opt"))
-    rows.append(
-        ("7B, from 10 Mbps: the cloud beats Solo", "in words", f"{both:.0f} < {solo:.0f} ms", both < solo)
-    )
-    gain = at("llama2-70b", "EdgeShard-Even", 1.0) / at("llama2-70b", "EdgeShard", 1.0) - 1
-    rows.append(
-        (
-            "70B: EdgeShard beats EdgeShard-Even, not by much",
-            "in words",
-            f"{gain:.1%} faster",
-            0 < gain < 0.25,
-        )
-    )
-    agx, nx = (setting("llama2-7b", calibration, source=name) for name in ("agx-0", "nx-0"))
-    oom = [row for row in ("Edge-Solo", "Cloud-Edge-Even") if latency_ms(nx, ROWS[row]) is None]
-    rows.append(("7B from an NX: Solo and Even do not fit", "OOM", f"OOM: {', '.join(oom)}", len(oom) == 2))
-    for row, gap, ratio in (("Cloud-Edge-Opt", 60.0, 6.0), ("EdgeShard", 5.0, 2.0)):
-        (slow, few), (fast, many) = (
-            (latency_ms(problem, ROWS[row]) or nan, tokens_per_s(problem, ROWS[row]) or nan)
-            for problem in (nx, agx)
-        )
-        rows.append(
-            (
-                f"7B, {row}: an NX as source costs",
-                f"{gap:.0f} ms",
-                f"{slow - fast:.1f} ms",
-                abs(slow - fast - gap) < gap / 2,
-            )
-        )
-        rows.append(
-            (
-                f"7B, {row}: throughput, AGX over NX",
-                f"{ratio:.0f} x",
-                f"{many / few:.1f} x",
-                abs(many / few / ratio - 1) < 0.25,
-            )
-        )
-    return rows
-
-
-def bubbles(calibration: Calibration) -> list[tuple[str, str, float, float]]:
-    """Return by how many tokens per second no-bubbles is faster (Fig. 10): model, row, paper, ours."""
-    rows = []
-    for (model, row), paper in BUBBLES_COST.items():
-        problem = setting(model, calibration)
-        method = ROWS[row]
-        if row == "Cloud-Edge-Even" and model == "llama2-13b":
-            method = "cloud-edge-nearest"
-        with_none, with_some = (tokens_per_s(problem, method, kind) for kind in ("no-bubbles", "bubbles"))
-        assert with_none is not None
-        assert with_some is not None
-        rows.append((model, row, paper, with_none - with_some))
-    return rows
-
-
 def main() -> int:
     """Print Markdown, and draw where a folder is given."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     defaults = Calibration()
-    for name, value in vars(defaults).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=value)
+    for name, default in vars(defaults).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=default)
     parser.add_argument("--output", type=Path, help="folder for the pictures")
+    parser.add_argument(
+        "--only-table", action="store_true", help="Table IV and the fits, without the figures"
+    )
     options: dict[str, Any] = vars(parser.parse_args())
     folder: Path | None = options.pop("output")
+    only_table = options.pop("only_table")
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     calibration = Calibration(**options)
-    lines, errors, agreed, published = table(calibration)
-    print("\n".join(lines))
-    print("\n| column | median relative error | numbers |\n|---|---:|---:|")
-    for (model, kind), values in errors.items():
-        print(f"| {model}, {kind} | {median(values):.1%} | {len(values)} |")
-    print(f"\nOOM: {agreed} of {published} reproduced\n")
-    print("| no-bubbles over bubbles, tokens/s (Fig. 10) | model | paper | ours |\n|---|---|---:|---:|")
+    for title, prompt_tokens in (("decode rounds alone", 1), (f"prompts of {PROMPT} counted", PROMPT)):
+        fit = fitted(PARAMETERS, FITTED, calibration, prompt_tokens)
+        print(f"\n{title}, 96 new tokens, at most 4 in flight; fitted: {fit}\n")
+        lines, errors, memory = table(fit, prompt_tokens)
+        print("\n".join(lines))
+        for (model, kind), values in errors.items():
+            print(
+                f"predicted, {model}, {kind}: {median(map(abs, values)):.1%} in the median of {len(values)}"
+            )
+        for sides, placements in memory.items():
+            print(f"out of memory, {sides}: {len(placements)} ({', '.join(placements)})")
+    decoding = fitted(PARAMETERS, FITTED, calibration)
+    print(
+        "\n| at most 4 in flight | pipeline of Eq. 11, tokens/s | best, tokens/s | in flight x batch, devices | proven |"
+    )
+    print("|---|---:|---:|---|---|")
+    for model in MODELS:
+        problem = setting(model, decoding)
+        paper, (best, proven) = measured(problem, "throughput", None), best_pipeline(problem)
+        rate = value(problem, "throughput", best)
+        print(
+            f"| {model} | {_number(paper)} | {_number(rate)} | {_how(best)} | {'yes' if proven else 'no'} |"
+        )
+    print("\nOne model left out, decode rounds alone\n")
+    print("\n".join(without_one_model(calibration, PARAMETERS)))
+    overhead = replace(calibration, layer_overhead_s=5e-4, hop_s=1e-9)
+    print("\nThe same with a time per layer in place of one per hop\n")
+    print("\n".join(without_one_model(overhead, (*PARAMETERS[:2], "layer_overhead_s"))))
+    if only_table:
+        return 0
+    calibration = decoding
+    print("\n| no-bubbles over bubbles, tokens/s (Fig. 10) | model | paper | ours |\n|---|---|---:|---:|")
     for model, row, paper, ours in bubbles(calibration):
         print(f"| {row} | {model} | {paper:.2f} | {ours:.2f} |")
+    judged = claims(calibration, sweeps(calibration, folder))
+    print(f"\n{sum(holds for *_, holds in judged)} of {len(judged)} claims hold")
     print("\n| claim of Figs. 7-9 | paper | ours | holds |\n|---|---|---|---|")
-    for claim, stated, found, holds in claims(calibration, sweeps(calibration, folder)):
+    for claim, stated, found, holds in judged:
         print(f"| {claim} | {stated} | {found} | {'yes' if holds else 'no'} |")
     return 0
 

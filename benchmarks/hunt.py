@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from placewise.benchmarks import asked, traps
 from placewise.benchmarks.agreement import BOUND_TOLERANCE, ORACLE, default_methods, judge
-from placewise.benchmarks.traps import KINDS
 from placewise.instances import write
 from placewise.models.errors import InstanceError
 from placewise.models.registry import problem_of
@@ -21,6 +21,10 @@ from placewise.solvers.solve import solve
 if TYPE_CHECKING:
     from placewise.benchmarks.traps import Trap
     from placewise.solvers.evidence.result import VerifiedResult
+
+#: What instances are drawn from.
+KINDS = traps.KINDS | asked.KINDS
+PROOFS = ("exact: optimal", "exact: infeasible")
 
 
 def truth_of(trap: Trap) -> VerifiedResult:
@@ -77,7 +81,7 @@ def hunt(
 def main() -> int:
     """Hunt, print the counts, and save what was found."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("kind", choices=list(KINDS))
+    parser.add_argument("kinds", nargs="+", choices=list(KINDS), metavar="KIND", help=", ".join(KINDS))
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0, help="of the first instance")
     parser.add_argument("--methods", help="comma-separated (default: all that are installed)")
@@ -85,21 +89,30 @@ def main() -> int:
     parser.add_argument("--time-limit", type=float, default=20.0, help="seconds for each method")
     parser.add_argument("--output", type=Path, help="folder for the instances on which methods disagree")
     options = parser.parse_args()
-    counts: Counter[tuple[str, str]] = Counter()
     methods = options.methods.split(",") if options.methods else None
     wrong = 0
-    for seed in range(options.seed, options.seed + options.count):
-        only = range(seed, seed + 1)
-        faults = hunt(options.kind, only, counts, methods, options.threads, options.time_limit)
-        for found in faults.values():
-            wrong += 1
-            print(*found, sep="\n", flush=True)
-            if options.output:
-                options.output.mkdir(parents=True, exist_ok=True)
-                write(KINDS[options.kind](seed).instance, options.output / f"{options.kind}-{seed}.json")
-    for (method, outcome), count in sorted(counts.items()):
-        print(f"{method:22} {outcome:28} {count:6}")
-    print(f"{options.count} instances of {options.kind}, {wrong} with disagreements or conflicts")
+    for kind in options.kinds:
+        counts: Counter[tuple[str, str]] = Counter()
+        differ = 0
+        for seed in range(options.seed, options.seed + options.count):
+            only = range(seed, seed + 1)
+            faults = hunt(kind, only, counts, methods, options.threads, options.time_limit)
+            for found in faults.values():
+                differ += 1
+                print(*found, sep="\n", flush=True)
+                if options.output:
+                    options.output.mkdir(parents=True, exist_ok=True)
+                    write(KINDS[kind](seed).instance, options.output / f"{kind}-{seed}.json")
+        for (method, outcome), count in sorted(counts.items()):
+            print(f"{method:22} {outcome:28} {count:6}")
+        exact = sum(count for (_, outcome), count in counts.items() if outcome in PROOFS)
+        refused = counts["", "instance refused"]
+        print(
+            f"{options.count} instances of {kind} ({refused} refused), {exact} proofs by exact methods, "
+            f"{differ} with disagreements or conflicts",
+            flush=True,
+        )
+        wrong += differ
     return bool(wrong)
 
 

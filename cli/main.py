@@ -29,6 +29,8 @@ COMMANDS = (
     "check",
     "plan",
     "explain",
+    "largest",
+    "frontier",
     "simulate",
     "bench",
     "report",

@@ -59,7 +59,8 @@ def delay_over(
     first : IntVar, optional
         The layer before which it is; all messages are of one size without it.
     """
-    delays_s = [float(costs.delay_s(i)[pair]) for i in range(len(costs.message) - 1)]
+    layers = 1 if first is None else len(costs.message) - 1
+    delays_s = [float(costs.delay_s(i)[pair]) for i in range(layers)]
     units = [0, *(times.of(min(delay_s, flight.most_s)) for delay_s in delays_s), 0]
     if first is None or len(set(delays_s)) == 1:
         return units[1] * arc

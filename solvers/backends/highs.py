@@ -43,6 +43,8 @@ def minimise(model: MatrixModel, context: MatrixContext) -> MatrixResult:
     highs.setOptionValue("mip_abs_gap", 0.0)
     highs.setOptionValue("random_seed", parameters.seed)
     highs.setOptionValue("threads", parameters.thread_count)
+    # HiGHS 1.13.1 proved a false optimum after one (tests/instances/wrong/highs-restart.json).
+    highs.setOptionValue("mip_allow_restart", False)
     highs.passModel(_highs_lp(highspy, model))
     if context.start is not None:
         solution = highspy.HighsSolution()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 from placewise.models.edgeshard import pipeline_cpsat
@@ -14,6 +15,7 @@ from placewise.models.edgeshard.batch_placement import evaluate, placement_with
 from placewise.models.edgeshard.cost import bottleneck_floor_s
 from placewise.models.errors import NotApplicableError
 from placewise.solvers.edgeshard import baselines, cpsat, in_flight, starts, thresholds, types
+from placewise.solvers.edgeshard.single_flights import best_number, part_of
 from placewise.solvers.edgeshard.sources import over_sources
 from placewise.solvers.evidence.result import Claim, Progress, Reason
 from placewise.solvers.execution.context import Context
@@ -73,7 +75,7 @@ def largest_batch(instance: EdgeShardBatch, context: Context) -> Claim:
     if instance.in_flight is None:
         return _largest(instance, context, lambda size: _pipeline(instance, size, context))
     return _largest_in_flight(
-        instance, context, lambda pipe, _: _least_bottleneck(context, pipe, 1), first=True
+        instance, context, lambda pipe, _: _least_bottleneck(context, pipe, inf), first=True
     )
 
 
@@ -101,12 +103,12 @@ def _largest_in_flight(
         numbers = [number for number, other in instance.choices if other == size]
         step = 1
         while step <= len(numbers) and context.remaining:
-            claim = solve(instance.at(size, numbers[step - 1]), in_flight.part_of(context))
+            claim = solve(instance.at(size, numbers[step - 1]), part_of(context))
             step *= 2
             if claim.placement is None:
                 message = claim.message or message
                 break
-            number = in_flight.best_number(instance, size, claim.placement)
+            number = best_number(instance, size, claim.placement)
             if number is None:
                 continue
             placement = placement_with(number, size, claim.placement)
@@ -147,17 +149,19 @@ def _pipeline(instance: EdgeShardBatch, batch_size: int, context: Context) -> Cl
     return over_sources(_strongest)(instance.at(batch_size), _part(context, batch_size))
 
 
-def _least_bottleneck(context: Context, pipeline: EdgeShardThroughput, batch_size: int) -> Claim:
-    """Return what that method says about one choice with micro-batches in flight, without its reports."""
-    del batch_size
-    return over_sources(_strongest)(pipeline, in_flight.part_of(context))
+def _least_bottleneck(context: Context, pipeline: EdgeShardThroughput, enough_s: float) -> Claim:
+    """Return what that method says about one choice with micro-batches in flight, quickly, without its reports."""
+    quick = over_sources(partial(_strongest, whole=False, enough_s=enough_s))
+    return quick(pipeline, part_of(context))
 
 
-def _strongest(pipeline: EdgeShardInstance, part: Context) -> Claim:
+def _strongest(
+    pipeline: EdgeShardInstance, part: Context, *, whole: bool = True, enough_s: float = inf
+) -> Claim:
     """Solve a pipeline with a source by the strongest method that takes it."""
     for guarantee, method in (
-        (types.guarantee, types.run),
-        (thresholds.guarantee, thresholds.run),
+        (types.guarantee, partial(types.run, enough_s=enough_s)),
+        (thresholds.guarantee, partial(thresholds.run, whole=whole, enough_s=enough_s)),
         (pipeline_cpsat.run_length_guarantee, cpsat.throughput),
     ):
         try:

@@ -16,68 +16,28 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from placewise.models.edgeshard import placement as pipeline
 from placewise.models.edgeshard.batch_placement import cycle_s, evaluate, placement_with
 from placewise.models.edgeshard.cost import bottleneck_floor_s, latency_floor_s, time_tables
-from placewise.models.edgeshard.memory import used_bytes
 from placewise.models.edgeshard.pipeline_cycle import Flight
 from placewise.models.errors import NotApplicableError
 from placewise.models.time_range import require_whole_numbers
 from placewise.solvers.edgeshard.cpsat import strongest_model
+from placewise.solvers.edgeshard.single_flights import best_number, least_latency, part_of
 from placewise.solvers.edgeshard.sources import over_sources
-from placewise.solvers.evidence.result import Claim, Progress, Reason
-from placewise.solvers.execution.context import Context
+from placewise.solvers.evidence.result import Claim, Reason
 from placewise.solvers.execution.whole_model import run_whole_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from placewise.models.edgeshard import EdgeShardBatch, EdgeShardInstance, EdgeShardThroughput
+    from placewise.solvers.execution.context import Context
 
-    #: ``(pipeline's instance, batch size) -> what the best method says about its bottleneck``.
-    Bottleneck = Callable[[EdgeShardThroughput, int], Claim]
+    #: ``(pipeline's instance, bound that is enough) -> what the best method says about its bottleneck``.
+    Bottleneck = Callable[[EdgeShardThroughput, float], Claim]
 
-
-def best_number(instance: EdgeShardBatch, batch_size: int, layers: tuple[int, ...]) -> int | None:
-    """Return the number in flight that suits a pipeline best: the least of those that give most tokens per second.
-
-    Parameters
-    ----------
-    instance : EdgeShardBatch
-        With micro-batches in flight.
-    batch_size : int
-        Sequences in each.
-    layers : tuple of int
-        The device of each layer.
-
-    Returns
-    -------
-    int or None
-        None where not even the least number fits in memory and within the limit.
-    """
-    devices = sorted(set(layers))
-    hosted = [[i for i, device in enumerate(layers) if device == j] for j in devices]
-    caches = [sum(instance.layers[i].cache_bytes for i in own) for own in hosted]
-    weights = [used_bytes(instance.layers[i] for i in own) for own in hosted]
-    space = [int(instance.cluster.memory_bytes[j]) for j in devices]
-    free = [have - need for have, need in zip(space, weights, strict=True)]
-    most = instance.most_in_flight(batch_size, caches, free)
-    if most is None:
-        return None
-    pipe = instance.at(batch_size)
-    bottleneck_s = pipeline.evaluate_throughput(pipe, layers).objective
-    round_trip_s = sum(pipeline.round_trip(pipe, layers).values())
-    if bottleneck_s is None or not math.isfinite(round_trip_s):
-        return None
-    limit_s, best = instance.time_per_token_limit_s, None
-    for number in instance.counts:
-        assert number is not None
-        if number > most or (limit_s is not None and cycle_s(number, bottleneck_s, round_trip_s) > limit_s):
-            break
-        best = number
-        if number * bottleneck_s >= round_trip_s:
-            break
-    return best
+#: Of the time that is left, for the least latency of one batch size.
+LATENCY_SHARE = 0.25
 
 
 @dataclass(frozen=True, order=True)
@@ -125,7 +85,9 @@ class Search:
         #: Bounds of what could not be decided.
         self._undecided: list[float] = []
         self._messages: list[str] = []
+        #: Bounds on bottleneck and round trip by batch size, and the sizes whose round trip was solved for.
         self._floors: dict[int, tuple[float, float]] = {}
+        self._waited: set[int] = set()
         sizes: dict[int, int] = {}
         for _, size in instance.choices:
             sizes[size] = sizes.get(size, 0) + 1
@@ -143,12 +105,17 @@ class Search:
             if not context.remaining:
                 break
             node = heapq.heappop(self._open)
-            if node.bottleneck_s is None:
+            if self._bound_s(node) > node.bound_s:
+                self._push(node.batch_size, node.first, node.last, node.bottleneck_s)
+            elif node.bottleneck_s is None:
                 self._bound(node)
             elif node.first < node.last:
                 middle = (node.first + node.last) // 2
                 self._push(node.batch_size, node.first, middle, node.bottleneck_s)
                 self._push(node.batch_size, middle + 1, node.last, floor_s=node.bottleneck_s)
+            elif node.batch_size not in self._waited:
+                self._wait(node.batch_size)
+                heapq.heappush(self._open, node)
             else:
                 self._decide(node)
             context.report(self._value, self.bound_s, self.best)
@@ -198,11 +165,34 @@ class Search:
         bound_s = cycle_s(high, least_s, round_trip_s) / (high * size)
         heapq.heappush(self._open, Node(bound_s, next(self._order), size, first, last, bottleneck_s))
 
+    def _bound_s(self, node: Node) -> float:
+        """Return the bound of a node with what is known by now."""
+        high = self.instance.counts[node.last]
+        assert high is not None
+        least_s, round_trip_s = self._floors[node.batch_size]
+        least_s = max(least_s, node.bottleneck_s or 0.0)
+        return cycle_s(high, least_s, round_trip_s) / (high * node.batch_size)
+
+    def _wait(self, size: int) -> None:
+        """Bound the round trip of a batch size by the least latency: its problem may also return to devices."""
+        self._waited.add(size)
+        pipe = self.instance.at(size, self.instance.counts[0])  # the most memory for the rest
+        claim = least_latency(pipe, part_of(self.context, share=LATENCY_SHARE))
+        if claim is None or claim.dual_bound is None:
+            return
+        request = pipe.request
+        passes = request.new_tokens if request is not None and request.counts == "request" else 1
+        least_s, round_trip_s = self._floors[size]
+        # Ticks of the two problems may differ.
+        self._floors[size] = least_s, max(round_trip_s, claim.dual_bound / passes * (1 - 1e-9))
+        if claim.placement is not None:
+            self.offer(size, tuple(claim.placement))
+
     def _bound(self, node: Node) -> None:
         """Find the least bottleneck in the memory of a node's first number."""
         number = self.instance.counts[node.first]
         pipe = self.instance.at(node.batch_size, number)
-        claim = self._bottleneck(pipe, node.batch_size)
+        claim = self._bottleneck(pipe, self.best_s * node.batch_size)
         if claim.reason is Reason.INFEASIBLE:
             return
         if claim.placement is not None:
@@ -273,21 +263,3 @@ class Search:
         if evaluation.feasible and evaluation.objective is not None and evaluation.objective < self.best_s:
             self.best, self.best_s = tuple(placement), evaluation.objective
             self.context.report(objective=self.best_s, placement=self.best)
-
-
-def part_of(context: Context, keep: Callable[[Any], None] | None = None) -> Context:
-    """Return the context of one choice: what is left of the time; its placements are kept, its bounds are not.
-
-    Parameters
-    ----------
-    context : Context
-        Of the whole.
-    keep : callable, optional
-        Takes each placement that is reported.
-    """
-
-    def report(step: Progress) -> None:
-        if keep is not None and step.placement is not None:
-            keep(step.placement)
-
-    return Context(replace(context.parameters, time_limit=max(context.remaining, 1e-3)), None, report)

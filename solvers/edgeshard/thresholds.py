@@ -5,12 +5,13 @@ at layer a reaches at most one end. Among devices that are all linked within T, 
 follows only gets shorter, and a stage that vanishes leaves a link that exists. So one number per set of devices, the
 furthest end, decides the threshold, and 2**(M-1) of them are filled by vectorised sweeps; where the layers between
 the first and the last are equal, the sum of what the devices hold decides it for any number of them. Below the largest
-transfer among the other devices, where that fails, a search over (set, last device) keeps all ends instead, and from
-14 devices on CP-SAT's circuit takes over. Sources: Edmonds and Fulkerson (1970), Bokhari (1988), Pınar and Aykanat (2004).
+transfer among the other devices, where that fails, equal layers need a way over links that are fast enough; others a
+search over (set, last device), which keeps all ends instead, and from 14 devices on CP-SAT's circuit takes over. Sources: Edmonds and Fulkerson (1970), Bokhari (1988), Pınar and Aykanat (2004).
 """
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,7 @@ from placewise.models.edgeshard.runs import has_equal_block, require_no_least, u
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.solvers.edgeshard.bisection import bisect
+from placewise.solvers.edgeshard.counted import Held, Undecided, all_linked, over_fast_links
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,17 +82,18 @@ class Thresholds:
     @property
     def decided_from_s(self) -> float:
         """The least threshold that is decided."""
-        return self.linked_from_s if len(self.others) > LARGEST_SPARSE_SIZE else 0.0
+        all_ends = self.equal or len(self.others) <= LARGEST_SPARSE_SIZE
+        return 0.0 if all_ends else self.linked_from_s
 
     def placement(self, threshold_s: float) -> tuple[int, ...] | None:
-        """Return a pipeline within a threshold, or None if there is none."""
+        """Return a pipeline within a threshold, None if there is none; raise `Undecided` where that is too hard."""
         ends = np.vstack([self._ends(threshold_s), np.full(self.memory_end.shape[1], -1)])
         returns = self.costs.return_s <= threshold_s
         if ends[0, self.source] >= self.count and returns[self.source]:
             return (self.source,) * self.count
+        if self.equal:
+            return self._by_counts(threshold_s, ends, returns)
         if threshold_s >= self.linked_from_s:
-            if self.equal:
-                return self._by_counts(threshold_s, ends, returns)
             return self._by_furthest_end(threshold_s, ends, returns)
         return self._by_all_ends(threshold_s, ends, returns)
 
@@ -111,36 +114,21 @@ class Thresholds:
     def _by_counts(
         self, threshold_s: float, ends: NDArray[np.intp], returns: NDArray[np.bool_]
     ) -> tuple[int, ...] | None:
-        """Share equal layers out to the source, a first device that it links to, any others, and the last one."""
-        total, source = self.count, self.source
-        own = min(int(ends[0, source]), total - 1)
-        if own < 1 or total < 2:
+        """Share equal layers out; below the slowest link by a way over fast ones, or raise `Undecided`."""
+        held = Held.of(self.count, self.source, self.others, ends, returns)
+        if held is None:
             return None
-        # What a device holds of the equal layers, and what it holds if the last layer is among them.
-        held = {j: min(int(ends[1, j]), total - 1) - 1 for j in self.others}
-        final = {j: int((ends[1:total, j] >= total).sum()) if returns[j] else 0 for j in self.others}
-        linked = [j for j in self.others if self.costs.transfer_s(0)[source, j] <= threshold_s]
-        for last in sorted((j for j in self.others if final[j]), key=lambda j: held[j] - final[j]):
-            if last in linked and own + final[last] >= total:
-                return self._chain([(source, min(own, total - 1)), (last, total)])
-            first = max((j for j in linked if j != last and held[j]), key=held.__getitem__, default=None)
-            everyone = own + sum(held.values()) - held[last] + final[last]
-            if first is None or everyone < total:
-                continue
-            # The last takes what it can and leaves the source and the first a layer each; then these, then others.
-            ending = min(final[last], total - 2)
-            taken = {first: min(held[first], total - ending - 1)}
-            start = min(own, total - ending - taken[first])
-            left = total - ending - taken[first] - start
-            for j in self.others:
-                if j not in (first, last) and left and held[j]:
-                    taken[j] = min(held[j], left)
-                    left -= taken[j]
-            stages = [(source, start)]
-            for j, length in taken.items():
-                stages.append((j, stages[-1][1] + length))
-            return self._chain([*stages, (last, total)])
-        return None
+        fast = (self.costs.transfer_s(0) <= threshold_s) & ~np.eye(len(returns), dtype=bool)
+        if threshold_s >= self.linked_from_s:
+            stages = all_linked(held, [j for j in self.others if fast[self.source, j]])
+            return None if stages is None else self._chain(stages)
+        try:
+            stages = over_fast_links(held, fast)
+        except Undecided:
+            if len(self.others) > LARGEST_SPARSE_SIZE:
+                raise
+            return self._by_all_ends(threshold_s, ends, returns)
+        return None if stages is None else self._chain(stages)
 
     def _by_furthest_end(
         self, threshold_s: float, ends: NDArray[np.intp], returns: NDArray[np.bool_]
@@ -250,12 +238,14 @@ class Thresholds:
         return None
 
 
-def run(instance: EdgeShardInstance, context: Context) -> Claim:
+def run(instance: EdgeShardInstance, context: Context, *, whole: bool = True, enough_s: float = inf) -> Claim:
     """Bisect over the candidates; every threshold that fails is a dual bound.
 
     Parameters
     ----------
     instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
+    whole, enough_s : bool, float
+        See `bisect`.
     """
-    return bisect(instance, context, Thresholds(instance))
+    return bisect(instance, context, Thresholds(instance), whole=whole, enough_s=enough_s)

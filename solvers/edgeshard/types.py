@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from placewise.models.edgeshard.kinds import device_types
@@ -64,12 +65,14 @@ class TypeThresholds:
         return self.counts.within(threshold_s)
 
 
-def run(instance: EdgeShardInstance, context: Context) -> Claim:
+def run(instance: EdgeShardInstance, context: Context, *, enough_s: float = inf) -> Claim:
     """Bisect over the candidates; every threshold that fails is a dual bound.
 
     Parameters
     ----------
     instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
+    enough_s : float
+        See `bisect`.
     """
-    return bisect(instance, context, TypeThresholds(instance))
+    return bisect(instance, context, TypeThresholds(instance), enough_s=enough_s)

@@ -31,6 +31,7 @@ OPTIMA_S = {
     "cbc-false-infeasible": 5.0,
     "cbc-preprocessing": 16.1,
     "cbc-crash": None,
+    "highs-restart": 0.4296875,
 }
 #: They count sets of devices: 2**22 of them with 23 devices take minutes.
 SLOW = {
