@@ -160,8 +160,9 @@ def at_best(compute: NDArray[np.int64], needs: ArrayLike, memory: NDArray[np.int
     needs, memory : array_like of int, shapes (N,) and (M,)
         Bytes of nodes and devices.
     """
-    fits = np.asarray(needs)[:, None] <= memory
-    least = compute.min(axis=1, where=fits | ~fits.any(axis=1)[:, None], initial=np.iinfo(np.int64).max)
+    fits = np.less_equal.outer(np.asarray(needs), memory)
+    fits |= ~fits.any(axis=1, keepdims=True)
+    least = compute.min(axis=1, where=fits, initial=np.iinfo(np.int64).max)
     return [int(ticks) for ticks in least]
 
 
