@@ -31,7 +31,7 @@ def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> GraphThr
 
 
 def tiny_latency(*, kind: str = "mixed", seed: int, name: str | None = None) -> GraphLatency:
-    """Return a random instance that brute force solves: that of `tiny`, of latency.
+    """Return a random instance that brute force solves: that of `tiny`, of latency, some with much that takes no time.
 
     Parameters
     ----------
@@ -80,6 +80,9 @@ def _tiny(problem: type[GraphT], told: str, kind: str, seed: int, name: str | No
     if messages and draw.random() < 0.2:  # one that only some of the receivers get
         first = messages[0]
         messages.append(Message(first.source, first.targets[:1], 0.5))
+    if problem is GraphLatency and draw.random() < 0.15:  # parts that need each other may pay
+        table = [[draw.choice([0.0, 0.0, 1.0]) for _ in range(size)] for _ in range(count)]
+        messages = [Message(message.source, message.targets, 0.0) for message in messages]
     return problem(
         Cluster([f"device-{d}" for d in range(size)], memory, FREE_BYTES_PER_S),
         [Node(f"node-{v}", size_bytes) for v, size_bytes in enumerate(need)],

@@ -16,8 +16,14 @@ from placewise.solvers.execution.parameters import Parameters
 from placewise.solvers.solve import solve
 
 #: In the model for readers, implied by the others: flow rows alone force one device per layer, and the transport
-#: between the places of projection and network gives each of them one if the other has one.
-REDUNDANT = {("flow", "one_device_per_layer"), ("counts", "one_proj"), ("counts", "one_ffn")}
+#: between the places of projection and network gives each of them one if the other has one. Bounds on a graph's latency.
+REDUNDANT = {
+    ("flow", "one_device_per_layer"),
+    ("counts", "one_proj"),
+    ("counts", "one_ffn"),
+    ("ranks", "loads"),
+    ("ranks", "longest"),
+}
 
 
 def model_optimum(formulation, instance, mutate):
