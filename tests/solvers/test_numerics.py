@@ -14,6 +14,7 @@ from placewise.instances.generators import generate
 from placewise.models.errors import InstanceError, NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.models.registry import PROBLEMS
+from placewise.models.replicated import NodeType
 from placewise.solvers import solve
 from placewise.solvers.evidence.conflicts import find_conflicts
 from placewise.solvers.evidence.result import Status
@@ -58,6 +59,16 @@ def wide(problem, seed):
         links = cluster.bandwidth_bytes_per_s * drawn(2, 8, size, size)
         cluster = replace(cluster, memory_bytes=memory, flops_per_s=rates, bandwidth_bytes_per_s=links)
         return replace(instance, layers=layers, cluster=cluster)
+    if problem == "replicated-throughput":
+        types = [
+            NodeType(kind.name, [rate * float(drawn(-4, 4)) for rate in kind.tokens_per_s])
+            for kind in instance.node_types
+        ]
+        links = cluster.bandwidth_bytes_per_s * drawn(-4, 4, size, size)
+        return replace(instance, node_types=types, cluster=replace(cluster, bandwidth_bytes_per_s=links))
+    if problem == "graph-throughput":
+        spread = drawn(SHORTEST_S, LONGEST_S, *instance.compute_time_s.shape)
+        return replace(instance, compute_time_s=spread)
     needs = np.floor(drawn(SMALLEST_BYTES, LARGEST_BYTES - 0.5, len(instance.layers))).astype(int)
     layers = tuple(
         replace(layer, memory_bytes=int(need)) for layer, need in zip(instance.layers, needs, strict=True)
