@@ -24,6 +24,8 @@ def explained(problem):
     """Return the explanations of the first tiny instances with and without a placement, 2 of each."""
     chosen = {True: [], False: []}
     for seed in range(40):
+        if min(map(len, chosen.values())) == 2:
+            break
         instance = generate(problem, "tiny", seed=seed)
         group = chosen[solve(instance, isolate=False).status is Status.INFEASIBLE]
         if len(group) < 2:
