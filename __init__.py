@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         Stated,
     )
     from placewise.models.errors import InstanceError, NotApplicableError, PlacewiseError
-    from placewise.models.graph import GraphThroughput
+    from placewise.models.graph import GraphLatency, GraphThroughput
     from placewise.models.head_migration import (
         DevicesOverTime,
         HeadMigration,
@@ -79,7 +79,7 @@ _HOMES = {
     "placewise.models.head_migration.over_time": "DevicesOverTime",
     "placewise.models.problem": "Evaluation Guarantee Violation",
     "placewise.models.registry": "evaluate",
-    "placewise.models.graph.data": "GraphThroughput",
+    "placewise.models.graph.data": "GraphLatency GraphThroughput",
     "placewise.models.replicated.data": "NodeType ReplicatedThroughput",
     "placewise.models.workload": "Layer Transformer",
 }
@@ -98,6 +98,7 @@ __all__ = [
     "Evaluation",
     "Explanation",
     "GapReport",
+    "GraphLatency",
     "GraphThroughput",
     "Guarantee",
     "HeadMigration",

@@ -30,7 +30,7 @@ from placewise.models.dilemma.problems import DILEMMA
 from placewise.models.edgeshard.data import EdgeShardInstance, EdgeShardLatency, EdgeShardThroughput
 from placewise.models.edgeshard.problems import BATCH, LATENCY, THROUGHPUT
 from placewise.models.errors import PlacewiseError
-from placewise.models.graph.problems import GRAPH
+from placewise.models.graph.problems import GRAPH, GRAPH_LATENCY
 from placewise.models.head_migration.problems import DECODER, HEAD_MIGRATION
 from placewise.models.plugins import offered
 from placewise.models.registry import problem_named
@@ -137,6 +137,15 @@ FORMATS: dict[str, Format[Any]] = {
             {"tiny": graph_family.tiny},
             None,
             DATA / "graph",
+        ),
+        Format(
+            GRAPH_LATENCY,
+            graph.LatencySpec,
+            graph.build_latency,
+            graph.document,
+            {"tiny": graph_family.tiny_latency},
+            None,
+            DATA / "graph_latency",
         ),
     )
 }

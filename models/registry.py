@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from placewise.models.dilemma.problems import DILEMMA
 from placewise.models.edgeshard.problems import BATCH, LATENCY, THROUGHPUT
 from placewise.models.errors import PlacewiseError
-from placewise.models.graph.problems import GRAPH
+from placewise.models.graph.problems import GRAPH, GRAPH_LATENCY
 from placewise.models.head_migration.problems import DECODER, HEAD_MIGRATION
 from placewise.models.nearest import meant
 from placewise.models.plugins import offered
@@ -24,7 +24,17 @@ ENTRY_POINTS = "placewise.problems"
 #: The problems of the package.
 PROBLEMS: dict[str, Problem[Any, Any]] = {
     problem.name: problem
-    for problem in (LATENCY, THROUGHPUT, BATCH, DILEMMA, HEAD_MIGRATION, DECODER, REPLICATED, GRAPH)
+    for problem in (
+        LATENCY,
+        THROUGHPUT,
+        BATCH,
+        DILEMMA,
+        HEAD_MIGRATION,
+        DECODER,
+        REPLICATED,
+        GRAPH,
+        GRAPH_LATENCY,
+    )
 }
 
 

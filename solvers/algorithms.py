@@ -6,7 +6,7 @@ from typing import Any
 
 from placewise.models.dilemma.problems import DILEMMA
 from placewise.models.edgeshard.problems import BATCH, LATENCY, THROUGHPUT
-from placewise.models.graph.problems import GRAPH
+from placewise.models.graph.problems import GRAPH, GRAPH_LATENCY
 from placewise.models.head_migration.problems import DECODER, HEAD_MIGRATION
 from placewise.models.replicated.problems import REPLICATED
 from placewise.solvers import brute_force
@@ -14,6 +14,7 @@ from placewise.solvers.dilemma import methods as dilemma
 from placewise.solvers.edgeshard import methods as edgeshard
 from placewise.solvers.execution.method import Algorithm
 from placewise.solvers.graph import methods as graph
+from placewise.solvers.graph import samples
 from placewise.solvers.head_migration import methods as head_migration
 from placewise.solvers.replicated import methods as replicated
 
@@ -35,4 +36,5 @@ ALGORITHMS: dict[str, tuple[Algorithm[Any], ...]] = {
     DECODER.name: head_migration.DECODER,
     REPLICATED.name: replicated.REPLICATED_METHODS,
     GRAPH.name: graph.GRAPH_METHODS,
+    GRAPH_LATENCY.name: samples.LATENCY_METHODS,
 }

@@ -7,7 +7,7 @@ import numpy as np
 from placewise.models.cluster import Cluster
 from placewise.models.dilemma import DilemmaInstance, QuantizableLayer
 from placewise.models.edgeshard import EdgeShardBatchInstance, EdgeShardInstance
-from placewise.models.graph import GraphThroughput, Message, Node
+from placewise.models.graph import GraphInstance, Message, Node
 from placewise.models.head_migration import DecoderInstance, HeadMigrationInstance, HeadTransformer, Interval
 from placewise.models.replicated import NodeType, ReplicatedThroughput
 from placewise.models.workload import Layer
@@ -114,7 +114,7 @@ def heads(draw, problem):
 
 def graph(draw, problem):
     size, count = draw.randint(1, 3), draw.randint(1, 4)
-    return GraphThroughput(
+    return GraphInstance.kinds[problem](
         cluster(draw, size),
         [Node(f"node-{v}", draw.choice([0, 1, 2, 3])) for v in range(count)],
         [
@@ -158,4 +158,5 @@ MAKERS = {
     "head-migration-decoder": heads,
     "replicated-throughput": replicated,
     "graph-throughput": graph,
+    "graph-latency": graph,
 }

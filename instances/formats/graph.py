@@ -1,16 +1,19 @@
-"""The instance file of graph throughput."""
+"""The instance files of graph throughput and latency, which say the same."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 from placewise.instances.formats.common import Amount, Bytes, ClusterSpec, Count, Head, Name, Part, expand
 from placewise.instances.formats.common import require_shape as require
 from placewise.models.cluster import MAX_DEVICES, Cluster
-from placewise.models.graph.data import MAX_NODES, GraphThroughput, Message, Node
+from placewise.models.graph.data import MAX_NODES, GraphInstance, GraphLatency, GraphThroughput, Message, Node
 from placewise.models.resources import FREE_BYTES_PER_S
+
+if TYPE_CHECKING:
+    from placewise.models.graph.space import GraphT
 
 Index = Annotated[int, Field(ge=0, lt=MAX_NODES)]
 
@@ -57,11 +60,26 @@ class GraphSpec(Head):
     compute_time_s: list[list[Amount]]
 
 
+class LatencySpec(GraphSpec):
+    """A file of ``graph-latency``."""
+
+    problem: Literal["graph-latency"]  # type: ignore[assignment]
+
+
 def build(spec: GraphSpec) -> GraphThroughput:
     """Build an instance from a checked file; raise `InstanceError` with the path of what is wrong."""
+    return _build(spec, GraphThroughput)
+
+
+def build_latency(spec: LatencySpec) -> GraphLatency:
+    """Build an instance from a checked file; raise `InstanceError` with the path of what is wrong."""
+    return _build(spec, GraphLatency)
+
+
+def _build(spec: GraphSpec, kind: type[GraphT]) -> GraphT:
     devices = expand(spec.cluster.devices, "count", MAX_DEVICES, "cluster.devices")
     require(spec.compute_time_s, (len(spec.nodes), len(devices)), "compute_time_s")
-    return GraphThroughput(
+    return kind(
         Cluster(
             [own.name if own.count == 1 else f"{own.name}-{n}" for own, n in devices],
             [own.memory_bytes for own, _ in devices],
@@ -77,7 +95,7 @@ def build(spec: GraphSpec) -> GraphThroughput:
     )
 
 
-def document(instance: GraphThroughput) -> dict[str, Any]:
+def document(instance: GraphInstance) -> dict[str, Any]:
     """Return an instance as its file."""
     names, memory = instance.cluster.device_names, instance.cluster.memory_bytes
     return {

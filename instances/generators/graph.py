@@ -1,13 +1,17 @@
-"""Seeded instances of graph throughput."""
+"""Seeded instances of graph throughput and latency."""
 
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING
 
 from placewise.instances.generators.common import pick_kind
 from placewise.models.cluster import Cluster
-from placewise.models.graph.data import GraphThroughput, Message, Node
+from placewise.models.graph.data import GraphLatency, GraphThroughput, Message, Node
 from placewise.models.resources import FREE_BYTES_PER_S
+
+if TYPE_CHECKING:
+    from placewise.models.graph.space import GraphT
 
 
 def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> GraphThroughput:
@@ -23,6 +27,25 @@ def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> GraphThr
     name : str, optional
         Name of the instance.
     """
+    return _tiny(GraphThroughput, "graph", kind, seed, name)
+
+
+def tiny_latency(*, kind: str = "mixed", seed: int, name: str | None = None) -> GraphLatency:
+    """Return a random instance that brute force solves: that of `tiny`, of latency.
+
+    Parameters
+    ----------
+    kind : str
+        As of `tiny`.
+    seed : int
+        All choices follow from it.
+    name : str, optional
+        Name of the instance.
+    """
+    return _tiny(GraphLatency, "graph-latency", kind, seed, name)
+
+
+def _tiny(problem: type[GraphT], told: str, kind: str, seed: int, name: str | None) -> GraphT:
     draw = random.Random(f"graph-{seed}")  # noqa: S311
     kind = pick_kind(draw, kind)
     size = draw.choice([1, 2, 2, 3, 3])
@@ -57,12 +80,12 @@ def tiny(*, kind: str = "mixed", seed: int, name: str | None = None) -> GraphThr
     if messages and draw.random() < 0.2:  # one that only some of the receivers get
         first = messages[0]
         messages.append(Message(first.source, first.targets[:1], 0.5))
-    return GraphThroughput(
+    return problem(
         Cluster([f"device-{d}" for d in range(size)], memory, FREE_BYTES_PER_S),
         [Node(f"node-{v}", size_bytes) for v, size_bytes in enumerate(need)],
         messages,
         table,
         hosts=hosts,
-        name=name or f"tiny-{kind}-graph-{seed}",
+        name=name or f"tiny-{kind}-{told}-{seed}",
         description=f"random, {kind}, seed {seed}",
     )

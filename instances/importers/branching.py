@@ -2,7 +2,8 @@
 
 A node's output costs the same to and from the host's memory for all that it goes to. Nodes of one ``colorClass`` are on
 one device, and with them all nodes between which messages would otherwise go round: both are one node here. Devices are
-``maxFPGAs`` accelerators and ``maxCPUs`` cores, which compute in the host's memory and have all of it.
+``maxFPGAs`` accelerators and ``maxCPUs`` cores, which compute in the host's memory and have all of it; of the latency all
+cores are one device, on which nodes do not wait for each other.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from placewise.instances.importers.values import amount
 from placewise.instances.strict_json import clean_name
 from placewise.models.cluster import Cluster
 from placewise.models.errors import InstanceError
-from placewise.models.graph.data import GraphThroughput, Message, Node
+from placewise.models.graph.data import GraphInstance, GraphLatency, GraphThroughput, Message, Node
 from placewise.models.resources import FREE_BYTES_PER_S
 from placewise.models.units import MAX_BYTES
 
@@ -25,7 +26,7 @@ from placewise.models.units import MAX_BYTES
 TOLERANCE = 1e-6
 
 
-def instance_of(document: dict[str, Any], problem: str, *, name: str) -> GraphThroughput:
+def instance_of(document: dict[str, Any], problem: str, *, name: str) -> GraphInstance:
     """Return a graph on its accelerators and cores.
 
     Parameters
@@ -33,7 +34,7 @@ def instance_of(document: dict[str, Any], problem: str, *, name: str) -> GraphTh
     document : dict
         The graph's file, parsed.
     problem : str
-        ``graph-throughput``.
+        ``graph-throughput`` or ``graph-latency``.
     name : str
         Of the graph.
 
@@ -49,6 +50,9 @@ def instance_of(document: dict[str, Any], problem: str, *, name: str) -> GraphTh
     cores = int(amount(document, "maxCPUs", most=MAX_BYTES)) if "maxCPUs" in document else 0
     if not 1 <= devices + cores <= MAX_DEVICES:
         raise InstanceError("maxFPGAs", f"expected 1 to {MAX_DEVICES} devices, found {devices + cores}")
+    named = [f"core-{d}" for d in range(cores)]
+    if problem == GraphLatency.problem and cores:
+        cores, named = 1, ["cores"]
     ids: dict[int, int] = {}
     for n, entry in enumerate(entries):
         path = f"nodes[{n}]"
@@ -79,9 +83,10 @@ def instance_of(document: dict[str, Any], problem: str, *, name: str) -> GraphTh
         if outside:
             messages.append(Message(group[source], outside, cost_s[source]))
     budget = round(amount(document, "maxSizePerFPGA", most=MAX_BYTES))
-    return GraphThroughput(
+    kind = GraphLatency if problem == GraphLatency.problem else GraphThroughput
+    return kind(
         Cluster(
-            [f"accelerator-{d}" for d in range(devices)] + [f"core-{d}" for d in range(cores)],
+            [f"accelerator-{d}" for d in range(devices)] + named,
             [budget] * devices + [MAX_BYTES] * cores,
             FREE_BYTES_PER_S,
         ),

@@ -16,7 +16,7 @@ from placewise.instances.registry import formats
 from placewise.instances.strict_json import loads
 from placewise.models.edgeshard import EdgeShardBatch, EdgeShardInstance
 from placewise.models.errors import InstanceError, PlacewiseError
-from placewise.models.graph.problems import GRAPH
+from placewise.models.graph.problems import GRAPH, GRAPH_LATENCY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,8 @@ def convert(
     cluster : path or Cluster, optional
         Devices and links, for a ``config.json`` or GGUF file: as an instance has them, with units, or Helix's ``.ini``.
     problem : str
-        Any for a ``config.json``; those of EdgeShard that the others allow, ``graph-throughput`` for a layer graph.
+        Any for a ``config.json``; those of EdgeShard that the others allow, ``graph-throughput`` and
+        ``graph-latency`` for a layer graph.
     sequence_length : int, optional
         Tokens of KV cache; by default what a profile states, or 1024.
     quantization : str, optional
@@ -103,7 +104,11 @@ def convert(
     if layer_graph.is_layer_graph(documents[paths[0]]):
         with blaming(*paths):
             _alone(paths)
-            read = branching.instance_of if problem == GRAPH.name else layer_graph.instance_of
+            read = (
+                branching.instance_of
+                if problem in (GRAPH.name, GRAPH_LATENCY.name)
+                else layer_graph.instance_of
+            )
             return read(documents[paths[0]], problem, name=model_name(name, paths[0]))
     if any(halda.is_model_profile(document) for document in documents.values()):
         return _from_profiles(documents, problem, name, quantization, sequence_length)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from placewise.models.graph.data import GraphLatency
 from placewise.models.units import RANGE_BITS, choose_tick, to_ticks, too_wide
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from placewise.models.graph.data import GraphThroughput
+    from placewise.models.graph.data import GraphInstance, GraphThroughput
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ class Loads:
 
 
 @lru_cache(maxsize=64)
-def loads(instance: GraphThroughput) -> Loads:
+def loads(instance: GraphInstance) -> Loads:
     """Return the times of an instance, each rounded once.
 
     Raises
@@ -52,8 +53,10 @@ def loads(instance: GraphThroughput) -> Loads:
     """
     table = instance.compute_time_s
     messages = np.array([message.time_s for message in instance.messages])
-    horizon_s = float(table.max(axis=1).sum() + 2 * messages.sum())
+    horizon_s = float(table.max(axis=1).sum() + (np.array(ends(instance)) * messages).sum())
     least_s = _floor(table, instance.cluster.size)
+    if isinstance(instance, GraphLatency):
+        least_s = float(table.min(axis=1).max())
     entries = len(instance.nodes) + 2 * len(messages)
     tick_s = choose_tick(least_s, horizon_s, entries)
     if horizon_s >= tick_s * 2.0 ** (RANGE_BITS + 1):
@@ -63,12 +66,36 @@ def loads(instance: GraphThroughput) -> Loads:
     return Loads(tick_s, compute, tuple(int(value / tick_s) for value in to_ticks(messages, tick_s).tolist()))
 
 
-def device_loads(instance: GraphThroughput, placement: Sequence[int]) -> list[tuple[int, int]]:
+def ends(instance: GraphInstance) -> list[int]:
+    """Return at how many devices each message is paid at most: where it leaves, and where it comes.
+
+    Parameters
+    ----------
+    instance : GraphInstance
+        N nodes, M devices.
+    """
+    return [1 + min(len(message.targets), instance.cluster.size - 1) for message in instance.messages]
+
+
+def horizon(instance: GraphInstance) -> int:
+    """Return the ticks of all nodes at their worst and all messages wherever they are paid: nothing takes longer.
+
+    Parameters
+    ----------
+    instance : GraphInstance
+        N nodes, M devices.
+    """
+    times = loads(instance)
+    sent = sum(ticks * n for ticks, n in zip(times.message, ends(instance), strict=True))
+    return int(times.compute.max(axis=1).sum()) + sent
+
+
+def device_loads(instance: GraphInstance, placement: Sequence[int]) -> list[tuple[int, int]]:
     """Return what each device computes and sends or gets, in ticks.
 
     Parameters
     ----------
-    instance : GraphThroughput
+    instance : GraphInstance
         N nodes, M devices.
     placement : sequence of int
         The device of each node.

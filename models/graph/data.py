@@ -1,4 +1,4 @@
-"""Validated data of graph throughput: nodes, messages between them, and devices through a host's memory."""
+"""Validated data of the graph problems: nodes, messages between them, and devices through a host's memory."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class Message:
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
-class GraphThroughput(BaseInstance):
-    """Which device computes which nodes of a graph, for the least load of the busiest one.
+class GraphInstance(BaseInstance):
+    """Base of the problems of graphs that branch; the data of both of them.
 
     Parameters
     ----------
@@ -72,7 +72,8 @@ class GraphThroughput(BaseInstance):
     compute_time_s : array_like, shape (N, M)
         Seconds of each node on each device.
     hosts : iterable of int
-        Indices of devices that compute in the host's memory: messages cost them nothing.
+        Indices of devices that compute in the host's memory: messages cost them nothing. Of the latency, each stands for
+        as many cores as nodes can use at once.
     name, description, reference : str
         For people; the problem's name by default.
 
@@ -81,8 +82,6 @@ class GraphThroughput(BaseInstance):
     InstanceError
         On a wrong shape or a value outside its range, naming the path in the instance file.
     """
-
-    problem: ClassVar[str] = "graph-throughput"
 
     cluster: Cluster
     nodes: tuple[Node, ...]
@@ -146,6 +145,18 @@ class GraphThroughput(BaseInstance):
 
     def _sizes(self) -> str:
         return f"{len(self.nodes)} nodes, {len(self.messages)} messages, {self.cluster.size} devices"
+
+
+class GraphThroughput(GraphInstance):
+    """Which device computes which nodes of a graph, for the least load of the busiest one."""
+
+    problem: ClassVar[str] = "graph-throughput"
+
+
+class GraphLatency(GraphInstance):
+    """Which device computes which nodes of a graph, for the least time of one sample."""
+
+    problem: ClassVar[str] = "graph-latency"
 
 
 def _message(given: Message, position: int, size: int) -> Message:

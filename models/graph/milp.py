@@ -12,7 +12,7 @@ from placewise.models.statement import stated
 from placewise.models.units import MILLISECONDS
 
 if TYPE_CHECKING:
-    from placewise.models.graph.data import GraphThroughput
+    from placewise.models.graph.data import GraphInstance, GraphThroughput
     from placewise.models.graph.placement import Placement
 
 
@@ -32,27 +32,14 @@ def potential_milp(instance: GraphThroughput) -> Any:
     """
     import pyomo.environ as pyo
 
-    times, size = loads(instance), instance.cluster.size
-    to_ms = times.tick_s * MILLISECONDS
-    free = set(instance.hosts)
+    size = instance.cluster.size
     model = pyo.ConcreteModel(name=instance.name)
-    model.nodes = pyo.RangeSet(0, len(instance.nodes) - 1)
-    model.devices = pyo.RangeSet(0, size - 1)
+    loads_ms = parts(model, instance)
     pairs = [(d, e) for d in range(size) for e in range(size) if d != e]
     model.pairs = pyo.Set(initialize=pairs, dimen=2)
-    paid = [m for m, ticks in enumerate(times.message) if ticks]
-    model.sent = pyo.Set(initialize=[(m, d) for m in paid for d in range(size) if d not in free], dimen=2)
-    edges = sorted({(m.source, target) for m in instance.messages for target in m.targets})
-    model.edges = pyo.Set(initialize=edges, dimen=2)
-    model.assign = pyo.Var(model.nodes, model.devices, domain=pyo.Binary)
     model.before = pyo.Var(model.pairs, domain=pyo.Binary)
     model.potential = pyo.Var(model.devices, bounds=(0, size - 1))
-    model.leaves = pyo.Var(model.sent, bounds=(0, 1))
-    model.comes = pyo.Var(model.sent, bounds=(0, 1))
     model.busiest = pyo.Var(domain=pyo.NonNegativeReals)
-    model.one_device = pyo.Constraint(
-        model.nodes, rule=lambda m, v: pyo.quicksum(m.assign[v, d] for d in m.devices) == 1
-    )
     model.handed = pyo.Constraint(
         model.edges,
         model.pairs,
@@ -61,6 +48,44 @@ def potential_milp(instance: GraphThroughput) -> Any:
     model.in_order = pyo.Constraint(
         model.pairs,
         rule=lambda m, d, e: m.potential[e] - m.potential[d] >= 1 - size * (1 - m.before[d, e]),
+    )
+    model.loads = pyo.Constraint(model.devices, rule=lambda m, d: loads_ms[d] <= m.busiest)
+    model.objective = pyo.Objective(expr=model.busiest)
+    return stated(model, instance, "potentials")
+
+
+def parts(model: Any, instance: GraphInstance) -> list[Any]:
+    """Add a device for each node, the messages that leave and come, and memory; return the load of each device.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel
+        Without any of it.
+    instance : GraphInstance
+        N nodes, M devices.
+
+    Returns
+    -------
+    list of expression
+        Milliseconds that each device computes, sends and gets.
+    """
+    import pyomo.environ as pyo
+
+    times, size = loads(instance), instance.cluster.size
+    to_ms = times.tick_s * MILLISECONDS
+    free = set(instance.hosts)
+    model.graph = instance
+    model.nodes = pyo.RangeSet(0, len(instance.nodes) - 1)
+    model.devices = pyo.RangeSet(0, size - 1)
+    paid = [m for m, ticks in enumerate(times.message) if ticks]
+    model.sent = pyo.Set(initialize=[(m, d) for m in paid for d in range(size) if d not in free], dimen=2)
+    edges = sorted({(m.source, target) for m in instance.messages for target in m.targets})
+    model.edges = pyo.Set(initialize=edges, dimen=2)
+    model.assign = pyo.Var(model.nodes, model.devices, domain=pyo.Binary)
+    model.leaves = pyo.Var(model.sent, bounds=(0, 1))
+    model.comes = pyo.Var(model.sent, bounds=(0, 1))
+    model.one_device = pyo.Constraint(
+        model.nodes, rule=lambda m, v: pyo.quicksum(m.assign[v, d] for d in m.devices) == 1
     )
     ends = [(m, d, target) for m, d in model.sent for target in instance.messages[m].targets]
     model.ends = pyo.Set(initialize=ends, dimen=3)
@@ -78,22 +103,16 @@ def potential_milp(instance: GraphThroughput) -> Any:
 
     model.leaving = pyo.Constraint(model.ends, rule=leaving)
     model.coming = pyo.Constraint(model.ends, rule=coming)
-    on: list[list[int]] = [[m for m, e in model.sent if e == d] for d in range(size)]
-    model.loads = pyo.Constraint(
-        model.devices,
-        rule=lambda m, d: (
-            pyo.quicksum(float(times.compute[v, d]) * to_ms * m.assign[v, d] for v in m.nodes)
-            + pyo.quicksum(times.message[k] * to_ms * (m.leaves[k, d] + m.comes[k, d]) for k in on[d])
-            <= m.busiest
-        ),
-    )
     _memory(model, instance)
-    model.objective = pyo.Objective(expr=model.busiest)
-    model.graph = instance
-    return stated(model, instance, "potentials")
+    on: list[list[int]] = [[m for m, e in model.sent if e == d] for d in range(size)]
+    return [
+        pyo.quicksum(float(times.compute[v, d]) * to_ms * model.assign[v, d] for v in model.nodes)
+        + pyo.quicksum(times.message[k] * to_ms * (model.leaves[k, d] + model.comes[k, d]) for k in on[d])
+        for d in range(size)
+    ]
 
 
-def _memory(model: Any, instance: GraphThroughput) -> None:
+def _memory(model: Any, instance: GraphInstance) -> None:
     """Add the rows of memory digit by digit, so that no tolerance hides a byte."""
     import pyomo.environ as pyo
 
@@ -135,8 +154,7 @@ def start(model: Any, placement: Placement) -> None:
     """
     instance: GraphThroughput = model.graph
     times = loads(instance)
-    for (v, d), variable in model.assign.items():
-        variable.set_value(int(placement[v] == d))
+    start_parts(model, placement)
     try:
         order = device_order(instance, placement)
     except CycleError:
@@ -147,14 +165,28 @@ def start(model: Any, placement: Placement) -> None:
         variable.set_value(position[d])
     for (d, e), variable in model.before.items():
         variable.set_value(int(position[d] < position[e]))
+    model.busiest.set_value(times.seconds(max(map(sum, device_loads(instance, placement)))) * MILLISECONDS)
+
+
+def start_parts(model: Any, placement: Placement) -> None:
+    """Set the variables of `parts` to the values that a placement implies.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel
+        With what `parts` adds.
+    placement : tuple of int
+        The device of each node.
+    """
+    for (v, d), variable in model.assign.items():
+        variable.set_value(int(placement[v] == d))
     for (k, d), variable in model.leaves.items():
-        message = instance.messages[k]
+        message = model.graph.messages[k]
         inside = [placement[target] == d for target in message.targets]
         variable.set_value(int(placement[message.source] == d and not all(inside)))
         model.comes[k, d].set_value(int(placement[message.source] != d and any(inside)))
     for variable in model.carry.values():
         variable.set_value(None)
-    model.busiest.set_value(times.seconds(max(map(sum, device_loads(instance, placement)))) * MILLISECONDS)
 
 
 def tighten(model: Any, placement: Placement) -> bool:

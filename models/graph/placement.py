@@ -13,18 +13,18 @@ from placewise.models.problem import Evaluation, Violation
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from placewise.models.graph.data import GraphThroughput
+    from placewise.models.graph.data import GraphInstance, GraphThroughput
 
 #: The device of each node, by index.
 Placement = tuple[int, ...]
 
 
-def placement_of(instance: GraphThroughput, anything: Any) -> tuple[Placement | None, tuple[Violation, ...]]:
+def placement_of(instance: GraphInstance, anything: Any) -> tuple[Placement | None, tuple[Violation, ...]]:
     """Return the placement that an object is, or why it is none; see `placewise.models.gate`.
 
     Parameters
     ----------
-    instance : GraphThroughput
+    instance : GraphInstance
         N nodes, M devices.
     anything : object
         Taken are N devices in a list, tuple or array, all by index or all by name; and the document of a result file,
@@ -76,16 +76,16 @@ def evaluate(instance: GraphThroughput, placement: Any) -> Evaluation:
     times = loads(instance)
     compute, sent = max(device_loads(instance, placement), key=sum)
     terms = {"compute": times.seconds(compute), "messages": times.seconds(sent)}
-    violations = (*_overloads(instance, placement), *_rounds(instance, placement))
+    violations = (*overloads(instance, placement), *_rounds(instance, placement))
     return Evaluation(times.seconds(compute + sent), terms, violations)
 
 
-def used_bytes(instance: GraphThroughput, placement: Sequence[int]) -> list[int]:
+def used_bytes(instance: GraphInstance, placement: Sequence[int]) -> list[int]:
     """Return what the nodes on each device need.
 
     Parameters
     ----------
-    instance : GraphThroughput
+    instance : GraphInstance
         N nodes, M devices.
     placement : sequence of int
         The device of each node.
@@ -96,12 +96,12 @@ def used_bytes(instance: GraphThroughput, placement: Sequence[int]) -> list[int]
     return used
 
 
-def device_order(instance: GraphThroughput, placement: Sequence[int]) -> tuple[int, ...]:
+def device_order(instance: GraphInstance, placement: Sequence[int]) -> tuple[int, ...]:
     """Return the devices that compute anything in an order in which nothing is sent back.
 
     Parameters
     ----------
-    instance : GraphThroughput
+    instance : GraphInstance
         N nodes, M devices.
     placement : sequence of int
         The device of each node.
@@ -119,7 +119,16 @@ def device_order(instance: GraphThroughput, placement: Sequence[int]) -> tuple[i
     return tuple(TopologicalSorter(before).static_order())
 
 
-def _overloads(instance: GraphThroughput, placement: Placement) -> Iterator[Violation]:
+def overloads(instance: GraphInstance, placement: Placement) -> Iterator[Violation]:
+    """Yield the devices on which nodes need more memory than there is.
+
+    Parameters
+    ----------
+    instance : GraphInstance
+        N nodes, M devices.
+    placement : tuple of int
+        The device of each node.
+    """
     for d, used in enumerate(used_bytes(instance, placement)):
         budget = int(instance.cluster.memory_bytes[d])
         if used > budget:
@@ -127,7 +136,7 @@ def _overloads(instance: GraphThroughput, placement: Placement) -> Iterator[Viol
             yield Violation("memory", name, f"{name}: nodes need {used:,} bytes, it has {budget:,}")
 
 
-def _rounds(instance: GraphThroughput, placement: Placement) -> Iterator[Violation]:
+def _rounds(instance: GraphInstance, placement: Placement) -> Iterator[Violation]:
     try:
         device_order(instance, placement)
     except CycleError as error:
@@ -135,12 +144,12 @@ def _rounds(instance: GraphThroughput, placement: Placement) -> Iterator[Violati
         yield Violation("order", "messages", f"messages go round: {names}")
 
 
-def to_json(instance: GraphThroughput, placement: Placement) -> dict[str, Any]:
+def to_json(instance: GraphInstance, placement: Placement) -> dict[str, Any]:
     """Return a placement as the result file states it: the device of each node, by name.
 
     Parameters
     ----------
-    instance : GraphThroughput
+    instance : GraphInstance
         Whose names.
     placement : tuple of int
         The device of each node.
@@ -148,12 +157,12 @@ def to_json(instance: GraphThroughput, placement: Placement) -> dict[str, Any]:
     return {"nodes": [instance.cluster.device_names[d] for d in placement]}
 
 
-def from_json(instance: GraphThroughput, document: Any) -> Placement:
+def from_json(instance: GraphInstance, document: Any) -> Placement:
     """Read a placement back, or say which entry is none of the instance.
 
     Parameters
     ----------
-    instance : GraphThroughput
+    instance : GraphInstance
         Whose names.
     document : object
         What `to_json` gives, or anything else that a file held.

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from placewise.models.graph.data import Message
+from placewise.models.graph.data import GraphInstance, Message
 from placewise.models.resources import Resource, cluster_resources, scaled_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from placewise.models.graph.data import GraphThroughput
     from placewise.models.graph.placement import Placement
 
+GraphT = TypeVar("GraphT", bound=GraphInstance)
 
-def count(instance: GraphThroughput) -> float:
+
+def count(instance: GraphInstance) -> float:
     """Return how many ways there are to give each node a device."""
     return float(instance.cluster.size) ** len(instance.nodes)
 
 
-def placements(instance: GraphThroughput) -> Iterator[Placement]:
+def placements(instance: GraphInstance) -> Iterator[Placement]:
     """Yield all of them."""
     return product(range(instance.cluster.size), repeat=len(instance.nodes))
 
 
-def diagnose(instance: GraphThroughput) -> str | None:
+def diagnose(instance: GraphInstance) -> str | None:
     """Return why memory allows no placement, or None where no simple reason shows it."""
     budget = instance.cluster.memory_bytes
     for v, node in enumerate(instance.nodes):
@@ -44,18 +45,18 @@ def diagnose(instance: GraphThroughput) -> str | None:
     return None
 
 
-def resources(instance: GraphThroughput) -> list[Resource]:
+def resources(instance: GraphInstance) -> list[Resource]:
     """Return memory and speed of each device, and that of the way to the host's memory."""
     found = [part for part in cluster_resources(instance.cluster) if part.kind in ("memory", "speed")]
     return [*found, Resource("ends", (), "messages to and from the host")] if instance.messages else found
 
 
-def scaled(instance: GraphThroughput, resource: Resource, factor: float) -> GraphThroughput:
+def scaled(instance: GraphT, resource: Resource, factor: float) -> GraphT:
     """Return an instance with so much more (or less) of a resource.
 
     Parameters
     ----------
-    instance : GraphThroughput
+    instance : GraphInstance
         As it is.
     resource : Resource
         Memory, speed, or the messages; any other kind changes nothing.

@@ -12,7 +12,7 @@ from placewise.models.graph.cost import loads
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from placewise.models.graph.data import GraphThroughput
+    from placewise.models.graph.data import GraphInstance
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,14 +56,14 @@ class Contracted:
         return tuple(found)
 
 
-def contracted(instance: GraphThroughput) -> Contracted:
+def contracted(instance: GraphInstance) -> Contracted:
     """Return the graph with free nodes beside their only neighbour: there they cost nothing, and save a message.
 
     That is exact for nodes that take no time on any device, where memory forbids nothing or they need none.
 
     Parameters
     ----------
-    instance : GraphThroughput
+    instance : GraphInstance
         N nodes.
     """
     times, count = loads(instance), len(instance.nodes)

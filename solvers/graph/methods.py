@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from placewise.models.errors import NotApplicableError
-from placewise.models.graph.cost import device_loads, floor_s, loads, rates
+from placewise.models.graph.cost import device_loads, floor_s, horizon, loads, rates
 from placewise.models.problem import Guarantee
 from placewise.models.registry import evaluate
 from placewise.solvers.evidence.result import Claim, Reason
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from placewise.models.graph.data import GraphThroughput
+    from placewise.models.graph.data import GraphInstance, GraphThroughput
     from placewise.models.graph.placement import Placement
     from placewise.solvers.execution.context import Context
     from placewise.solvers.graph.contraction import Contracted
@@ -41,7 +41,7 @@ STEPS = (0.003, 0.01, 0.03, 0.06, 0.1, 0.2, 0.5, 1.0, 3.0, 10.0, 100.0)
 NONE = np.iinfo(np.int64).max
 
 
-def kinds_of(instance: GraphThroughput) -> list[list[int]]:
+def kinds_of(instance: GraphInstance) -> list[list[int]]:
     """Return the devices of each kind: equal times, memory, and way to the host's memory."""
     found: dict[tuple[bytes, int, bool], list[int]] = {}
     times = loads(instance)
@@ -207,20 +207,20 @@ class Search:
         split = Split(self.instance, self.graph, tables, self.late)
         if len(split.counts) * len(tables) > MOST_STATES:
             return False
-        horizon = int(self.times.compute.max(axis=1).sum()) + 2 * sum(self.times.message)
+        most = horizon(self.instance)
         floor = self.bound
         for step in (*STEPS, math.inf):
             if self.load <= self.bound:
                 return True
             able = math.isfinite(step) and floor
-            target = min(int(floor * (1 + step)) + 1 if able else horizon, horizon, self.load - 1)
+            target = min(int(floor * (1 + step)) + 1 if able else most, most, self.load - 1)
             found = split.within(target)
             if found is not None:
                 self.offer(self.graph.placement(found[1], len(self.instance.nodes)))
                 return True
             if self.late():
                 return False
-            if target >= min(horizon, self.load - 1):
+            if target >= min(most, self.load - 1):
                 return True
             if every:
                 self.bound = max(self.bound, target + 1)

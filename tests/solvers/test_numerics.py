@@ -14,7 +14,7 @@ from placewise.instances.generators import generate
 from placewise.models.errors import InstanceError, NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.models.registry import PROBLEMS
-from placewise.models.replicated import NodeType
+from placewise.models.replicated.data import NodeType
 from placewise.solvers import solve
 from placewise.solvers.evidence.conflicts import find_conflicts
 from placewise.solvers.evidence.result import Status
@@ -60,15 +60,24 @@ def wide(problem, seed):
         cluster = replace(cluster, memory_bytes=memory, flops_per_s=rates, bandwidth_bytes_per_s=links)
         return replace(instance, layers=layers, cluster=cluster)
     if problem == "replicated-throughput":
-        types = [
-            NodeType(kind.name, [rate * float(drawn(-4, 4)) for rate in kind.tokens_per_s])
+        kinds = [
+            NodeType(kind.name, [rate * float(drawn(-3, 3)) for rate in kind.tokens_per_s])
             for kind in instance.node_types
         ]
-        links = cluster.bandwidth_bytes_per_s * drawn(-4, 4, size, size)
-        return replace(instance, node_types=types, cluster=replace(cluster, bandwidth_bytes_per_s=links))
-    if problem == "graph-throughput":
-        spread = drawn(SHORTEST_S, LONGEST_S, *instance.compute_time_s.shape)
-        return replace(instance, compute_time_s=spread)
+        links = cluster.bandwidth_bytes_per_s * drawn(-3, 3, size, size)
+        return replace(instance, node_types=kinds, cluster=replace(cluster, bandwidth_bytes_per_s=links))
+    if problem.startswith("graph"):
+        needs = np.floor(drawn(SMALLEST_BYTES, LARGEST_BYTES - 0.5, len(instance.nodes))).astype(int)
+        return replace(
+            instance,
+            nodes=tuple(
+                replace(node, memory_bytes=int(need))
+                for node, need in zip(instance.nodes, needs, strict=True)
+            ),
+            messages=tuple(replace(m, time_s=float(drawn(SHORTEST_S, LONGEST_S))) for m in instance.messages),
+            compute_time_s=drawn(SHORTEST_S, LONGEST_S, *instance.compute_time_s.shape),
+            cluster=replace(cluster, memory_bytes=np.floor(drawn(LARGEST_BYTES - 2, LARGEST_BYTES, size))),
+        )
     needs = np.floor(drawn(SMALLEST_BYTES, LARGEST_BYTES - 0.5, len(instance.layers))).astype(int)
     layers = tuple(
         replace(layer, memory_bytes=int(need)) for layer, need in zip(instance.layers, needs, strict=True)
