@@ -19,7 +19,15 @@ LARGEST, TINY = 8000, 64
 
 
 def small(instance: ReplicatedThroughput, largest: int = LARGEST) -> bool:
-    """Whether HiGHS may close a gap in a time that is worth it."""
+    """Whether HiGHS may close a gap in a time that is worth it.
+
+    Parameters
+    ----------
+    instance : ReplicatedThroughput
+        M nodes, L layers.
+    largest : int
+        ``M**2 L`` up to which it may.
+    """
     return instance.cluster.size**2 * instance.layers <= largest
 
 
