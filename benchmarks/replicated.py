@@ -18,6 +18,7 @@ from placewise.instances.generators import generate
 from placewise.instances.importers.helix_replicas import read_plan_ini
 from placewise.models.registry import evaluate
 from placewise.solvers import solve
+from placewise.solvers.replicated import completion
 
 #: Folder of plans, as Helix publishes them, by shipped instance.
 FOLDERS = {
@@ -91,6 +92,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     if options.tiny:
+        completion.TINY = 0  # plans are looked for first, as on large ones
         print("\n".join(disagreements(options.tiny) or [f"{options.tiny} tiny instances: all methods agree"]))
         return
     for line in [*(published(options.published) if options.published else []), *solved(options.time_limit)]:

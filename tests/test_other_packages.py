@@ -137,7 +137,7 @@ def test_compare_runs_everything_on_it(done):
 def test_check_recomputes_its_result(done):
     """From the placement in the file."""
     assert done["check"][0] == 0
-    assert "toy-three-jobs: holds, objective 5 s\n" in done["check"][1]
+    assert "toy-three-jobs: holds, objective 5 s, claimed once\n" in done["check"][1]
     assert document(done, "check json")["verdict"] == "holds"
 
 

@@ -21,6 +21,9 @@ STATUS = {
     "kSolutionLimit": Reason.LIMIT,
     "kInterrupt": Reason.LIMIT,
 }
+#: The bit of presolve's enumeration, whose reductions lose a row: with it HiGHS 1.13.1 proved a false optimum and called a
+#: feasible instance infeasible (tests/instances/wrong/highs-*.json).
+ENUMERATION = 1 << 16
 
 
 def minimise(model: MatrixModel, context: MatrixContext) -> MatrixResult:
@@ -43,8 +46,7 @@ def minimise(model: MatrixModel, context: MatrixContext) -> MatrixResult:
     highs.setOptionValue("mip_abs_gap", 0.0)
     highs.setOptionValue("random_seed", parameters.seed)
     highs.setOptionValue("threads", parameters.thread_count)
-    # HiGHS 1.13.1 proved a false optimum after one (tests/instances/wrong/highs-restart.json).
-    highs.setOptionValue("mip_allow_restart", False)
+    highs.setOptionValue("presolve_rule_off", ENUMERATION)
     highs.passModel(_highs_lp(highspy, model))
     if context.start is not None:
         solution = highspy.HighsSolution()

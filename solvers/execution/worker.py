@@ -257,11 +257,12 @@ def main() -> None:
     if parameters.log is not None:
         log = os.open(parameters.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(log, 1)
+    # Before the limit: a thread that has no memory to begin is waited for without end.
+    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     if parameters.memory_limit_bytes is not None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (parameters.memory_limit_bytes, parameters.memory_limit_bytes))
-    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     lock = threading.Lock()
 
     def send(message: object) -> None:

@@ -14,13 +14,21 @@ if TYPE_CHECKING:
     from placewise.models.replicated.data import ReplicatedThroughput
     from placewise.solvers.replicated.plans import PlanSearch
 
-#: Links times layers of a model that is worth its building.
-LARGEST = 8000
+#: Links times layers of a model that is worth its building, and of one that is solved before plans are looked for.
+LARGEST, TINY = 8000, 64
 
 
-def small(instance: ReplicatedThroughput) -> bool:
-    """Whether HiGHS may close a gap in a time that is worth it."""
-    return instance.cluster.size**2 * instance.layers <= LARGEST
+def small(instance: ReplicatedThroughput, largest: int = LARGEST) -> bool:
+    """Whether HiGHS may close a gap in a time that is worth it.
+
+    Parameters
+    ----------
+    instance : ReplicatedThroughput
+        M nodes, L layers.
+    largest : int
+        ``M**2 L`` up to which it may.
+    """
+    return instance.cluster.size**2 * instance.layers <= largest
 
 
 def complete(search: PlanSearch) -> Claim:

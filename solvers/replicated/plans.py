@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from placewise.models.replicated.cost import capacities, volume_flow
 from placewise.models.replicated.flow import maximum_flow
 from placewise.solvers.evidence.result import Claim, Reason
-from placewise.solvers.replicated import rules
-from placewise.solvers.replicated.completion import complete, small
+from placewise.solvers.replicated import completion, rules
+from placewise.solvers.replicated.completion import small
 from placewise.solvers.replicated.groups import groups, slow_links
 from placewise.solvers.replicated.layout import exchanged, laid_out
 from placewise.solvers.replicated.patterns import Patterns
@@ -153,10 +153,10 @@ def run(instance: ReplicatedThroughput, context: Context) -> Claim:
         search.attempt(search.bound)
     if not search.closed:
         search.tighten(links=True)
-    if not search.closed:
+    if not search.closed and not small(instance, completion.TINY):
         search.search()
     if not search.closed and not search.late() and small(instance):
-        return complete(search)
+        return completion.complete(search)
     return claim(search, Reason.OPTIMAL if search.closed else Reason.LIMIT)
 
 

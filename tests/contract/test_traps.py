@@ -32,6 +32,7 @@ OPTIMA_S = {
     "cbc-preprocessing": 16.1,
     "cbc-crash": None,
     "highs-restart": 0.4296875,
+    "highs-enumeration": 6.8,
 }
 #: They count sets of devices: 2**22 of them with 23 devices take minutes.
 SLOW = {
