@@ -22,7 +22,7 @@ STATUS = {
     "kInterrupt": Reason.LIMIT,
 }
 #: The bit of presolve's enumeration, whose reductions lose a row: with it HiGHS 1.13.1 proved a false optimum and called a
-#: feasible instance infeasible (tests/instances/wrong/highs-*.json).
+#: feasible instance infeasible (``tests/instances/wrong``, restart and enumeration).
 ENUMERATION = 1 << 16
 
 
