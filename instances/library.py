@@ -1,7 +1,7 @@
 """The library: instances of real models, machines and measurements, each with where it comes from.
 
-An entry says how its instance is made: a shipped file, a family of generators with its options, or a published model on a
-cluster of the catalogue's devices. So the library is small, and every number in it can be traced.
+An entry says how its instance is made: a shipped file, a family of generators with its options, measured profiles, or a
+published model on a cluster of the catalogue's devices. So the library is small, and every number in it can be traced.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Entry:
     source, licence : str
         Where the facts are from, and what they may be used under.
     recipe : dict
-        ``{"shipped": name}``, ``{"problem", "family", "seed", "options"}``, or ``{"problem", "model", "cluster",
-        "sequence_length"}``.
+        ``{"shipped": name}``, ``{"problem", "family", "seed", "options"}``, ``{"problem", "profiles", "quantization"}``, or
+        ``{"problem", "model", "cluster", "sequence_length"}``.
     """
 
     name: str
@@ -61,9 +61,19 @@ class Entry:
             found = generate(
                 recipe["problem"], recipe["family"], seed=recipe["seed"], name=self.name, **options
             )
+        elif "profiles" in recipe:
+            found = _of_profiles(recipe, self.name)
         else:
             found = replace(_on_cluster(recipe), name=self.name)
         return found  # type: ignore[no-any-return]
+
+
+def _of_profiles(recipe: dict[str, Any], name: str) -> Any:
+    from placewise.instances.importers.conversion import convert
+
+    paths = [FILE.parent / "halda" / f"{profile}.json" for profile in recipe["profiles"]]
+    found = convert(paths, problem=recipe["problem"], quantization=recipe.get("quantization"))
+    return replace(found, name=name)
 
 
 def _on_cluster(recipe: dict[str, Any]) -> Any:
