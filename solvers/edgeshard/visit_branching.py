@@ -51,7 +51,7 @@ ROUNDS, NEAR = 150, 1e-7
 #: Penalty of what is too much, in costs of a placement: with a known one, and without.
 PENALTY, FIRST_PENALTY = 10.0, 1e4
 #: Labels before the tree.
-LABELS = 20_000
+LABELS, FEW_DEVICES = 20_000, 4
 #: The weight of paths in whose order placements are looked for.
 HEAVY = 0.2
 #: The last of them after which rows and remembered visits are added.
@@ -151,7 +151,8 @@ class VisitBranching:
 
     def _labels(self) -> Claim:
         """Return what few labels make of it, which suffices where placements are few, and local search beside them."""
-        claim = LabelSearch(self.instance, self.context, LABELS).search()
+        few = self.size <= FEW_DEVICES  # runs that alternate: labels decide alone
+        claim = LabelSearch(self.instance, self.context, None if few else LABELS).search()
         for placement in (self.context.warm_start, claim.placement):
             if placement is not None:
                 self._offer(tuple(placement))

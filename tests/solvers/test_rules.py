@@ -108,7 +108,7 @@ def test_too_many_devices_are_refused():
     )
     with pytest.raises(NotApplicableError, match="subsets number sets of devices in 62 bits"):
         find_method(instance.problem, "subsets-bounded").guarantee(instance)
-    assert default_method(instance).name == "labels"
+    assert default_method(instance).name == "branch-and-price"
 
 
 @pytest.mark.parametrize("devices", [5, 9])
