@@ -67,10 +67,11 @@ def run(options: argparse.Namespace) -> int:
 
         settings["warm_start"] = read_result(instance, options.warm_start)[0]
     interrupted = False
-    prepare(COMMON + resolved(instance, options.method).imports)  # before what is shown has a thread
+    method = resolved(instance, options.method)
+    prepare(COMMON + method.imports)  # before what is shown has a thread
     with output.live_progress(instance.name) as progress:
         try:
-            result = solve_instance(instance, options.method, progress=progress, **settings)
+            result = solve_instance(instance, method, progress=progress, **settings)
         except InterruptedResult as stop:  # what was found until then is shown and written all the same
             result, interrupted = stop.result, True
     document = result.to_json() | ({} if interrupted else confirm(result, options, settings))

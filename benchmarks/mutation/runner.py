@@ -13,6 +13,7 @@ import importlib.util
 import os
 import signal
 import sys
+import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -69,8 +70,8 @@ class _Handout(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 class _Order:
     """A pytest plugin: tests that killed most per second first; says what failed and how long each took."""
 
-    def __init__(self, pipe: int, worth: dict[str, float]) -> None:
-        self._pipe, self._worth = pipe, worth
+    def __init__(self, told: int, worth: dict[str, float]) -> None:
+        self._told, self._worth = told, worth
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         items.sort(key=lambda item: -self._worth.get(item.nodeid, 0.0))
@@ -78,7 +79,7 @@ class _Order:
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.when == "call" or report.failed:
             word = "failed" if report.failed else "passed"
-            os.write(self._pipe, f"{word} {report.duration:.3f} {report.nodeid}\n".encode())
+            os.write(self._told, f"{word} {report.duration:.3f} {report.nodeid}\n".encode())
 
 
 class Runner:
@@ -111,15 +112,14 @@ class Runner:
 
     def outcome(self, source: str) -> tuple[str, str]:
         """Return killed, timeout or survived, and by which test."""
-        reader, writer = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(reader)
-            self._child(writer, source)
-        os.close(writer)
-        code = self._wait(child)
-        with os.fdopen(reader, encoding="utf-8") as pipe:
-            lines = [line.rstrip("\n").split(" ", 2) for line in pipe]
+        # No pipe: it is read at the end, holds 64 KiB, and tests are many.
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as told:
+            child = os.fork()
+            if child == 0:
+                self._child(told.fileno(), source)
+            code = self._wait(child)
+            told.seek(0)
+            lines = [line.rstrip("\n").split(" ", 2) for line in told]
         if code == 0:
             self._durations = {test: float(took) for _, took, test in lines}
             return "survived", ""
@@ -132,7 +132,7 @@ class Runner:
         durations: dict[str, float] = getattr(self, "_durations", {})
         return {test: (1 + self._kills.get(test, 0)) / (took + 0.02) for test, took in durations.items()}
 
-    def _child(self, pipe: int, source: str) -> None:
+    def _child(self, told: int, source: str) -> None:
         """Never returns."""
         code = 70
         try:
@@ -157,7 +157,7 @@ class Runner:
                 "-o",
                 "addopts=--import-mode=importlib",
             ]
-            code = int(pytest.main([*options, *self._tests], plugins=[_Order(pipe, self._worth())]))
+            code = int(pytest.main([*options, *self._tests], plugins=[_Order(told, self._worth())]))
         finally:
             os._exit(code)
 

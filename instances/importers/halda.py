@@ -82,7 +82,8 @@ def instance_of(
     if not isinstance(kind, str) or kind not in BITS:
         stated = "the profile states none; choose by --quantization" if kind is None else f"found {kind!r}"
         raise InstanceError("quantization", f"expected one of {', '.join(BITS)}; {stated}")
-    layers = _layers(model, kind, sequence_length)
+    tokens = sequence_length or amount(model, "n_kv")
+    layers = _layers(model, kind, tokens)
     whole = sum(layer.memory_bytes for layer in layers)
     # In a pipeline a machine's disk and memory would work at the same time, but one processor serves both.
     disks = problem == "edgeshard-latency"
@@ -95,15 +96,16 @@ def instance_of(
         layers=layers,
         source=entries[heads[0] if heads else 0],
         return_bytes=TOKEN_BYTES,
-        description=f"{name} in {kind} from HALDA profiles, one token at a time{left_out}",
+        description=(
+            f"{name} in {kind} from HALDA profiles, context of {tokens:,.0f} tokens, one token at a time{left_out}"
+        ),
     )
 
 
-def _layers(model: dict[str, Any], kind: str, sequence_length: int | None) -> list[Layer]:
+def _layers(model: dict[str, Any], kind: str, tokens: float) -> list[Layer]:
     count = int(amount(model, "L"))
     weights, flops = _per_layer(model, "b", count), _flops(model, kind, count)
     width, vocabulary = amount(model, "e_embed"), amount(model, "V")
-    tokens = sequence_length or amount(model, "n_kv")
     entry = sum(amount(model, heads) * amount(model, size) for heads, size in (("hk", "ek"), ("hv", "ev")))
     cache = int(HALF_BYTES * entry * tokens)
     output = HALF_BYTES * width

@@ -10,16 +10,7 @@ import json
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from placewise.instances.runtimes.plan import (
-    Plan,
-    ends_note,
-    require_ends_at_decoders,
-    require_known,
-    require_no_return,
-    require_one_width,
-    require_whole_layers,
-    width_note,
-)
+from placewise.instances.runtimes.plan import Plan, ends_note, require_pipeline, width_note
 
 if TYPE_CHECKING:
     from placewise.instances.runtimes.chain import Chain
@@ -43,11 +34,7 @@ def plan(chain: Chain, settings: Settings) -> Plan:
     PlacewiseError
         Where it cannot run it.
     """
-    require_one_width(RUNTIME, chain)
-    require_known(chain, settings)
-    require_whole_layers(RUNTIME, chain)
-    require_no_return(RUNTIME, chain)
-    require_ends_at_decoders(RUNTIME, chain)
+    require_pipeline(RUNTIME, chain, settings)
     ends = list(accumulate(number for _, number in chain.stages))
     starts = [0, *ends[:-1]]
     shards: list[dict[str, Any]] = [

@@ -185,6 +185,30 @@ def require_known(chain: Chain, settings: Settings) -> None:
             )
 
 
+def require_pipeline(runtime: str, chain: Chain, settings: Settings) -> None:
+    """Refuse what is no pipeline of whole decoder layers in one width, a stage for each device.
+
+    Parameters
+    ----------
+    runtime : str
+        By name.
+    chain : Chain
+        Any.
+    settings : Settings
+        With `at`.
+
+    Raises
+    ------
+    PlacewiseError
+        Naming what is not, and the option that helps.
+    """
+    require_one_width(runtime, chain)
+    require_known(chain, settings)
+    require_whole_layers(runtime, chain)
+    require_no_return(runtime, chain)
+    require_ends_at_decoders(runtime, chain)
+
+
 def width_note(chain: Chain) -> tuple[str, ...]:
     """Return which file an only width asks for.
 

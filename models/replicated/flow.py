@@ -42,20 +42,6 @@ class Flow:
         return sum(carried for (_, receiver), carried in self.arcs.items() if receiver == node)
 
 
-def takes_over(instance: ReplicatedThroughput, sender: Interval, receiver: Interval) -> bool:
-    """Whether tokens may go from a node with these layers to one with those: where one ends the other begins.
-
-    Parameters
-    ----------
-    instance : ReplicatedThroughput
-        With partial inference the receiver need only hold the next layer.
-    sender, receiver : (int, int)
-        Not empty.
-    """
-    begins = sender[1] == receiver[0]
-    return begins or (instance.partial_inference and receiver[0] <= sender[1] < receiver[1])
-
-
 def arcs(instance: ReplicatedThroughput, placement: Placement) -> Iterator[tuple[int, int, int]]:
     """Yield the arcs over which tokens may go, with what each carries.
 

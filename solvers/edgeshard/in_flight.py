@@ -105,7 +105,7 @@ class Search:
             if not context.remaining:
                 break
             node = heapq.heappop(self._open)
-            if self._bound_s(node) > node.bound_s:
+            if self._bound_s(node.batch_size, node.last, node.bottleneck_s or 0.0) > node.bound_s:
                 self._push(node.batch_size, node.first, node.last, node.bottleneck_s)
             elif node.bottleneck_s is None:
                 self._bound(node)
@@ -153,25 +153,24 @@ class Search:
         floor_s: float = 0.0,
     ) -> None:
         """Add a node unless it breaks the limit; the floor is a bound on its bottleneck that is known from elsewhere."""
-        low, high = self.instance.counts[first], self.instance.counts[last]
+        low = self.instance.counts[first]
         assert low is not None
-        assert high is not None
         least_s, round_trip_s = self._floors[size]
-        least_s = max(least_s, floor_s, bottleneck_s or 0.0)
+        floor_s = max(floor_s, bottleneck_s or 0.0)
+        least_s = max(least_s, floor_s)
         limit_s = self.instance.time_per_token_limit_s
         # A bottleneck that another choice found is a multiple of that one's tick.
         if limit_s is not None and cycle_s(low, least_s, round_trip_s) > limit_s * (1 + 1e-9):
             return  # more in flight wait no less
-        bound_s = cycle_s(high, least_s, round_trip_s) / (high * size)
+        bound_s = self._bound_s(size, last, floor_s)
         heapq.heappush(self._open, Node(bound_s, next(self._order), size, first, last, bottleneck_s))
 
-    def _bound_s(self, node: Node) -> float:
-        """Return the bound of a node with what is known by now."""
-        high = self.instance.counts[node.last]
+    def _bound_s(self, size: int, last: int, floor_s: float) -> float:
+        """Return the bound of a batch size with at most so many in flight, by what is known by now."""
+        high = self.instance.counts[last]
         assert high is not None
-        least_s, round_trip_s = self._floors[node.batch_size]
-        least_s = max(least_s, node.bottleneck_s or 0.0)
-        return cycle_s(high, least_s, round_trip_s) / (high * node.batch_size)
+        least_s, round_trip_s = self._floors[size]
+        return cycle_s(high, max(least_s, floor_s), round_trip_s) / (high * size)
 
     def _wait(self, size: int) -> None:
         """Bound the round trip of a batch size by the least latency: its problem may also return to devices."""

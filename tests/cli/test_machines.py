@@ -47,7 +47,8 @@ def test_the_catalogue_is_searched(capsys):
     """By words of key, title and kind; nothing found is one line."""
     assert main(["devices", "orin", "nano", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert set(found) - {"format"} == {
+    assert found.pop("format") == "placewise-devices/1"
+    assert set(found) == {
         "jetson-orin-nano-4gb",
         "jetson-orin-nano-8gb",
         "jetson-orin-nano-super-8gb",

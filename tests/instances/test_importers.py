@@ -16,6 +16,7 @@ from readers import CONFIG
 from placewise.cli.main import main
 from placewise.instances import convert, read, to_document
 from placewise.instances.files import from_document
+from placewise.instances.folder import DATA
 from placewise.instances.importers import gguf_header, gguf_model, layer_graph
 from placewise.instances.registry import FORMATS
 from placewise.models.errors import InstanceError, PlacewiseError
@@ -178,7 +179,7 @@ def test_what_was_converted_is_written_and_read_back(problem, cluster, tmp_path)
 
 def test_a_sample_of_profiles_has_its_optimum():
     """Qwen3 4B in 8 bits on two laptops: proven, and the file is read back."""
-    folder = PEERS / "distilp"
+    folder = DATA / "library" / "halda"
     profiles = [folder / "model_profile_qwen3_4b_8bit.json", *sorted(folder.glob("*-m[12].json"))]
     instance = convert(profiles, quantization="Q8_0", sequence_length=4096)
     assert to_document(from_document(to_document(instance))) == to_document(instance)

@@ -3,13 +3,13 @@
 import itertools
 import json
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from readers import DEVICE, HELIX, IPERF3, LLAMA_BENCH, PROFILE
 
 from placewise import solve
 from placewise.instances import convert
+from placewise.instances.folder import DATA
 from placewise.instances.importers import halda, helix
 from placewise.instances.importers.cluster_file import read_cluster_file
 from placewise.instances.importers.iperf3 import links_document, read_iperf3
@@ -17,7 +17,7 @@ from placewise.instances.importers.llama_bench import read_llama_bench
 from placewise.models.errors import InstanceError
 from placewise.solvers.evidence.result import Status
 
-SAMPLES = Path(__file__).parent / "peers" / "distilp"
+SAMPLES = DATA / "library" / "halda"
 
 
 def test_rates_of_llama_bench():
