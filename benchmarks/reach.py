@@ -78,7 +78,7 @@ def _ladders() -> Iterator[Ladder]:
         devices = by("devices", 8, 15, 30, 60, 120, 240, 480, 960)
         yield Ladder(problem, "testbed", "devices", devices, {"model": "llama2-7b"})
         layers = by("layers", 6, 12, 24, 48, 96, 192, 384)
-        yield Ladder(problem, "tight", "layers, all different", layers, {"devices": 6})
+        yield Ladder(problem, "tight", "layers, all different", layers, {"devices": 6, "memory_factor": 1.5})
     devices = by("devices", 8, 15, 30, 60, 120, 240)
     yield Ladder("edgeshard-batch", "testbed", "devices", devices, {"model": "llama2-7b"})
     models = {size: {"model": name} for size, name in MODELS.items()}
