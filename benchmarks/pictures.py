@@ -22,8 +22,8 @@ LARGEST_TASK_COUNT = 5000
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
 
 
-def figure(width: float, height: float, panels: int = 1) -> tuple[Any, list[Any]]:
-    """Return a Matplotlib figure with panels one above the other, sizes in inches.
+def figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, list[Any]]:
+    """Return a Matplotlib figure and its panels, row by row, sizes in inches.
 
     Raises
     ------
@@ -35,8 +35,7 @@ def figure(width: float, height: float, panels: int = 1) -> tuple[Any, list[Any]
     from matplotlib.figure import Figure
 
     drawing = Figure(figsize=(width, height), layout="constrained")
-    axes = drawing.subplots(panels, 1, squeeze=False)
-    return drawing, [row[0] for row in axes]
+    return drawing, list(drawing.subplots(rows, columns, squeeze=False).flat)
 
 
 def plain(name: str) -> str:
