@@ -157,8 +157,8 @@ def changed(count: int) -> Iterator[str]:
         placement = result.to_json()["placement"]
         seen["refused by its hash"] += "was changed" in str(verdict_on(result.instance, placement, other))
         other["sha256"] = verifier.digest(other)
-        before = verdict_on(result.instance, placement, certificate)
-        seen[_change(before, verdict_on(result.instance, placement, other), result)] += 1
+        honest = verdict_on(result.instance, placement, certificate)
+        seen[_change(honest, verdict_on(result.instance, placement, other), result)] += 1
     yield ", ".join(f"{number} {name}" for name, number in seen.items())
 
 
