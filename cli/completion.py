@@ -37,11 +37,12 @@ def complete_names(command: argparse.ArgumentParser) -> None:
     command : ArgumentParser
         With all of its arguments.
     """
-    for action in command._actions:  # noqa: SLF001 - argparse has no other name for it
+    actions: list[Any] = command._actions  # noqa: SLF001 - argparse has no other name for it
+    for action in actions:
         word = action.metavar if isinstance(action.metavar, str) else ""
         kind = OWN.get(action.dest) or next((kind for kind, words in WORDS.items() if word in words), None)
         if kind is not None and action.type in (None, Path) and not action.choices:
-            action.complete = COMPLETIONS[kind]()  # type: ignore[attr-defined] - shtab reads it
+            action.complete = COMPLETIONS[kind]()
 
 
 def _instances() -> list[str]:

@@ -144,13 +144,9 @@ def with_methods(suite: SuiteSpec, names: list[str]) -> SuiteSpec:
         if known:
             entries.append(entry.model_copy(update={"methods": known}))
     if not entries:
-        sources = [source for entry in suite.entries for source in _sources(entry)]
-        known = {
-            name
-            for problem in {load_instance(each).problem for each in sources}
-            for name in methods_of(problem)
-        }
-        near = meant(names[0], sorted(known)) if len(names) == 1 else ""
+        problems = {load_instance(each).problem for entry in suite.entries for each in _sources(entry)}
+        there = dict.fromkeys(name for problem in sorted(problems) for name in methods_of(problem))
+        near = meant(names[0], there) if len(names) == 1 else ""
         raise PlacewiseError(f"--methods: no problem of the suite has one of {', '.join(names)}{near}")
     return suite.model_copy(update={"entries": entries})
 
