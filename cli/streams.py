@@ -23,7 +23,7 @@ _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 def prepare() -> None:
     """Open what the caller closed, and let no character fail."""
     codecs.register_error(SUBSTITUTE, _substitute)
-    Console.on_broken_pipe = left  # type: ignore[method-assign]
+    Console.on_broken_pipe = left  # type: ignore[assignment, method-assign]
     for number, (name, mode) in enumerate(_STREAMS):
         if getattr(sys, name) is None:
             _occupy(number)
