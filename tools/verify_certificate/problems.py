@@ -195,8 +195,10 @@ class Dilemma(Chains):
         }
         nothing: Links = [[Fraction(0)] * cluster.size for _ in devices]
         space = [8 * held for held in cluster.space]
-        rules = False, [{} for _ in sizes], [0] * cluster.size, [len(sizes)] * cluster.size, {}
-        return Chain(sizes, space, cost, [hops[s] for s in sent], nothing, self.starts, *rules)
+        hop, least, most = [hops[s] for s in sent], [0] * cluster.size, [len(sizes)] * cluster.size
+        return Chain(
+            sizes, space, cost, hop, nothing, self.starts, False, [{} for _ in sizes], least, most, {}
+        )
 
     def value(self, placement: Any) -> Fraction:
         """Return what a placement costs; refuse one that breaks a constraint."""
