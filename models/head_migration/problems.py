@@ -10,6 +10,7 @@ from placewise.models.head_migration import (
     diagnosis,
     milp,
     milp_values,
+    modes,
     placement,
     resources,
     space,
@@ -48,6 +49,13 @@ HEAD_MIGRATION: Problem[HeadMigrationInstance, Trajectory] = Problem(
             milp.horizon_milp,
             milp_values.extract,
             milp_values.start,
+            milp_values.tighten,
+        ),
+        "modes": Formulation(
+            "a place of the projection and a limit on the heads' time chosen together; small sizes",
+            modes.modes_milp,
+            milp_values.extract,
+            modes.start,
             milp_values.tighten,
         ),
         "textbook": Formulation(
