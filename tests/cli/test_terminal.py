@@ -95,8 +95,8 @@ def test_a_placement_over_its_network(suffix, tmp_path, capsys):
     assert main(["solve", "hand-split", "--method", "labels", "--picture", str(target)]) == 0
     capsys.readouterr()
     text = target.read_text(encoding="utf-8")
-    assert "<svg" in text if suffix == "svg" else "data:image/svg+xml;base64," in text
-    assert suffix == "svg" or not re.search(r"(src|href)=.https?:", text)
+    assert "<svg" in text
+    assert suffix == "svg" or "://" not in text
     assert main(["solve", "hand-split", "--picture", str(tmp_path / "placed.gif")]) == 2
     assert "expected a name that ends with" in capsys.readouterr().err
 
