@@ -55,7 +55,7 @@ class Modes:
     @property
     def heads(self) -> int:
         """``H``."""
-        return self.owner.shape[2] - self.limit_s.shape[2] + 1
+        return int(self.owner.shape[2] - self.limit_s.shape[2] + 1)
 
     def room(self, t: int, proj: int, mode: int) -> NDArray[np.intp]:
         """Return how many heads each device may have, shape (M,).

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from placewise.models.head_migration import HeadMigrationInstance
     from placewise.models.head_migration.modes import Kept
+    from placewise.models.head_migration.placement import Trajectory
     from placewise.solvers.evidence.result import Claim
     from placewise.solvers.head_migration.mode_prices import Bound
 
@@ -136,7 +137,7 @@ class Ascent:
         if not small(kept):
             return
         modes = self.relaxation.modes
-        left = Formulation(
+        left: Formulation[HeadMigrationInstance, Trajectory] = Formulation(
             "modes of no worse trajectories",
             lambda instance: modes_milp(instance, modes, kept),
             extract,
