@@ -66,7 +66,7 @@ HEAD_MIGRATION: Problem[HeadMigrationInstance, Trajectory] = Problem(
             milp_values.tighten,
         ),
     },
-    default_methods=("step", "lookahead", "horizon"),
+    default_methods=("step", "lookahead", "modes", "horizon"),
     first_methods=("greedy-delay",),
     probing_methods=("step", "receding"),
     stages=stages.stages,
