@@ -150,7 +150,7 @@ class VisitBranching:
     def bound_s(self) -> float:
         """The least bound of what is open or closed."""
         tree_s = min(self.closed_s, self.nodes[0].bound_s if self.nodes else np.inf)
-        bound_s = min(self.upper_s, max(tree_s, self.known_s))
+        bound_s: float = min(self.upper_s, max(tree_s, self.known_s))
         return self.upper_s if bound_s >= self.upper_s - self.paths.costs.tick_s / 2 else bound_s
 
     @property
