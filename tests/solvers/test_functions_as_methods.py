@@ -111,6 +111,12 @@ def test_a_function_of_the_current_folder(tmp_path):
         "mymodule:stay",
         "--json",
     ]
-    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths))
+    }  # an empty one is the folder
+    done = subprocess.run(
+        line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["results"][0]["status"] == "feasible"
