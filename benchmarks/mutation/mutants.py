@@ -156,7 +156,7 @@ def mutants(
             if function in functions or _cannot_matter(node, constants):
                 continue
             mutated = mutate_code(source, operator, occurrence)
-            if mutated is None or mutated == source:
+            if mutated is None or mutated == source or not _compiles(mutated):
                 continue
             old, new = _changed(source, mutated)
             nth = seen[function, old, new] = seen.get((function, old, new), -1) + 1
@@ -220,6 +220,14 @@ def _cannot_matter(node: Any, constants: tuple[str, ...]) -> bool:
             return True
         node = parent
     return False
+
+
+def _compiles(source: str) -> bool:
+    try:
+        compile(source, "mutant", "exec", dont_inherit=True)
+    except SyntaxError:  # ** before a dictionary is no power
+        return False
+    return True
 
 
 def _condition(statement: Any) -> str:
