@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -22,8 +23,8 @@ LARGEST_TASK_COUNT = 5000
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
 
 
-def figure(width: float, height: float, panels: int = 1) -> tuple[Any, list[Any]]:
-    """Return a Matplotlib figure with panels one above the other, sizes in inches.
+def figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, list[Any]]:
+    """Return a Matplotlib figure and its panels, row by row, sizes in inches.
 
     Raises
     ------
@@ -35,13 +36,27 @@ def figure(width: float, height: float, panels: int = 1) -> tuple[Any, list[Any]
     from matplotlib.figure import Figure
 
     drawing = Figure(figsize=(width, height), layout="constrained")
-    axes = drawing.subplots(panels, 1, squeeze=False)
-    return drawing, [row[0] for row in axes]
+    return drawing, list(drawing.subplots(rows, columns, squeeze=False).flat)
 
 
 def plain(name: str) -> str:
     """Return a name as Matplotlib shows it as it is, not as a formula."""
     return name.replace("$", r"\$")
+
+
+def series(name: str, part: str = "") -> str:
+    """Return the gid of a line that a page can read at any x, and hide with its name's other parts."""
+    return f"series {json.dumps([name, part])}"
+
+
+def points(labels: Sequence[str]) -> str:
+    """Return the gid of a row of markers, each of which a page can name."""
+    return f"points {json.dumps(list(labels))}"
+
+
+def hint(text: str) -> str:
+    """Return the gid of something whose text a page can show."""
+    return f"hint {json.dumps(text)}"
 
 
 def require_format(target: str) -> None:
@@ -53,6 +68,8 @@ def require_format(target: str) -> None:
 def save(drawing: Any, target: str) -> None:
     """Write a figure in the format of its suffix, whole or not at all."""
     require_format(target)
+    for artist in drawing.findobj(lambda artist: artist.get_gid() is not None):
+        artist.set_gid(None)  # for pages only: they are no names that XML takes
     write_bytes(target, rendered(drawing, Path(target).suffix.removeprefix(".")))
 
 
@@ -89,6 +106,10 @@ def gantt(schedules: Sequence[Schedule]) -> Any:
                 edgecolor="white",
                 linewidth=0.4,
                 alpha=0.5 if link else 1.0,
+                gid=hint(
+                    f"{task.resource}: micro-batch {task.micro_batch + 1}, token {task.token}, "
+                    f"{task.start_s:.4g} to {task.end_s:.4g} s"
+                ),
             )
             if not link and length > end_s / 40:
                 label = (

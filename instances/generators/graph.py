@@ -92,3 +92,76 @@ def _tiny(problem: type[GraphT], told: str, kind: str, seed: int, name: str | No
         name=name or f"tiny-{kind}-{told}-{seed}",
         description=f"random, {kind}, seed {seed}",
     )
+
+
+def branches(
+    *, nodes: int = 24, devices: int = 4, memory_factor: float = 1.5, seed: int, name: str | None = None
+) -> GraphThroughput:
+    """Return modules in a row, each of which forks into two to four short branches that join in the next one.
+
+    Parameters
+    ----------
+    nodes, devices : int
+        How many.
+    memory_factor : float
+        Memory of all devices over what the nodes need; a device holds at least the largest node.
+    seed : int
+        All choices follow from it.
+    name : str, optional
+        Name of the instance.
+    """
+    return _branches(GraphThroughput, "graph", nodes, devices, memory_factor, seed, name)
+
+
+def branches_latency(
+    *, nodes: int = 24, devices: int = 4, memory_factor: float = 1.5, seed: int, name: str | None = None
+) -> GraphLatency:
+    """Return the graph of `branches`, of latency.
+
+    Parameters
+    ----------
+    nodes, devices : int
+        How many.
+    memory_factor : float
+        As of `branches`.
+    seed : int
+        All choices follow from it.
+    name : str, optional
+        Name of the instance.
+    """
+    return _branches(GraphLatency, "graph-latency", nodes, devices, memory_factor, seed, name)
+
+
+def _branches(
+    problem: type[GraphT], told: str, nodes: int, devices: int, factor: float, seed: int, name: str | None
+) -> GraphT:
+    draw = random.Random(f"branches-{seed}")  # noqa: S311
+    targets: dict[int, list[int]] = {v: [] for v in range(nodes)}
+    ends: list[int] = []
+    following = 0
+    while following < nodes:
+        fork, following = following, following + 1
+        for end in ends:
+            targets[end].append(fork)
+        ends = [fork]
+        tips = []
+        for _ in range(draw.choice([2, 3, 4])):
+            end = fork
+            for _ in range(draw.choice([1, 2])):
+                if following < nodes:
+                    targets[end].append(following)
+                    end, following = following, following + 1
+            tips.append(end)
+        ends = list(dict.fromkeys(tips))
+    need = [draw.randint(10, 100) * 10**6 for _ in range(nodes)]
+    own_s = [draw.randint(1, 16) / 1024 for _ in range(nodes)]
+    slower = [draw.choice([1.0, 1.0, 2.0, 4.0]) for _ in range(devices)]
+    memory = max(int(sum(need) * factor / devices), *need)
+    return problem(
+        Cluster([f"device-{d}" for d in range(devices)], [memory] * devices, FREE_BYTES_PER_S),
+        [Node(f"node-{v}", size_bytes) for v, size_bytes in enumerate(need)],
+        [Message(v, tuple(to), draw.randint(1, 4) / 1024) for v, to in targets.items() if to],
+        [[time_s * times for times in slower] for time_s in own_s],
+        name=name or f"branches-{told}-{nodes}-{devices}-{seed}",
+        description=f"{nodes} nodes in modules that fork and join, {devices} devices, seed {seed}",
+    )

@@ -216,12 +216,22 @@ class Decomposition:
 
     def _through(self, layer: int, entered_s: Floats) -> Floats:
         """Return the cost of moving to a layer and beyond, shape (width before, sender, width, receiver)."""
-        away_s = self.away_s[layer - 1][:, :, None, :]
-        if self.printed:  # a hop between different widths is free, if there is a link
-            same = np.eye(self.widths, dtype=bool)[:, None, :, None]
-            away_s = np.where(same | np.isinf(away_s), away_s, 0.0)
-        through_s: Floats = away_s + entered_s
+        through_s: Floats = self.hops_s(self.away_s[layer - 1]).transpose(0, 2, 1, 3) + entered_s
         return through_s
+
+    def hops_s(self, transfer_s: Floats) -> Floats:
+        """Return what is charged for a message by both widths, shape (width before, width after, sender, receiver).
+
+        Parameters
+        ----------
+        transfer_s : ndarray, shape (B, M, M)
+            By the sender's width, as `DelayCosts.transfer_s`; one value per pair of widths only where they matter.
+        """
+        if not self.printed:
+            return transfer_s[:, None]
+        # A hop between different widths is free, if there is a link.
+        same = np.eye(self.widths, dtype=bool)[:, :, None, None]
+        return np.where(same | np.isinf(transfer_s[:, None]), transfer_s[:, None], 0.0)
 
     def error_excess(self, path: Floats) -> float:
         """Return by what share of the budget a path's errors exceed it."""

@@ -1,7 +1,7 @@
 """The strong method for DILEMMA: bounds by decomposition, passes over labels, and the MILP where they stall.
 
 Slow links make the path matter, which the labels see; fast links make storage matter, where the cuts of a MILP solver
-are stronger. So passes of growing width alternate with climbs of the bound, and HiGHS on the flow model runs beside
+are stronger. So passes of growing width alternate with climbs of the bound and with annealing, and HiGHS on the flow model runs beside
 them from the best placement found so far: in a thread of its own, or in its share of the time where only one thread is
 allowed. Whatever stops first, incumbent and dual bound hold.
 """
@@ -16,6 +16,7 @@ import numpy as np
 
 from placewise.models.dilemma.problems import DILEMMA
 from placewise.solvers.backends.table import HIGHS
+from placewise.solvers.dilemma.annealing import Annealing
 from placewise.solvers.dilemma.ascent import climb, climb_storage
 from placewise.solvers.dilemma.beam import LEAST_GAIN, Beam
 from placewise.solvers.dilemma.decomposition import Decomposition
@@ -34,6 +35,8 @@ FIRST_WIDTH = 100
 GROWTH = 4
 #: Labels of one pass at most, about 2 GB with 20 servers.
 LARGEST_WIDTH = 1_000_000
+#: Moves of annealing per label of a pass, at most so many, and their first temperatures.
+MOVES_PER_LABEL, MOST_MOVES, HEATS = 40, 150_000, (1.0, 0.3, 0.1)
 #: Shares of the time limit: labels alone, and HiGHS if it has no thread of its own.
 LABELS_SHARE, HIGHS_SHARE = 0.08, 0.5
 #: Labels alone in any case: the first placement comes from them.
@@ -58,6 +61,7 @@ class Search:
         self.best: Placement | None = None
         self.tables: Tables | None = None
         self.prices: Prices | None = None
+        self.annealing: Annealing | None = None
         self.width = FIRST_WIDTH
         self.done = False
         self._lock = RLock()
@@ -126,11 +130,22 @@ class Search:
         found = Beam(self.model, self.tables).run(self.width, self.upper_s, stop)
         if found is None:
             return
-        self.width *= GROWTH
         delay_s, placement, dropped_s = found
         if placement is not None:
             self.improve(delay_s, placement)
         self.raise_bound(dropped_s if self.best is None else min(dropped_s, self.upper_s))
+        self._anneal(min(MOVES_PER_LABEL * self.width, MOST_MOVES), stop)
+        self.width *= GROWTH
+
+    def _anneal(self, moves: int, stop: Callable[[], bool]) -> None:
+        """Change the best placement at random: where the labels' bounds are weak it finds more than they do."""
+        if self.best is None or not Annealing.applies(self.model):
+            return
+        self.annealing = self.annealing or Annealing(self.model, self.context.parameters.seed)
+        for hot in HEATS:
+            if stop():
+                return
+            self._start(self.annealing.run(self.best, moves, stop, hot)[1])
 
     def by_highs(self, seconds: float) -> None:
         """Run HiGHS on the flow model from the best placement."""

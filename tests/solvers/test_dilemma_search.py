@@ -119,6 +119,7 @@ class Parts:
         monkeypatch.setattr(labels, "climb_storage", self.climb_storage)
         monkeypatch.setattr(labels, "climb", self.climb)
         monkeypatch.setattr(labels, "Beam", self.beam)
+        monkeypatch.setattr(labels.Search, "_anneal", self.anneal)
 
     def climb_storage(self, _model, upper_s, _stop, steps):
         """Take no time."""
@@ -131,6 +132,10 @@ class Parts:
         bound_s = self.bounds.pop(0) if len(self.bounds) > 1 else self.bounds[0]
         return SimpleNamespace(bound_s=bound_s), f"prices {bound_s:g}"
 
+    def anneal(self, moves, _stop):
+        """Change nothing."""
+        self.calls.append(("anneal", moves))
+
     def beam(self, _model, tables):
         """Return a beam whose passes find what is listed."""
 
@@ -142,7 +147,10 @@ class Parts:
 
 
 def test_the_order_of_climbs_and_passes(monkeypatch):
-    """Storage, a pass, storage for longer, then climbs and passes by turns from the best prices, each four times as wide."""
+    """Storage, a pass, storage for longer, then climbs and passes by turns from the best prices, each four times as wide.
+
+    Annealing follows each pass.
+    """
     inf = math.inf
     parts = Parts(
         monkeypatch,
@@ -155,14 +163,18 @@ def test_the_order_of_climbs_and_passes(monkeypatch):
         ("storage", 100, inf),
         ("climb", "storage 100", 0, inf),
         ("pass", 100, 1.0, inf),
+        ("anneal", 4_000),
         ("storage", 600, inf),
         ("climb", "storage 600", 0, inf),
         ("climb", "prices 3", 400, inf),
         ("pass", 400, 3.0, inf),
+        ("anneal", 16_000),
         ("climb", "prices 3", 400, 8.0),
         ("pass", 1600, 4.0, 8.0),
+        ("anneal", 64_000),
         ("climb", "prices 4", 400, 8.0),
         ("pass", 6400, 4.0, 8.0),
+        ("anneal", 150_000),
     ]
     assert (search.best, search.upper_s, search.lower_s, search.closed) == ("eight", 8.0, 8.0, True)
     assert search.width == 25600
@@ -205,7 +217,9 @@ def test_a_climb_that_closes_is_the_end(monkeypatch):
     search = search_of(warm_start=BEST)
     parts = Parts(monkeypatch, iter([(math.inf, None, 0.0)] * 2), [0.0, 0.0, BEST_S])
     search.by_labels(100.0)
-    assert [call[0] for call in parts.calls] == ["storage", "climb", "pass", "storage", "climb", "climb"]
+    assert [call[0] for call in parts.calls] == [
+        *("storage", "climb", "pass", "anneal", "storage", "climb", "climb"),
+    ]
     assert search.closed
 
 
