@@ -103,15 +103,7 @@ class Runner:
             else:
                 patches.append((number, patch))
         took_s: dict[str, float] = {}
-        chosen = {mutant.module for mutant in mutants}
-        own = {test for module in chosen for test in self._modules[module]}
-        own |= {
-            t
-            for start, tests in self._wider.items()
-            for t in tests
-            if any(m.startswith(start) for m in chosen)
-        }
-        tests = sorted(test for test in own if "::" not in test or test.split("::")[0] not in own)
+        tests = self._tests({mutant.module for mutant in mutants})
         for number, outcome, by in self._run(None, tests, patches, None):
             if number >= 0:
                 yield number, outcome, by
@@ -124,6 +116,14 @@ class Runner:
         for number in others:
             mutant = mutants[number]
             yield from self._run(mutant, self._modules[mutant.module], [(number, None)], took_s)
+
+    def _tests(self, modules: set[str]) -> list[str]:
+        """Return the own tests of modules and the wider ones, each once."""
+        found = {test for module in modules for test in self._modules[module]}
+        for start, tests in self._wider.items():
+            if any(module.startswith(start) for module in modules):
+                found |= set(tests)
+        return sorted(test for test in found if "::" not in test or test.split("::")[0] not in found)
 
     def _run(
         self,
