@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 try:
-    from placewise.benchmarks.mutation.mutants import Mutant, mutants, planted
+    from placewise.benchmarks.mutation.mutants import Mutant, Site, mutant_at, planted, sites
 except ImportError:  # the extra is for this command alone
     sys.exit("mutation: expected cosmic-ray: pip install 'placewise[mutation]'")
 from placewise.benchmarks.mutation.runner import Runner, preload
@@ -48,28 +48,45 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"no module starts with {' or '.join(options.module)}")
     again = None if options.again is None else _survivors(options.again)
 
-    survivors, made = [], []
+    survivors: list[str] = []
+    by_hand: list[Mutant] = []
+    places: list[list[Site]] = []
     for module in chosen:
         source = (ROOT / module).read_text(encoding="utf-8")
+        by_hand += planted(module, source, targets["planted"].get(module, []))
         left_out = (tuple(targets[key].get(module, ())) for key in ("speed", "steering"))
-        by_hand = planted(module, source, targets["planted"].get(module, []))
-        found = [] if options.planted else mutants(module, source, *left_out)
-        stale = {key for key in explained if key.startswith(f"{module}: ")} - {mutant.key for mutant in found}
-        stale = set() if options.planted else stale
-        survivors += [f"explained, but no longer there: {key}" for key in sorted(stale)]
-        if again is not None:
-            found = [mutant for mutant in found if mutant.key in again]
-        if options.sample is not None and options.sample < len(found):
-            found = random.Random(f"{options.seed} {module}").sample(found, options.sample)  # noqa: S311
-        made += found if again is not None or options.total is not None else by_hand + found
-    if options.total is not None and options.total < len(made):
-        made = random.Random(options.seed).sample(made, options.total)  # noqa: S311
+        places.append([] if options.planted else sites(module, source, *left_out))
+    if options.total is not None:
+        made = _drawn(places, options.total, options.seed)
+    elif options.sample is not None:
+        made = by_hand + [m for each in places for m in _drawn([each], options.sample, options.seed)]
+    else:
+        made = _drawn(places, sum(map(len, places)), options.seed)
+        there = {mutant.key for mutant in made}
+        if not options.planted:
+            known = [key for key in explained if key.split(":")[0] in chosen]
+            survivors += [f"explained, but no longer there: {key}" for key in known if key not in there]
+        made = by_hand + made if again is None else [mutant for mutant in made if mutant.key in again]
     lived = _run(made, targets, options.output)
     _print_table(made, lived, explained)
     survivors += [key for key in lived if key not in explained]
     for line in survivors:
         print(line)
     return 1 if survivors else 0
+
+
+def _drawn(places: list[list[Site]], count: int, seed: int) -> list[Mutant]:
+    """Return so many mutants of some modules, in the order of their places."""
+    pool = [(n, index) for n, each in enumerate(places) for index in range(len(each))]
+    random.Random(seed).shuffle(pool)  # noqa: S311
+    made: dict[tuple[int, int], Mutant] = {}
+    for n, index in pool:
+        if len(made) >= count:
+            break
+        mutant = mutant_at(places[n], index)
+        if mutant is not None:
+            made[n, index] = mutant
+    return [made[key] for key in sorted(made)]
 
 
 def _run(made: list[Mutant], targets: dict[str, Any], output: Path | None) -> list[str]:

@@ -30,6 +30,10 @@ LEAST_WALL_S, WALL_FACTOR = 120.0, 40.0
 OTHERS_S = 15.0
 
 
+#: The type of what ``lru_cache`` returns.
+_Kept = type(functools.lru_cache(len))
+
+
 class Patch:
     """The functions of a module whose code a mutant changes.
 
@@ -63,23 +67,11 @@ class Patch:
         if any(names.count(name) > 1 and "<locals>" not in name for name in self._codes):
             raise ValueError("two functions of one name")
 
-    def apply(self) -> None:
-        """Exchange the code."""
-        for thing in gc.get_objects():
-            if type(thing) is FunctionType and thing.__code__.co_filename == self.path:
-                thing.__code__ = self._codes.get(thing.__code__.co_qualname, thing.__code__)
-
-
-_Kept = type(functools.lru_cache(len))
-
-
-def forget(root: str) -> None:
-    """Clear what functions of this package and its tests keep of earlier calls."""
-    for thing in gc.get_objects():
-        if type(thing) is _Kept:
-            code = getattr(thing.__wrapped__, "__code__", None)
-            if code is not None and code.co_filename.startswith(root) and ".venv" not in code.co_filename:
-                thing.cache_clear()
+    def apply(self, there: dict[tuple[str, str], list[FunctionType]]) -> None:
+        """Exchange the code of functions, which are given by file and qualified name."""
+        for name, code in self._codes.items():
+            for function in there.get((self.path, name), ()):
+                function.__code__ = code
 
 
 def _codes(code: CodeType) -> list[tuple[str, CodeType]]:
@@ -125,14 +117,33 @@ class Tests:
         self._calls: dict[str, set[tuple[str, str]]] = {}
         self._took_s = took_s or {}
         self._kills: dict[str, int] = {}
+        self._functions: dict[tuple[str, str], list[FunctionType]] = {}
+        self._kept: list[Any] = []
         self._results = -1
         self._watching, self._watched = "", False
+
+    def _look_round(self) -> None:
+        """Find the modules' functions, and what keeps results of this package and its tests."""
+        for thing in gc.get_objects():
+            if type(thing) is FunctionType and thing.__code__.co_filename in self._paths:
+                key = thing.__code__.co_filename, thing.__code__.co_qualname
+                self._functions.setdefault(key, []).append(thing)
+            elif type(thing) is _Kept:
+                code = getattr(thing.__wrapped__, "__code__", None)
+                path = "" if code is None else code.co_filename
+                if path.startswith(self._root) and ".venv" not in path:
+                    self._kept.append(thing)
+
+    def _forget(self) -> None:
+        for kept in self._kept:
+            kept.cache_clear()
 
     def pytest_runtestloop(self, session: Any) -> object:
         """Fork for the tests without a mutant, then for each mutant; go on with pytest's own loop in the fork."""
         if session.testsfailed:
             self._tell(self._patches[0][0], "killed", "collection")
             os._exit(1)
+        self._look_round()
         for number, patch in self._patches:
             chosen = self._chosen(session.items, patch, all_of_them=number < 0)
             if not chosen:
@@ -150,8 +161,8 @@ class Tests:
                 else:
                     self._limit(chosen)
                 if patch is not None:
-                    patch.apply()
-                    forget(self._root)
+                    patch.apply(self._functions)
+                    self._forget()
                 return None
             os.close(self._results)
             if number < 0:
@@ -163,7 +174,7 @@ class Tests:
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Note which test runs."""
         if self._watched:
-            forget(self._root)
+            self._forget()
         self._watching = nodeid
         self._calls[nodeid] = set()
 
@@ -201,14 +212,14 @@ class Tests:
         """Note which functions of the modules each test calls."""
 
         def called(frame: Any, event: str, argument: object) -> None:
-            del argument
+            del event, argument  # of calls alone: None asks for no more
             code = frame.f_code
-            if event == "call" and code.co_filename in self._paths and self._watching:
+            if code.co_filename in self._paths and self._watching:
                 self._calls[self._watching].add((code.co_filename, code.co_qualname.split(".<locals>")[0]))
 
         self._watched = True
-        threading.setprofile(called)
-        sys.setprofile(called)
+        threading.settrace(called)
+        sys.settrace(called)
 
     def _limit(self, chosen: Sequence[Any]) -> None:
         limit_s = max(LEAST_LIMIT_S, LIMIT_FACTOR * sum(self._took_s[item.nodeid] for item in chosen))
