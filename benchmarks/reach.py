@@ -157,7 +157,7 @@ def climb(file: RecordFile, ladder: Ladder, *, time_limit: float, threads: int |
                 memory_limit_bytes=None,
             )
             if run.key not in file.records:
-                if not below:  # the first solve of its kind imports; that is not its size's cost
+                if run.method not in {record.method for record in below}:  # it imports, which no size costs
                     perform_run(replace(run, time_limit=min(time_limit, WARM_S)), "reach")
                 file.append(perform_run(run, "reach"))
             record = series[column][size] = file.records[run.key]
