@@ -89,9 +89,12 @@ class Relaxation:
             fits = capacities(instance, t)
             beside = np.broadcast_to(fits[0, 1], (self.size, self.size)).copy()
             beside[along, along] = fits[1, 1]
-            self.state_s[t][(beside < 0) | (fits[1, 0] < 0)[:, None]] = np.inf
             self.room[t] = np.maximum(fits[0, 0], 0)
-            self.spare[t] = np.maximum(self.room[t] - np.maximum(beside, 0), 0)
+            self.spare[t] = self.room[t] - np.maximum(beside, 0)
+            own = self.room[t] - np.maximum(fits[1, 0], 0)  # what the projection takes, where it is alone
+            total = self.room[t].sum() - self.spare[t] - np.where(np.eye(self.size), 0.0, own[:, None])
+            nowhere = (beside < 0) | (fits[1, 0] < 0)[:, None] | (total < self.heads)
+            self.state_s[t][nowhere] = np.inf
         #: Where everything was before: heads by device, and moves of projection and network from there.
         self.before: NDArray[np.int64] | None = None
         self.enter_s: Array = np.zeros((self.size, self.size))

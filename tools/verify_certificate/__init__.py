@@ -5,6 +5,7 @@ costs less than b", or what is wrong first. Uses the standard library alone. doc
 states and why it proves its bound.
 """
 
+from . import walks
 from .chains import Chain, Search, furthest
 from .heads import Heads, Step, Tables
 from .reading import RefusedError, digest, load, parse
@@ -25,4 +26,5 @@ __all__ = [
     "load",
     "parse",
     "verify",
+    "walks",
 ]
