@@ -5,7 +5,6 @@ costs less than b", or what is wrong first. Uses the standard library alone. doc
 states and why it proves its bound.
 """
 
-from . import walks
 from .chains import Chain, Search, furthest
 from .heads import Heads, Step, Tables
 from .reading import RefusedError, digest, load, parse
@@ -26,5 +25,4 @@ __all__ = [
     "load",
     "parse",
     "verify",
-    "walks",
 ]

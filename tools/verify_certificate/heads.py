@@ -6,8 +6,8 @@ from fractions import Fraction
 from math import ceil, floor, inf
 from typing import Any
 
-from . import walks
 from .reading import Cluster, Links, need, number, only, whole
+from .walks import least
 
 #: Where heads, projection and network were.
 Placed = tuple[list[int], int, int]
@@ -124,7 +124,7 @@ class Heads:
             self.step(t, None, proofs[0])
             return
         if len(proofs) == 1 and "price" in proofs[0]:
-            found = walks.least(self, proofs[0])
+            found = least(self, proofs[0])
             need(found >= bound, f"bound: the prices prove {float(found):.15g}")
             return
         need(len(proofs) == self.count, f"proofs: expected {self.count}, found {len(proofs)}")
