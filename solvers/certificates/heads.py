@@ -92,12 +92,13 @@ def proof_by_prices(problem: Heads, instance: HeadMigrationInstance) -> tuple[Fr
         Where there is no trajectory, or the tables are too large.
     """
     from placewise.solvers.head_migration import modes
+    from placewise.solvers.head_migration.horizon import Search
 
     try:
         modes.guarantee(instance)
     except NotApplicableError as error:
         raise RefusedError(str(error)) from None
-    ascent = modes.Ascent(modes.Search(instance, Context(Parameters(time_limit=SECONDS))))
+    ascent = modes.Ascent(Search(instance, Context(Parameters(time_limit=SECONDS))))
     ascent.run()
     bound_s = ascent.bound.value_s
     if not isfinite(bound_s):
