@@ -79,7 +79,8 @@ class Ascent:
         self.prices_s: NDArray[np.float64] = np.zeros(shape)
         self.bound: Bound = self.relaxation.bound(self.prices_s)
         search.raise_bound(self.bound.value_s)
-        self.mean_s = self.bound.value_s / self.relaxation.count
+        known_s = self.bound.value_s if search.best is None else search.upper_s
+        self.mean_s = known_s / self.relaxation.count
 
     @property
     def over(self) -> bool:
