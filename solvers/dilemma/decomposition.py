@@ -125,10 +125,25 @@ class Decomposition:
         knapsack_s, packed = self._knapsacks(prices_s)
         priced_s = self.compute_s + error_price_s * self.error[:, None, :] - prices_s
         stay_s, move_s, first_s, path = self.path(priced_s)
-        bound_s = first_s + float(knapsack_s[0, np.arange(self.servers), self.space].sum())
+        bound_s = first_s + float(self._whole_s(knapsack_s).sum())
         if self.budget is not None:
             bound_s -= error_price_s * self.budget
         return Tables(bound_s, error_price_s, stay_s, move_s, knapsack_s), path, packed
+
+    def packings_s(self, prices_s: Floats) -> Floats:
+        """Return the least sum of prices of what fits each server, shape (M,).
+
+        Parameters
+        ----------
+        prices_s : ndarray, shape (L, M, B)
+            Of each choice.
+        """
+        return self._whole_s(self._knapsacks(prices_s)[0])
+
+    def _whole_s(self, knapsack_s: Floats) -> Floats:
+        """Return what the knapsacks say of all layers and whole servers."""
+        whole_s: Floats = knapsack_s[0, np.arange(self.servers), self.space]
+        return whole_s
 
     def _shifted(self, table: Floats, layer: int, width: int) -> Floats:
         """Return a table by units left, read after a layer has taken its share; infinite where it does not fit."""
@@ -163,14 +178,24 @@ class Decomposition:
                     left -= int(self.size[layer, width])
         return table, packed
 
-    def path(self, priced_s: Floats) -> tuple[Floats, Floats, float, Floats]:
+    def path(
+        self,
+        priced_s: Floats,
+        visit_s: Floats | float = 0.0,
+        room: NDArray[np.int64] | None = None,
+    ) -> tuple[Floats, Floats, float, Floats]:
         """Return ``stay_s`` and ``move_s`` of `Tables`, the least cost of all layers, and a path as a 0/1 array.
 
         Parameters
         ----------
         priced_s : ndarray, shape (L, M, B)
             Cost of a layer on a server with a width, prices included; transfers are added.
+        visit_s : ndarray, shape (M,), or float
+            Price of each run of layers on a server.
+        room : ndarray of int, shape (M,), optional
+            What a run may take of each server, in the tables' units; all of it if absent.
         """
+        room = self.space if room is None else room
         shape = (self.count, self.servers)
         stay_s = np.full((*shape, self.levels), np.inf)
         move_s = np.full((*shape, self.widths), np.inf)
@@ -189,7 +214,7 @@ class Decomposition:
                 ]
             )
             best = options.min(axis=0)
-            entered[layer] = options[:, servers, self.space]
+            entered[layer] = options[:, servers, room] + visit_s
             if layer:
                 stay_s[layer - 1] = best
                 staying[layer - 1] = options.argmin(axis=0)
@@ -201,7 +226,7 @@ class Decomposition:
         if not np.isfinite(entered[0]).any():
             return stay_s, move_s, np.inf, path
         width, server = divmod(int(entered[0].argmin()), self.servers)
-        left = int(self.space[server])
+        left = int(room[server])
         for layer in range(self.count):
             path[layer, server, width] = 1.0
             left -= int(self.size[layer, width])
@@ -211,7 +236,7 @@ class Decomposition:
                 width = int(staying[layer, server, left])
             else:
                 width, server = divmod(int(moving[layer, server, width]), self.servers)
-                left = int(self.space[server])
+                left = int(room[server])
         return stay_s, move_s, float(entered[0].min()), path
 
     def _through(self, layer: int, entered_s: Floats) -> Floats:
