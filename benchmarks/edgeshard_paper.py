@@ -164,8 +164,13 @@ def main() -> int:
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     calibration = Calibration(**options)
-    for title, prompt_tokens in (("decode rounds alone", 1), (f"prompts of {PROMPT} counted", PROMPT)):
-        fit = fitted(PARAMETERS, FITTED, calibration, prompt_tokens)
+    by_layer = (*PARAMETERS[:2], "layer_overhead_s"), replace(calibration, layer_overhead_s=5e-4, hop_s=1e-9)
+    for title, prompt_tokens, (parameters, start) in (
+        ("decode rounds alone", 1, (PARAMETERS, calibration)),
+        ("decode rounds alone, a time per layer in place of one per hop", 1, by_layer),
+        (f"prompts of {PROMPT} counted", PROMPT, (PARAMETERS, calibration)),
+    ):
+        fit = fitted(parameters, FITTED, start, prompt_tokens)
         print(f"\n{title}, 96 new tokens, at most 4 in flight; fitted: {fit}\n")
         lines, errors, memory = table(fit, prompt_tokens)
         print("\n".join(lines))
@@ -189,9 +194,8 @@ def main() -> int:
         )
     print("\nOne model left out, decode rounds alone\n")
     print("\n".join(without_one_model(calibration, PARAMETERS)))
-    overhead = replace(calibration, layer_overhead_s=5e-4, hop_s=1e-9)
     print("\nThe same with a time per layer in place of one per hop\n")
-    print("\n".join(without_one_model(overhead, (*PARAMETERS[:2], "layer_overhead_s"))))
+    print("\n".join(without_one_model(by_layer[1], by_layer[0])))
     if only_table:
         return 0
     calibration = decoding

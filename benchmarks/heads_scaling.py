@@ -1,6 +1,7 @@
 """Head-level placement by devices, heads and intervals: steps by three exact methods, and horizons.
 
-``python -m placewise.benchmarks.heads_scaling --steps 200``
+``python -m placewise.benchmarks.heads_scaling --steps 200``, and the same horizons by several methods:
+``python -m placewise.benchmarks.heads_scaling --compare 25x32x20 --methods horizon,modes --seeds 5``
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from placewise.instances.generation import generate
+from placewise.solvers.evidence.conflicts import find_conflicts
 from placewise.solvers.head_migration.horizon import cut
 from placewise.solvers.solve import solve
 
@@ -102,14 +104,56 @@ def horizons(time_limit: float) -> None:
         )
 
 
+def compared(sizes: list[str], methods: list[str], seeds: int, time_limit: float) -> int:
+    """Solve slow networks with bursts by each method; return how many proofs another method refutes.
+
+    Parameters
+    ----------
+    sizes : list of str
+        Devices x heads x intervals.
+    methods : list of str
+        That prove something.
+    seeds : int
+        How many networks of a size.
+    time_limit : float
+        Seconds for each.
+    """
+    faults = 0
+    print("\n| devices x heads x intervals | seed | method | status | value, s | bound, s | gap | seconds |")
+    print("|---|---:|---|---|---:|---:|---:|---:|")
+    for size in sizes:
+        devices, heads, intervals = map(int, size.split("x"))
+        for seed in range(1, seeds + 1):
+            results = []
+            for method in methods:
+                instance = network(devices, heads, intervals, seed, **BURSTS)
+                result = solve(instance, method, time_limit=time_limit)
+                results.append(result)
+                value = "-" if result.objective is None else f"{result.objective:.5f}"
+                bound = "-" if result.dual_bound is None else f"{result.dual_bound:.5f}"
+                gap = "-" if result.relative_gap is None else f"{result.relative_gap:.3%}"
+                print(
+                    f"| {size} | {seed} | {method} | {result.status.value} | {value} | {bound} | {gap} "
+                    f"| {result.build_s + result.solve_s:.1f} |",
+                    flush=True,
+                )
+            faults += bool(find_conflicts(results))
+    return faults
+
+
 def main() -> int:
-    """Print both tables; 1 if two exact methods disagree."""
+    """Print the tables; 1 if two exact methods disagree."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--steps", type=int, default=200, help="random steps per size (default 200)")
     parser.add_argument("--sizes", default="25x32", help="devices x heads of steps, comma-separated")
     parser.add_argument("--methods", default="step,highs,counts-cp")
     parser.add_argument("--time-limit", type=float, default=60.0, help="seconds per horizon; 0 = none")
+    parser.add_argument("--compare", help="devices x heads x intervals by --methods, comma-separated")
+    parser.add_argument("--seeds", type=int, default=5, help="networks per size of --compare")
     options = parser.parse_args()
+    if options.compare:
+        methods = options.methods.split(",")
+        return bool(compared(options.compare.split(","), methods, options.seeds, options.time_limit))
     print("| devices x heads | network | method | steps | mean ms | worst ms | infeasible | disagree |")
     print("|---|---|---|---:|---:|---:|---:|---:|")
     faults = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -43,6 +44,21 @@ def plain(name: str) -> str:
     return name.replace("$", r"\$")
 
 
+def series(name: str, part: str = "") -> str:
+    """Return the gid of a line that a page can read at any x, and hide with its name's other parts."""
+    return f"series {json.dumps([name, part])}"
+
+
+def points(labels: Sequence[str]) -> str:
+    """Return the gid of a row of markers, each of which a page can name."""
+    return f"points {json.dumps(list(labels))}"
+
+
+def hint(text: str) -> str:
+    """Return the gid of something whose text a page can show."""
+    return f"hint {json.dumps(text)}"
+
+
 def require_format(target: str) -> None:
     """Check the suffix before hours of work."""
     if Path(target).suffix not in FORMATS:
@@ -52,6 +68,8 @@ def require_format(target: str) -> None:
 def save(drawing: Any, target: str) -> None:
     """Write a figure in the format of its suffix, whole or not at all."""
     require_format(target)
+    for artist in drawing.findobj(lambda artist: artist.get_gid() is not None):
+        artist.set_gid(None)  # for pages only: they are no names that XML takes
     write_bytes(target, rendered(drawing, Path(target).suffix.removeprefix(".")))
 
 
@@ -88,6 +106,10 @@ def gantt(schedules: Sequence[Schedule]) -> Any:
                 edgecolor="white",
                 linewidth=0.4,
                 alpha=0.5 if link else 1.0,
+                gid=hint(
+                    f"{task.resource}: micro-batch {task.micro_batch + 1}, token {task.token}, "
+                    f"{task.start_s:.4g} to {task.end_s:.4g} s"
+                ),
             )
             if not link and length > end_s / 40:
                 label = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from placewise.models.errors import PlacewiseError
 
 if TYPE_CHECKING:
     import argparse
+
+    from placewise.benchmarks.harness.records import Record
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also repeat runs that ended in an error, or that something outside them ended",
     )
     parser.add_argument("--list", action="store_true", help="list the runs, or without SUITE the suites")
+    output.add_json_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -44,12 +48,19 @@ def run(options: argparse.Namespace) -> int:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from placewise.benchmarks.harness.on_dask import on_dask
-    from placewise.benchmarks.harness.runner import all_conflicts, in_threads, run_suite
+    from placewise.benchmarks.harness.runner import in_threads, run_suite
     from placewise.benchmarks.harness.suites import expand, read_suite, shipped_suites, with_methods
 
     if options.suite is None:
-        for name in shipped_suites():
-            suite = read_suite(name)
+        suites = {name: read_suite(name) for name in shipped_suites()}
+        if options.json:
+            listed = {
+                name: {"description": suite.description, "runs": len(expand(suite))}
+                for name, suite in suites.items()
+            }
+            output.print_json({"format": "placewise-suites/1", "suites": listed})
+            return output.SOLVED
+        for name, suite in suites.items():
             print(f"{name}: {suite.description} ({len(expand(suite))} runs)")
         return output.SOLVED
     suite = read_suite(options.suite)
@@ -61,6 +72,10 @@ def run(options: argparse.Namespace) -> int:
         entries = [entry.model_copy(update={"time_limit": options.time_limit}) for entry in suite.entries]
         suite = suite.model_copy(update={"entries": entries})
     if options.list:
+        if options.json:
+            runs = [{"key": spec.key, **asdict(spec)} for spec in expand(suite)]
+            output.print_json({"format": "placewise-runs/1", "suite": suite.name, "runs": runs})
+            return output.SOLVED
         for spec in expand(suite):
             print(f"{spec.key}  {spec.group}  {spec.instance}  {spec.method}  {spec.time_limit:g} s")
         return output.SOLVED
@@ -88,7 +103,14 @@ def run(options: argparse.Namespace) -> int:
             ),
             rejected=note,
         )
-    counts = Counter(record.document["status"] for record in records)
+    return _told(options, suite.name, folder, records)
+
+
+def _told(options: argparse.Namespace, suite: str, folder: Path, records: list[Record]) -> int:
+    """Say what the records come to; return the exit status."""
+    from placewise.benchmarks.harness.runner import all_conflicts
+
+    counts = dict(sorted(Counter(record.document["status"] for record in records).items()))
     conflicts = all_conflicts(records)
     for record, conflict in conflicts:
         note(f"conflict, {conflict.kind}, {record.instance}: {conflict.message}")
@@ -98,8 +120,23 @@ def run(options: argparse.Namespace) -> int:
             f"{len(lost)} runs were ended by something outside them, the first by: {lost[0].document['message']}; "
             "--retry-errors repeats them"
         )
-    stated = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-    print(f"{len(records)} runs in {folder}: {stated}; {len(conflicts)} conflicts")
+    if options.json:
+        output.print_json(
+            {
+                "format": "placewise-bench/1",
+                "suite": suite,
+                "folder": str(folder),
+                "runs": len(records),
+                "statuses": counts,
+                "lost": len(lost),
+                "conflicts": [
+                    {"instance": record.instance, **conflict.to_json()} for record, conflict in conflicts
+                ],
+            }
+        )
+    else:
+        stated = ", ".join(f"{count} {status}" for status, count in counts.items())
+        print(f"{len(records)} runs in {folder}: {stated}; {len(conflicts)} conflicts")
     if conflicts:
         return output.CONFLICT
     return output.LIMIT if lost else output.SOLVED

@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="G",
         help="relative gap up to which 'optimal' is right (default 1e-6, as for solve)",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    output.add_json_option(parser)
     add_instance_options(parser)
 
 

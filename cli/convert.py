@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quantization", metavar="Q", help="of a profile that covers several, as in Q4_K")
     parser.add_argument("--name", metavar="N", help="of the model (default: its file's or folder's)")
     parser.add_argument("--output", metavar="F", help="file to write (default: standard output)")
+    output.add_json_option(parser)
 
 
 def add_cluster_options(parser: argparse.ArgumentParser) -> None:
@@ -134,6 +135,6 @@ def run(options: argparse.Namespace) -> int:
     instance = with_rules(instance, options)
     if options.output:
         write(instance, options.output)
-    else:
+    if options.json or not options.output:
         output.print_json(to_document(instance))
     return output.SOLVED

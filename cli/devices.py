@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="show devices whose key, title or kind has all of these words",
     )
     parser.add_argument("--sources", action="store_true", help="show where each device's figures come from")
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    output.add_json_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Any
 from placewise.cli import output
 from placewise.cli.streams import note
 from placewise.instances.files import require_writable
-from placewise.solvers.certificates.confirm import confirmed
-from placewise.solvers.certificates.files import write_certificate
-from placewise.solvers.certificates.make import certify
 
 if TYPE_CHECKING:
     import argparse
@@ -50,6 +47,8 @@ def confirm(result: VerifiedResult, options: argparse.Namespace, settings: dict[
     if options.confirm is None or not result.proven:
         return {}
     method = None if options.confirm == ANY else options.confirm
+    from placewise.solvers.certificates.confirm import confirmed
+
     rest = {key: value for key, value in settings.items() if key != "warm_start"}
     second, agrees = confirmed(result, method, **rest)
     if not agrees:
@@ -65,6 +64,9 @@ def save(result: VerifiedResult, document: dict[str, Any], options: argparse.Nam
     if options.output:
         output.save(options.output, document)
     if options.certificate:
+        from placewise.solvers.certificates.files import write_certificate
+        from placewise.solvers.certificates.make import certify
+
         certificate = certify(result.instance, result)
         size = write_certificate(certificate, options.certificate)
         bound = certificate["bound"]

@@ -27,15 +27,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="default 1")
     parser.add_argument("--name", metavar="NAME", help="name of the instance")
     parser.add_argument("--output", metavar="F", help="write to a file (default: standard output)")
+    output.add_json_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Generate an instance, or list the families."""
     problem = problem_named(options.problem).name
     if options.family is None:
-        for family in format_named(problem).families:
-            stated = " ".join(f"{key}={value}" for key, value in family_options(problem, family).items())
-            print(f"{family}  {stated}")
+        families = {family: family_options(problem, family) for family in format_named(problem).families}
+        if options.json:
+            output.print_json({"format": "placewise-families/1", "problem": problem, "families": families})
+            return output.SOLVED
+        for family, defaults in families.items():
+            print(f"{family}  {' '.join(f'{key}={value}' for key, value in defaults.items())}")
         return output.SOLVED
     for option in options.option:
         if "=" not in option:
@@ -47,6 +51,6 @@ def run(options: argparse.Namespace) -> int:
     instance = generate(problem, options.family, seed=options.seed, name=options.name, **settings)
     if options.output:
         write(instance, options.output)
-    else:
+    if options.json or not options.output:
         output.print_json(to_document(instance))
     return output.SOLVED

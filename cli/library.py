@@ -12,6 +12,7 @@ from placewise.benchmarks.library.records import FILE, TIERS, gap, records, save
 from placewise.cli import output
 from placewise.instances.library import library
 from placewise.models.errors import PlacewiseError
+from placewise.models.nearest import meant
 from placewise.solvers import solve
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def run(options: argparse.Namespace) -> int:
     if options.solve:
         return _solve(options, entries, found)
     if options.json:
-        output.print_json({entry.name: _document(entry, found.get(entry.name, {})) for entry in entries})
+        listed = {entry.name: _document(entry, found.get(entry.name, {})) for entry in entries}
+        output.print_json({"format": "placewise-library/1", **listed})
         return output.SOLVED
     table = Table(box=None, pad_edge=False)
     for column in ("name", "class", "figures", "tier", "best value", "bound", "gap"):
@@ -70,7 +72,7 @@ def _chosen(options: argparse.Namespace, found: dict[str, Record]) -> list[Entry
     known = library()
     for name in options.names:
         if name not in known:
-            raise PlacewiseError(f"{name}: not in the library (see: placewise library)")
+            raise PlacewiseError(f"{name}: not in the library{meant(name, known)} (see: placewise library)")
     return [
         entry
         for entry in (known[name] for name in options.names or known)
@@ -89,18 +91,23 @@ def _document(entry: Entry, record: Record) -> dict[str, object]:
 def _solve(options: argparse.Namespace, entries: list[Entry], found: dict[str, Record]) -> int:
     """Solve each, say what is new, and enter it where that is asked for; 1 on any conflict."""
     settings, conflict = output.solve_options(options), False
+    solved: list[dict[str, object]] = []
     for entry in entries:
         instance = entry.instance()
         with output.live_progress(entry.name) as progress:
             result = solve(instance, options.method, progress=progress, **settings)
         conflict = conflict or bool(result.conflicts)
         outcome = updated(found.get(entry.name), result)
+        solved.append({"verdict": outcome.verdict, "message": outcome.message, "result": result.to_json()})
         gap_text = output.percent(result.relative_gap)
-        print(
-            f"{entry.name}: {result.status.value}, gap {gap_text}, {result.solve_s:.1f} s; {outcome.message}",
-            flush=True,
-        )
+        if not options.json:
+            print(
+                f"{entry.name}: {result.status.value}, gap {gap_text}, {result.solve_s:.1f} s; {outcome.message}",
+                flush=True,
+            )
         if options.update and outcome.changed:
             found[entry.name] = outcome.record
             save(found, options.records)
+    if options.json:
+        output.print_json({"format": "placewise-library-solve/1", "solved": solved})
     return output.CONFLICT if conflict else output.SOLVED

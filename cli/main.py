@@ -13,7 +13,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NoReturn
 
-from placewise.cli import streams
+from placewise.cli import completion, streams
 from placewise.cli.output import INTERRUPTED, MISUSE
 from placewise.models.errors import PlacewiseError
 from placewise.models.nearest import meant
@@ -56,8 +56,20 @@ class Parser(argparse.ArgumentParser):
         """Say what is wrong, with the nearest choice, and leave with status 2."""
         wrong = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
         if wrong:
-            message += meant(wrong[1], re.findall(r"[\w-]+", wrong[2]))
+            message += meant(wrong[1], re.findall(r"[\w.-]+", wrong[2]))
+        unknown = re.search(r"unrecognized arguments: .*?(--[\w-]+)", message)
+        if unknown:
+            message += meant(unknown[1], self.all_options())
         super().error(message)
+
+    def all_options(self) -> list[str]:
+        """Return the options of this parser and of its commands."""
+        found = list(self._option_string_actions)
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - argparse has no other name for it
+                for command in action.choices.values():
+                    found += command.all_options()
+        return list(dict.fromkeys(found))
 
 
 def parser(only: str | None = None) -> argparse.ArgumentParser:
@@ -75,18 +87,17 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
         "4 limit without a solution, or runs of a suite that something outside them ended.",
     )
     top.add_argument("--version", action="version", version=f"placewise {version('placewise')}")
-    if only not in COMMANDS and find_spec("shtab") is not None:
-        import shtab
-
-        shtab.add_argument_to(
-            top, help='print the completion of a shell: eval "$(placewise --print-completion bash)"'
-        )
+    completing = only not in COMMANDS and find_spec("shtab") is not None
+    if completing:
+        completion.add_to(top)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in (only,) if only in COMMANDS else COMMANDS:
         module = import_module(f"placewise.cli.{name}")
         summary = (module.__doc__ or "").splitlines()[0]
         command = commands.add_parser(name, help=summary, description=summary)
         module.add_arguments(command)
+        if completing and only == "--print-completion":
+            completion.complete_names(command)
         command.set_defaults(run=module.run)
     return top
 

@@ -36,6 +36,7 @@ __all__ = [
     "PIPE_WIDTH",
     "SOLVED",
     "LiveProgress",
+    "add_json_option",
     "add_solve_options",
     "duration",
     "exit_status",
@@ -65,6 +66,11 @@ def exit_status(result: VerifiedResult) -> int:
     return CONFLICT if result.conflicts else _EXIT[result.status]
 
 
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option by which a command prints a document, whose `format` says what it is."""
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+
+
 def add_solve_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that `solve` and `compare` share."""
     parser.add_argument(
@@ -83,7 +89,7 @@ def add_solve_options(parser: argparse.ArgumentParser) -> None:
         "--memory-limit", type=float, metavar="GB", help="memory of a worker process in 1e9 bytes"
     )
     parser.add_argument("--log", type=Path, metavar="FILE", help="append the solver's own output to a file")
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    add_json_option(parser)
 
 
 def solve_options(options: argparse.Namespace) -> dict[str, Any]:

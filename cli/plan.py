@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with INSTANCE instead of RESULT: layers for each device, as check takes them",
     )
     parser.add_argument("--output", metavar="F", help="write what the runtime takes to a file")
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    output.add_json_option(parser)
     add_instance_options(parser)
 
 

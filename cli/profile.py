@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="device of an address in iperf3's files",
     )
     parser.add_argument("--output", metavar="F", help="file to write (default: standard output)")
+    output.add_json_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -43,7 +44,9 @@ def run(options: argparse.Namespace) -> int:
     document = _imported(options) if options.sources else _measured(options.name)
     if options.output:
         output.save(options.output, document)
-    else:
+    if options.json:
+        output.print_json({"format": "placewise-profile/1", **document})
+    elif not options.output:
         output.print_json(document)
     return output.SOLVED
 

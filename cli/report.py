@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("folder", metavar="DIR", help="folder of a bench run")
     parser.add_argument("--output", metavar="F", help="the page (default DIR/report.html)")
+    output.add_json_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -27,5 +28,17 @@ def run(options: argparse.Namespace) -> int:
     folder = Path(options.folder)
     records = read_records(folder, rejected=note)
     page, others = write_report(folder, Path(options.output) if options.output else None)
-    print(f"{page} (beside it: {', '.join(others)})")
-    return output.CONFLICT if all_conflicts(records) else output.SOLVED
+    conflicts = all_conflicts(records)
+    if options.json:
+        output.print_json(
+            {
+                "format": "placewise-report/1",
+                "page": str(page),
+                "tables": [str(folder / name) for name in others],
+                "runs": len(records),
+                "conflicts": len(conflicts),
+            }
+        )
+    else:
+        print(f"{page} (beside it: {', '.join(others)})")
+    return output.CONFLICT if conflicts else output.SOLVED

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--measured", type=float, required=True, metavar="T", help="tokens per second, one sequence at a time"
     )
     parser.add_argument("--result", metavar="RESULT", help="the placement that was measured (default: solve)")
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    output.add_json_option(parser)
     add_instance_options(parser)
 
 

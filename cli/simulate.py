@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--picture", metavar="F", help=f"write the timelines to a file: {', '.join(pictures.FORMATS)}"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    output.add_json_option(parser)
     add_instance_options(parser)
 
 

@@ -13,6 +13,7 @@ from placewise.cli import output
 from placewise.cli.convert import add_instance_options, instance_of
 from placewise.cli.evidence import add_evidence_options, confirm, require_targets, save
 from placewise.cli.runtimes import add_runtime_options, planned, settings_of, show_plan
+from placewise.cli.streams import reader_may_leave
 from placewise.instances.files import require_writable
 from placewise.models.edgeshard.data import EdgeShardInstance
 from placewise.models.edgeshard.rules import CONTIGUOUS
@@ -81,17 +82,20 @@ def run(options: argparse.Namespace) -> int:
     if returning is not None:
         document["returning"] = {"status": returning.status.value, "objective": returning.objective}
     plan, refusal = _plan(result, document, options)
-    if options.json:
-        output.print_json(document if plan is None else document | {"plan": plan.to_json()})
-    else:
-        show(result)
-        if options.cluster and getattr(instance, "description", ""):  # cache, context, and what was left out
-            print(f"\n{instance.description}")
-        if returning is not None:
-            print(told_of_returning(result, returning))
-        if plan is not None:
-            print()
-            show_plan(plan)
+    with reader_may_leave():
+        if options.json:
+            output.print_json(document if plan is None else document | {"plan": plan.to_json()})
+        else:
+            show(result)
+            if options.cluster and getattr(
+                instance, "description", ""
+            ):  # cache, context, and what was left out
+                print(f"\n{instance.description}")
+            if returning is not None:
+                print(told_of_returning(result, returning))
+            if plan is not None:
+                print()
+                show_plan(plan)
     save(result, document, options)  # last: if the disk is full by now, the result is at least on the screen
     if options.picture and result.objective is not None:
         from placewise.benchmarks.drawings import network

@@ -7,7 +7,12 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: What stands for the signs of pictures and tables in an encoding that lacks them; others show as ``\\u7aef``.
 ASCII = {"█": "#", "░": ".", "↓": "v", "↺": "<", "·": ".", "×": "x", "…": ".", "–": "-", "−": "-", "≤": "<="}
@@ -18,6 +23,7 @@ _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 def prepare() -> None:
     """Open what the caller closed, and let no character fail."""
     codecs.register_error(SUBSTITUTE, _substitute)
+    Console.on_broken_pipe = left  # type: ignore[assignment, method-assign]
     for number, (name, mode) in enumerate(_STREAMS):
         if getattr(sys, name) is None:
             _occupy(number)
@@ -61,6 +67,22 @@ def drop(stream: Any) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+
+
+def left(console: Console) -> NoReturn:
+    """Say that the reader of a pipe left as Python says it: Rich ends the program with the status of a conflict."""
+    console.quiet = True
+    raise BrokenPipeError
+
+
+@contextlib.contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """Go on where the reader of a pipe leaves: what else is to be written is written all the same."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        drop(sys.stdout)
 
 
 def settle() -> None:

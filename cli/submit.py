@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--records", metavar="F", default=str(FILE), help="a file of records (default: the package's)"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    output.add_json_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -49,7 +49,8 @@ def run(options: argparse.Namespace) -> int:
         found[name] = outcome.record
         save(found, options.records)
     if options.json:
-        output.print_json({"instance": name, "verdict": outcome.verdict, "message": outcome.message})
+        document = {"instance": name, "verdict": outcome.verdict, "message": outcome.message}
+        output.print_json({"format": "placewise-submission/1", **document})
     else:
         print(f"{name}: {outcome.verdict}: {outcome.message}")
     return output.CONFLICT if outcome.verdict in ("false", "refutes") else output.SOLVED

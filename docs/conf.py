@@ -18,7 +18,7 @@ from docutils import nodes
 
 import placewise
 from placewise.models.registry import PROBLEMS
-from placewise.solvers.algorithms import ALGORITHMS
+from placewise.solvers.algorithms import algorithms_of
 
 HERE = Path(__file__).parent
 #: Written when the site is built, not committed.
@@ -82,7 +82,7 @@ def methods_page(problem: str) -> str:
     """Return what a problem's own methods do, in their modules' words."""
     lines = [f"# {problem}", "", PROBLEMS[problem].title, ""]
     told: set[str] = set()
-    for method in ALGORITHMS[problem]:
+    for method in algorithms_of(problem):
         module = inspect.unwrap(method.run).__module__
         text = inspect.getdoc(import_module(module)) or ""
         lines += [f"## `{method.name}`", "", f"{method.summary[0].upper()}{method.summary[1:]}.", ""]

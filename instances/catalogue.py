@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.instances.folder import DATA
 from placewise.models.errors import PlacewiseError
+from placewise.models.nearest import meant
 from placewise.models.workload import Transformer
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def transformer(name: str) -> Transformer:
     known = catalogued("transformers")
     if name not in known:
         raise PlacewiseError(
-            f"{name!r} is not in the catalogue of transformers; expected one of {', '.join(known)}"
+            f"{name!r} is not in the catalogue of transformers{meant(name, known)}; expected one of {', '.join(known)}"
         )
     path: Path = DATA / "transformers" / f"{name}.json"
     facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.instances.registry import format_named
 from placewise.models.errors import PlacewiseError
+from placewise.models.nearest import meant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,9 @@ def generate(problem: str, family: str, *, seed: int, name: str | None = None, *
     for key, value in options.items():
         if key not in defaults:
             expected = ", ".join(f"{option}={default}" for option, default in defaults.items())
-            raise PlacewiseError(f"unknown option {key!r} of {family}; expected some of {expected}")
+            raise PlacewiseError(
+                f"unknown option {key!r} of {family}{meant(key, defaults)}; expected some of {expected}"
+            )
         kind = type(defaults[key])
         try:
             options[key] = value if isinstance(value, kind) else kind(value)
@@ -79,5 +82,5 @@ def family_named(problem: str, family: str) -> Callable[..., Any]:
     families = format_named(problem).families
     if family not in families:
         expected = f"expected one of {', '.join(families)}" if families else "it has none"
-        raise PlacewiseError(f"unknown family {family!r} of {problem}; {expected}")
+        raise PlacewiseError(f"unknown family {family!r} of {problem}{meant(family, families)}; {expected}")
     return families[family]

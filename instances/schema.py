@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from placewise.instances.checking import check, kind, shortened
 from placewise.instances.registry import formats
 from placewise.models.errors import InstanceError
+from placewise.models.nearest import meant
 
 if TYPE_CHECKING:
     from placewise.instances.formats.common import Head
@@ -35,7 +36,10 @@ def parse(document: Any) -> Head:
     problem = document.get("problem")
     known = formats()
     if not isinstance(problem, str) or problem not in known:
-        raise InstanceError("problem", f"expected one of {', '.join(known)}, found {shortened(problem)}")
+        raise InstanceError(
+            "problem",
+            f"expected one of {', '.join(known)}, found {shortened(problem)}{meant(str(problem), known)}",
+        )
     return check(known[problem].spec, document)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from placewise.models.arrays import MAX_TABLE, non_negative, require_tables, set_array, whole_bytes
 from placewise.models.devices import Device, columns, link_matrix
 from placewise.models.errors import InstanceError
+from placewise.models.nearest import meant
 from placewise.models.values import ByValue, require_kind
 
 if TYPE_CHECKING:
@@ -213,7 +214,8 @@ class Cluster(ByValue):
         if isinstance(device, str):
             if device in self.device_names:
                 return self.device_names.index(device)
-            raise InstanceError(path, f"expected a device of the cluster, found {device!r}")
+            near = meant(device, self.device_names)
+            raise InstanceError(path, f"expected a device of the cluster, found {device!r}{near}")
         if isinstance(device, bool) or not isinstance(device, int | np.integer):
             raise InstanceError(path, f"expected a device's name or index, found {device!r}")
         if not 0 <= device < self.size:

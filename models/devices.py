@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from placewise.models.errors import InstanceError
+from placewise.models.nearest import meant
 from placewise.models.values import require_kind
 
 if TYPE_CHECKING:
@@ -130,7 +131,10 @@ def link_matrix(links: Any, names: Sequence[str], path: str) -> NDArray[np.float
         here = f"{path}.links[{position}]"
         for end, name in enumerate((sender, receiver)):
             if name not in index:
-                raise InstanceError(f"{here}[{end}]", f"expected a device of the cluster, found {name!r}")
+                raise InstanceError(
+                    f"{here}[{end}]",
+                    f"expected a device of the cluster, found {name!r}{meant(str(name), names)}",
+                )
         if sender == receiver:
             raise InstanceError(here, f"expected two different devices, found {sender!r} twice")
         for pair in [(sender, receiver), (receiver, sender)][: 1 + bool(links.get("symmetric"))]:

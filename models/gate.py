@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from placewise.models.errors import InstanceError
+from placewise.models.nearest import meant
 from placewise.models.problem import Violation
 
 if TYPE_CHECKING:
@@ -145,7 +146,8 @@ def devices(
         elif number is not None and not 0 <= number < len(names):
             wrong.append((at, f"expected device 0 to {len(names) - 1}, found {shown(number)}"))
         elif name is not None and name not in position:
-            wrong.append((at, f"expected a device of {of}, found {shown(name)}"))
+            near = meant(name, names) if len(wrong) < MOST_LISTED else ""
+            wrong.append((at, f"expected a device of {of}, found {shown(name)}{near}"))
         else:
             index = position[name] if name is not None else number
         indices.append(-1 if index is None else index)

@@ -1,22 +1,13 @@
-"""The algorithms of each problem; a package that brings a problem brings its algorithms by entry points."""
+"""The algorithms of each problem, imported when a problem is asked for; packages bring theirs by entry points."""
 
 from __future__ import annotations
 
+from functools import cache
+from pkgutil import resolve_name
 from typing import Any
 
-from placewise.models.dilemma.problems import DILEMMA
-from placewise.models.edgeshard.problems import BATCH, LATENCY, THROUGHPUT
-from placewise.models.graph.problems import GRAPH, GRAPH_LATENCY
-from placewise.models.head_migration.problems import DECODER, HEAD_MIGRATION
-from placewise.models.replicated.problems import REPLICATED
 from placewise.solvers import brute_force
-from placewise.solvers.dilemma import methods as dilemma
-from placewise.solvers.edgeshard import methods as edgeshard
 from placewise.solvers.execution.method import Algorithm
-from placewise.solvers.graph import methods as graph
-from placewise.solvers.graph import samples
-from placewise.solvers.head_migration import methods as head_migration
-from placewise.solvers.replicated import methods as replicated
 
 #: Of every problem.
 BRUTE_FORCE: Algorithm[Any] = Algorithm(
@@ -27,14 +18,24 @@ BRUTE_FORCE: Algorithm[Any] = Algorithm(
     honours=None,
 )
 
-ALGORITHMS: dict[str, tuple[Algorithm[Any], ...]] = {
-    LATENCY.name: edgeshard.LATENCY,
-    THROUGHPUT.name: edgeshard.THROUGHPUT,
-    BATCH.name: edgeshard.BATCH,
-    DILEMMA.name: dilemma.DILEMMA,
-    HEAD_MIGRATION.name: head_migration.HEAD_MIGRATION,
-    DECODER.name: head_migration.DECODER,
-    REPLICATED.name: replicated.REPLICATED_METHODS,
-    GRAPH.name: graph.GRAPH_METHODS,
-    GRAPH_LATENCY.name: samples.LATENCY_METHODS,
+#: Where those of the package are. A solve imports those of its problem alone.
+_TABLES = {
+    "edgeshard-latency": "edgeshard.methods:LATENCY",
+    "edgeshard-throughput": "edgeshard.methods:THROUGHPUT",
+    "edgeshard-batch": "edgeshard.methods:BATCH",
+    "dilemma": "dilemma.methods:DILEMMA",
+    "head-migration": "head_migration.methods:HEAD_MIGRATION",
+    "head-migration-decoder": "head_migration.methods:DECODER",
+    "replicated-throughput": "replicated.methods:REPLICATED_METHODS",
+    "graph-throughput": "graph.methods:GRAPH_METHODS",
+    "graph-latency": "graph.samples:LATENCY_METHODS",
 }
+
+
+@cache
+def algorithms_of(problem: str) -> tuple[Algorithm[Any], ...]:
+    """Return a problem's own algorithms, the default first; none of a problem of another package."""
+    own: tuple[Algorithm[Any], ...] = ()
+    if problem in _TABLES:
+        own = resolve_name(f"placewise.solvers.{_TABLES[problem]}")
+    return (*own, BRUTE_FORCE)

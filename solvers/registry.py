@@ -11,7 +11,7 @@ from placewise.models.nearest import meant
 from placewise.models.plugins import loaded, place_of
 from placewise.models.problem import Guarantee
 from placewise.models.registry import problem_named, problem_of
-from placewise.solvers.algorithms import ALGORITHMS, BRUTE_FORCE
+from placewise.solvers.algorithms import algorithms_of
 from placewise.solvers.backends.table import backends
 from placewise.solvers.execution.method import Algorithm, Method
 
@@ -58,7 +58,7 @@ def methods_of(problem: str) -> dict[str, Method[Any, Any]]:
     described = problem_named(problem)
     methods: dict[str, Method[Any, Any]] = {
         algorithm.name: Method(algorithm.name, described, algorithm.summary, algorithm=algorithm)
-        for algorithm in (*ALGORITHMS.get(problem, ()), BRUTE_FORCE)
+        for algorithm in algorithms_of(problem)
     }
     for position, (formulation, stated) in enumerate(described.formulations.items()):
         for name, backend in backends().items():

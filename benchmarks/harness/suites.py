@@ -14,6 +14,7 @@ from placewise.instances import read
 from placewise.instances.files import exists, read_json
 from placewise.instances.generation import generate
 from placewise.models.errors import PlacewiseError
+from placewise.models.nearest import meant
 from placewise.solvers.registry import comparison_methods, default_method, find_method, methods_of
 
 SUITES = Path(__file__).parents[1] / "suites"
@@ -117,7 +118,9 @@ def read_suite(source: str) -> SuiteSpec:
     """
     shipped = shipped_suites()
     if source not in shipped and not exists(Path(source)):
-        raise PlacewiseError(f"{source}: no such file, and no suite of that name ({', '.join(shipped)})")
+        raise PlacewiseError(
+            f"{source}: no such file, and no suite of that name{meant(source, shipped)} ({', '.join(shipped)})"
+        )
     try:
         return SuiteSpec.model_validate(read_json(shipped.get(source, Path(source))))
     except ValidationError as error:
@@ -141,7 +144,10 @@ def with_methods(suite: SuiteSpec, names: list[str]) -> SuiteSpec:
         if known:
             entries.append(entry.model_copy(update={"methods": known}))
     if not entries:
-        raise PlacewiseError(f"--methods: no problem of the suite has one of {', '.join(names)}")
+        problems = {load_instance(each).problem for entry in suite.entries for each in _sources(entry)}
+        there = dict.fromkeys(name for problem in sorted(problems) for name in methods_of(problem))
+        near = meant(names[0], there) if len(names) == 1 else ""
+        raise PlacewiseError(f"--methods: no problem of the suite has one of {', '.join(names)}{near}")
     return suite.model_copy(update={"entries": entries})
 
 

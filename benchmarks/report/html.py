@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from placewise.benchmarks.pictures import rendered
+from placewise.benchmarks.report.inline import inline
 from placewise.models.errors import PlacewiseError
 
 HERE = Path(__file__).parent
@@ -43,14 +42,16 @@ class Page:
 
     def figures(self, drawings: list[tuple[Any, str]], *, wide: bool = False) -> None:
         """Add pictures with captions side by side."""
-        items = [(caption, _embedded(drawing)) for drawing, caption in drawings]
+        items = [(caption, inline(drawing, caption)) for drawing, caption in drawings]
         self.blocks.append({"kind": "figures", "items": items, "wide": wide})
 
     def html(self, title: str) -> str:
         """Return the whole page."""
-        files = {name: (HERE / name).read_text(encoding="utf-8") for name in ("style.css", "sort.js")}
+        style, *scripts = (
+            (HERE / name).read_text(encoding="utf-8") for name in ("style.css", "sort.js", "pictures.js")
+        )
         page: str = template("page.html.jinja").render(
-            title=title, blocks=self.blocks, style=files["style.css"], script=files["sort.js"]
+            title=title, blocks=self.blocks, style=style, scripts=scripts
         )
         return page
 
@@ -93,12 +94,3 @@ def _cell(value: Any) -> dict[str, str]:
     order = repr(content) if isinstance(content, int | float) else ""
     text = "-" if content is None else f"{content:.4g}" if isinstance(content, float) else str(content)
     return {"text": text, "style": style, "order": order}
-
-
-def _embedded(drawing: Any) -> str:
-    """Return a figure as a picture inside the page; an empty one where Matplotlib overflows."""
-    try:
-        content = rendered(drawing, "svg")
-    except (ArithmeticError, ValueError):  # times of 1e308 s
-        content = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
-    return f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"

@@ -69,11 +69,12 @@ def _head(page: Page, records: list[Record], rows: list[Row]) -> None:
         f"{m.get('processor')}, {m.get('cores')} cores, {m.get('system')}"
         for m in (r.document["machine"] for r in records)
     )
-    commits = dict.fromkeys(str(r.document["machine"].get("commit") or "installed") for r in records)
+    commits = dict.fromkeys(str(r.document["machine"].get("commit") or "installed")[:12] for r in records)
     proven = sum(row.proven for row in rows)
     page.paragraph(
         f"{len(rows)} runs, {proven} with a proof, on {len({row.record.instance_sha256 for row in rows})} instances; "
-        f"{min(r.document['finished'] for r in records)} to {max(r.document['finished'] for r in records)}"
+        f"{_minute(min(r.document['finished'] for r in records))} to "
+        f"{_minute(max(r.document['finished'] for r in records))} UTC"
     )
     lost = sum(record.transient for record in records)
     if lost:
@@ -83,6 +84,11 @@ def _head(page: Page, records: list[Record], rows: list[Row]) -> None:
         )
     stated = ", ".join(f"{name} {number}" for name, number in sorted(versions.items()))
     page.paragraph(f"{'; '.join(machines)}. Commit {', '.join(commits)}. {stated}.", "dim")
+
+
+def _minute(finished: str) -> str:
+    """Return a time of a record as people write it."""
+    return finished[:16].replace("T", " ")
 
 
 def _conflicts(page: Page, records: list[Record]) -> None:
@@ -242,8 +248,9 @@ def _placements(page: Page, rows: list[Row]) -> None:
             continue
         caption = f"{best.instance}: {best.method}, {best.objective:.4g} s"
         picture = picture_of(instance)
-        graph = charts.device_graph(instance.cluster.device_names, *picture.graph(instance, placement))
-        graphs.append((graph, caption))
+        hosted, sent = picture.graph(instance, placement)
+        if hosted or sent:
+            graphs.append((charts.device_graph(instance.cluster.device_names, hosted, sent), caption))
         timeline = None if picture.timeline is None else picture.timeline(instance, placement)
         if timeline is not None:
             timelines.append((timeline, f"{caption}: 4 micro-batches, with and without bubbles"))

@@ -104,7 +104,7 @@ def critical_difference(found: Ranking) -> Any:
     """
     import scikit_posthocs
 
-    drawing, (axes,) = figure(7.0, 0.8 + 0.22 * len(found.methods))
+    drawing, (axes,) = figure(5.0, 0.8 + 0.22 * len(found.methods))
     scikit_posthocs.critical_difference_diagram(
         {plain(name): rank for name, rank in found.ranks.items()},
         found.pairs().rename(index=plain, columns=plain),

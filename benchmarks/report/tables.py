@@ -127,7 +127,7 @@ SUMMARY = (
     "method",
     "runs",
     "proven",
-    "with placement",
+    "placed",
     "errors",
     "median gap, %",
     "worst gap, %",

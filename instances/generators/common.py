@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from placewise.models.errors import PlacewiseError
+from placewise.models.nearest import meant
 
 if TYPE_CHECKING:
     import random
@@ -43,7 +44,9 @@ def pick_kind(draw: random.Random, kind: str) -> str:
     if kind == "mixed":
         kind = draw.choice(KINDS)
     if kind not in KINDS:
-        raise PlacewiseError(f"kind: expected one of mixed, {', '.join(KINDS)}, found {kind!r}")
+        raise PlacewiseError(
+            f"kind: expected one of mixed, {', '.join(KINDS)}, found {kind!r}{meant(kind, KINDS)}"
+        )
     return kind
 
 

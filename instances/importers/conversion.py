@@ -17,6 +17,7 @@ from placewise.instances.strict_json import loads
 from placewise.models.edgeshard import EdgeShardBatch, EdgeShardInstance
 from placewise.models.errors import InstanceError, PlacewiseError
 from placewise.models.graph.problems import GRAPH, GRAPH_LATENCY
+from placewise.models.nearest import meant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -183,7 +184,9 @@ def instance_of(model: PublishedModel, cluster: Cluster, problem: str, sequence_
     build = known.get(problem)
     if build is None:
         expected = ", ".join(name for name, importer in known.items() if importer is not None)
-        raise PlacewiseError(f"--problem: expected one of {expected}, found {problem!r}")
+        raise PlacewiseError(
+            f"--problem: expected one of {expected}, found {problem!r}{meant(problem, known)}"
+        )
     return build(model, cluster, sequence_length)
 
 

@@ -26,6 +26,7 @@ from placewise.instances.strict_json import clean_name
 from placewise.models.cluster import Cluster
 from placewise.models.edgeshard.data import EdgeShardInstance, chain_type
 from placewise.models.errors import InstanceError, PlacewiseError
+from placewise.models.nearest import meant
 from placewise.models.workload import Layer
 
 #: Bits per weight with the scales of its block.
@@ -80,7 +81,11 @@ def instance_of(
         raise PlacewiseError("expected a device's profile beside the model's")
     kind = model.get("quantization") or quantization
     if not isinstance(kind, str) or kind not in BITS:
-        stated = "the profile states none; choose by --quantization" if kind is None else f"found {kind!r}"
+        stated = (
+            "the profile states none; choose by --quantization"
+            if kind is None
+            else f"found {kind!r}{meant(str(kind), BITS)}"
+        )
         raise InstanceError("quantization", f"expected one of {', '.join(BITS)}; {stated}")
     tokens = sequence_length or amount(model, "n_kv")
     layers = _layers(model, kind, tokens)

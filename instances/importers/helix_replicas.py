@@ -17,6 +17,7 @@ from placewise.instances.importers.helix import HelixCluster, cluster_of, parsed
 from placewise.instances.strict_json import short
 from placewise.models.cluster import Cluster
 from placewise.models.errors import InstanceError
+from placewise.models.nearest import meant
 from placewise.models.replicated.data import NodeType, ReplicatedThroughput
 from placewise.models.replicated.placement import NOTHING, placement_of
 
@@ -56,7 +57,9 @@ def _instance(stated: HelixCluster, spec: TypesSpec, name: str) -> ReplicatedThr
     for number, kind in zip(stated.numbers, stated.types, strict=True):
         if kind not in names:
             path = f"ComputeNode-{number}.type"
-            raise InstanceError(path, f"expected one of {', '.join(names)}, found {short(kind)}")
+            raise InstanceError(
+                path, f"expected one of {', '.join(names)}, found {short(kind)}{meant(kind, names)}"
+            )
     rates = np.array(stated.links["bandwidth"])
     return ReplicatedThroughput(
         Cluster([f"node-{number}" for number in stated.numbers], 0, rates[1:, 1:]),

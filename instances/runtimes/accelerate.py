@@ -21,6 +21,7 @@ from placewise.instances.runtimes.plan import (
     width_note,
 )
 from placewise.models.errors import PlacewiseError
+from placewise.models.nearest import meant
 
 if TYPE_CHECKING:
     from placewise.instances.runtimes.chain import Chain
@@ -124,7 +125,9 @@ def plan(chain: Chain, settings: Settings) -> Plan:
     require_whole_layers(RUNTIME, chain)
     modules = FAMILIES.get(settings.family or "")
     if modules is None:
-        found = "none" if settings.family is None else repr(settings.family)
+        found = (
+            "none" if settings.family is None else f"{settings.family!r}{meant(settings.family, FAMILIES)}"
+        )
         raise PlacewiseError(f"--family: expected one of {', '.join(FAMILIES)}, found {found}")
     number = _numbers(chain, settings)
     where = dict.fromkeys(modules.first, chain.embedding or chain.decoders[0])

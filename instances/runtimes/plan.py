@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from placewise.models.errors import PlacewiseError
+from placewise.models.nearest import meant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -181,7 +182,7 @@ def require_known(chain: Chain, settings: Settings) -> None:
     for name in settings.at:
         if name not in chain.used:
             raise PlacewiseError(
-                f"--at: expected a device of the placement ({', '.join(chain.used)}), found {name!r}"
+                f"--at: expected a device of the placement ({', '.join(chain.used)}), found {name!r}{meant(name, chain.used)}"
             )
 
 

@@ -18,6 +18,7 @@ from placewise.models.head_migration.decoder import DecoderInstance, HeadMigrati
 from placewise.models.head_migration.decoder import evaluate as evaluate_decoder
 from placewise.models.head_migration.decoder_milp import decoder_milp
 from placewise.models.head_migration.milp import horizon_milp
+from placewise.models.head_migration.modes import modes_milp
 from placewise.models.head_migration.over_time import DevicesOverTime
 from placewise.models.head_migration.placement import evaluate
 
@@ -35,4 +36,5 @@ __all__ = [
     "evaluate_decoder",
     "head_costs",
     "horizon_milp",
+    "modes_milp",
 ]

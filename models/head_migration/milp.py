@@ -17,6 +17,8 @@ from placewise.models.statement import stated
 from placewise.models.units import MILLISECONDS
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from placewise.models.head_migration.cost import HeadCosts
     from placewise.models.head_migration.data import HeadMigrationInstance, Interval
 
@@ -64,15 +66,38 @@ def add_layer(
     import pyomo.environ as pyo
 
     costs, heads = head_costs(instance), instance.transformer.units
+    add_places(model, instance)
+    model.used = pyo.Var(model.intervals, model.devices, domain=pyo.Binary)
+    model.last = pyo.Var(model.intervals, domain=pyo.NonNegativeReals)
+    model.in_use = pyo.Constraint(
+        model.intervals, model.devices, rule=lambda m, t, j: m.count[t, j] <= heads * m.used[t, j]
+    )
+    if feeder is not None:
+        _input_rows(model, costs, feeder)
+    head_delay_rows(model, instance, costs)
+    following = add_following(model, costs)
+    migration = add_moves(model, instance, initial)
+    delay = pyo.quicksum(model.last[t] for t in model.intervals) + MILLISECONDS * following
+    return costs.weight * delay + MILLISECONDS * migration
+
+
+def add_places(model: Any, instance: HeadMigrationInstance) -> None:
+    """Add ``count``, ``proj`` and ``ffn``: every block is on one device.
+
+    Parameters
+    ----------
+    model, instance : pyomo ConcreteModel or Block, HeadMigrationInstance
+        What is added to, and whose blocks.
+    """
+    import pyomo.environ as pyo
+
+    heads = instance.transformer.units
     model.intervals = pyo.RangeSet(0, instance.intervals - 1)
     model.devices = pyo.RangeSet(0, instance.cluster.size - 1)
     model.count = pyo.Var(model.intervals, model.devices, domain=pyo.NonNegativeIntegers, bounds=(0, heads))
-    model.used = pyo.Var(model.intervals, model.devices, domain=pyo.Binary)
-    model.proj = pyo.Var(model.intervals, model.devices, domain=pyo.Binary)
-    model.ffn = pyo.Var(model.intervals, model.devices, domain=pyo.Binary)
-    model.last = pyo.Var(model.intervals, domain=pyo.NonNegativeReals)
     for part in ("proj", "ffn"):
-        choice = model.component(part)
+        choice = pyo.Var(model.intervals, model.devices, domain=pyo.Binary)
+        model.add_component(part, choice)
         model.add_component(
             f"one_{part}",
             pyo.Constraint(
@@ -83,19 +108,6 @@ def add_layer(
     model.all_heads = pyo.Constraint(
         model.intervals, rule=lambda m, t: pyo.quicksum(m.count[t, j] for j in m.devices) == heads
     )
-    model.in_use = pyo.Constraint(
-        model.intervals, model.devices, rule=lambda m, t, j: m.count[t, j] <= heads * m.used[t, j]
-    )
-    if feeder is not None:
-        _input_rows(model, costs, feeder)
-    head_delay_rows(model, instance, costs)
-    _following(model, costs)
-    migration = _moves(model, instance, costs, initial)
-    after = pyo.quicksum(
-        float(costs.after_s[t, q, r]) * variable for (t, q, r), variable in model.both.items()
-    )
-    delay = pyo.quicksum(model.last[t] for t in model.intervals) + MILLISECONDS * after
-    return costs.weight * delay + MILLISECONDS * migration
 
 
 def _input_rows(model: Any, costs: HeadCosts, feeder: Any) -> None:
@@ -188,29 +200,50 @@ def head_delay_rows(model: Any, instance: HeadMigrationInstance, costs: HeadCost
                 model.heads_through.add(least * count <= model.last[t])
 
 
-def _following(model: Any, costs: HeadCosts) -> None:
-    """Tie projection and network of an interval: ``both[t,q,r]`` with their choices as margins."""
+def add_following(model: Any, costs: HeadCosts, kept: NDArray[np.bool_] | None = None) -> Any:
+    """Tie projection and network of an interval: ``both[t,q,r]`` with their choices as margins; return (4), (5) in s.
+
+    Parameters
+    ----------
+    model, costs : pyomo ConcreteModel or Block, HeadCosts
+        With ``proj`` and ``ffn``; times.
+    kept : ndarray of bool, shape (T, M, M), optional
+        Which pairs there are; by default all with a link.
+    """
     import pyomo.environ as pyo
 
-    pairs = [
-        (t, q, r)
-        for t in model.intervals
-        for q in model.devices
-        for r in model.devices
-        if isfinite(costs.after_s[t, q, r])
-    ]
+    there = np.isfinite(costs.after_s) if kept is None else kept & np.isfinite(costs.after_s)
+    pairs = [(int(t), int(q), int(r)) for t, q, r in np.argwhere(there)]
     model.both = pyo.Var(pairs, domain=pyo.Binary)
     _transport(model, "proj_ffn", model.both, lambda t, q: model.proj[t, q], lambda t, r: model.ffn[t, r])
+    return pyo.quicksum(float(costs.after_s[key]) * variable for key, variable in model.both.items())
 
 
 def _longest(times: Any) -> float:
     return max(float(time) for time in times if isfinite(time))
 
 
-def _moves(model: Any, instance: HeadMigrationInstance, costs: HeadCosts, initial: Interval | None) -> Any:
-    """Add moves between consecutive placements (2), (7); return their time in seconds."""
+def add_moves(
+    model: Any,
+    instance: HeadMigrationInstance,
+    initial: Interval | None,
+    kept: NDArray[np.bool_] | None = None,
+) -> Any:
+    """Add moves between consecutive placements (2), (7); return their time in seconds.
+
+    Parameters
+    ----------
+    model, instance : pyomo ConcreteModel or Block, HeadMigrationInstance
+        With ``count``, ``proj`` and ``ffn``; what it states.
+    initial : Interval or None
+        The placement before the first interval.
+    kept : ndarray of bool, shape (T, 3, M, M), optional
+        Which moves there are, of heads, projection and network; by default all with a link.
+    """
     import pyomo.environ as pyo
 
+    costs = head_costs(instance)
+    there = np.isfinite(costs.move_s) if kept is None else kept & np.isfinite(costs.move_s)
     steps = [t for t in model.intervals if t or initial is not None]
     counts = None if initial is None else np.bincount(initial.heads, minlength=instance.cluster.size)
 
@@ -225,13 +258,7 @@ def _moves(model: Any, instance: HeadMigrationInstance, costs: HeadCosts, initia
 
     total: list[Any] = []
     for part, name in ((HEAD, "count"), (PROJ, "proj"), (FFN, "ffn")):
-        arcs = [
-            (t, k, j)
-            for t in steps
-            for k in model.devices
-            for j in model.devices
-            if isfinite(costs.move_s[t, part, k, j])
-        ]
+        arcs = [(t, int(k), int(j)) for t in steps for k, j in np.argwhere(there[t, part])]
         domain = pyo.NonNegativeIntegers if part == HEAD else pyo.Binary
         moves = pyo.Var(arcs, domain=domain, bounds=(0, instance.transformer.units if part == HEAD else 1))
         model.add_component(f"move_{name}", moves)

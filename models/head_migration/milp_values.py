@@ -113,6 +113,35 @@ def start_layer(
         One per interval; none where nobody is waited for.
     """
     costs = head_costs(instance)
+    start_places(model, instance, before, trajectory)
+    for t, now in enumerate(trajectory):
+        counts = np.bincount(now.heads, minlength=instance.cluster.size)
+        for j in model.devices:
+            model.used[t, j].set_value(int(counts[j] > 0))
+        source = sources[t] if sources else None
+        model.last[t].set_value(MILLISECONDS * costs.heads_s(t, counts, now.proj, source))
+        if source is not None:
+            for j in model.devices:
+                fed = MILLISECONDS * float(costs.message_s[t, 1, source, j]) if counts[j] else 0.0
+                model.fed[t, j].set_value(fed)
+
+
+def start_places(
+    model: Any, instance: HeadMigrationInstance, before: Interval | None, trajectory: Trajectory
+) -> None:
+    """Set the variables of where blocks are and how they move: all that is said about one layer but its delay.
+
+    Parameters
+    ----------
+    model : pyomo ConcreteModel or Block
+        Of one layer.
+    instance : HeadMigrationInstance
+        What it states.
+    before : Interval or None
+        The placement before the first interval.
+    trajectory : tuple of Interval
+        T placements.
+    """
     size = instance.cluster.size
     moved = {
         name: np.zeros((len(trajectory), size, size), dtype=np.int64) for name in ("count", "proj", "ffn")
@@ -121,15 +150,8 @@ def start_layer(
         counts = np.bincount(now.heads, minlength=size)
         for j in model.devices:
             model.count[t, j].set_value(int(counts[j]))
-            model.used[t, j].set_value(int(counts[j] > 0))
             model.proj[t, j].set_value(int(now.proj == j))
             model.ffn[t, j].set_value(int(now.ffn == j))
-        source = sources[t] if sources else None
-        model.last[t].set_value(MILLISECONDS * costs.heads_s(t, counts, now.proj, source))
-        if source is not None:
-            for j in model.devices:
-                fed = MILLISECONDS * float(costs.message_s[t, 1, source, j]) if counts[j] else 0.0
-                model.fed[t, j].set_value(fed)
         if before is not None:
             np.add.at(moved["count"][t], (np.array(before.heads), np.array(now.heads)), 1)
             moved["proj"][t, before.proj, now.proj] = moved["ffn"][t, before.ffn, now.ffn] = 1

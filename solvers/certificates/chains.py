@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 BITS = 60
 #: Labels that a proof may need; beyond, none is written.
 MOST_LABELS = 300_000
-#: Subgradient steps.
-STEPS = 400
+#: Devices whose visits the tables remember, in turn, where more labels than so many are left.
+REMEMBERED, FEW_LABELS = (0, 2, 4, 6), 10_000
+#: Subgradient steps, by devices remembered.
+STEPS = {0: 400, 2: 100, 4: 50, 6: 30}
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +97,15 @@ class Relaxation:
         self.hop = [known[id(matrix)] for matrix in chain.hop]
         self.back = table([chain.back[start]])[0]
         self.longest = int((self.reach - np.arange(self.count)[:, None]).max(initial=1))
+        self.remember(())
+
+    def remember(self, devices: tuple[int, ...]) -> None:
+        """Let states say which of some devices a path has visited, which visits none of them again."""
+        self.remembered = devices
+        bit = np.zeros(self.size, dtype=np.intp)
+        bit[list(devices)] = 1 << np.arange(len(devices))
+        before = np.arange(1 << len(devices))[:, None]
+        self.after, self.fresh = before | bit, (before & bit) == 0
 
     def at(self, price: NDArray[np.float64]) -> Priced:
         """Return the relaxation's optimum at prices, shape (M,), and where it has more than there is."""
@@ -103,53 +114,59 @@ class Relaxation:
         fee = price.copy() if self.visits else np.zeros(self.size)
         if self.visits:
             fee[self.start] = np.inf
-        # Tables by device of the run and of the one before it, as the verifier has them.
-        size = self.size
-        finish = np.full((count + 1, size, size), np.inf)
+        # Tables by remembered devices visited, device of the run, and of the one before it.
+        size, subsets = self.size, len(self.after)
+        finish = np.full((count + 1, subsets, size, size), np.inf)
         finish[-1] = (priced[-1] + self.back)[:, None]
-        ends = np.empty((count, size, size), dtype=np.intp)
-        following = np.zeros((count + 1, size, size), dtype=np.intp)
-        begin = np.full((size, size), np.inf)
-        rows, columns = np.ogrid[:size, :size]
+        ends = np.empty((count, subsets, size, size), dtype=np.intp)
+        following = np.zeros((count + 1, subsets, size, size), dtype=np.intp)
+        begin = np.full((subsets, size, size), np.inf)
         for i in range(count - 1, -1, -1):
             stop = min(i + max(self.longest, 1), count)
+            closing = self.visits and not self.once and i == count - 1
             candidates = np.arange(i + 1, stop + 1)
             inside = candidates[:, None] <= self.reach[i][None, :]
-            window = np.where(inside[:, :, None], finish[i + 1 : stop + 1], np.inf)
+            window = finish[i + 1 : stop + 1]
+            if self.remembered and not closing:
+                window = np.where(self.fresh[:, :, None], window[:, self.after, devices], np.inf)
+            window = np.where(inside[:, None, :, None], window, np.inf)
             best = window.argmin(axis=0)
             ends[i] = candidates[best]
-            begin = window[best, rows, columns] - priced[i][:, None]
+            begin = np.take_along_axis(window, best[None], 0)[0] - priced[i][:, None]
             if not i:
                 break
-            closing = self.visits and not self.once and i == count - 1
             entered = begin if closing or not self.visits else begin + fee[:, None]
-            through = self.hop[i - 1] + entered.T
-            first = through.argmin(axis=1)
-            least = through[devices, first]
-            following[i] = first[:, None]
-            finish[i] = (priced[i] + least)[:, None]
+            through = self.hop[i - 1] + entered.swapaxes(1, 2)
+            first = through.argmin(axis=2)[:, :, None]
+            following[i] = first
+            finish[i] = priced[i][:, None] + np.take_along_axis(through, first, 2)
             if self.visits and not closing and size > 1:
-                through[devices, first] = np.inf
-                second = through.argmin(axis=1)
-                following[i, devices, first] = second
-                finish[i, devices, first] = priced[i] + through[devices, second]
-        total = float(begin[self.start, self.start])
-        used = np.zeros(size)
-        if np.isfinite(total):
-            i, j, k = 0, self.start, self.start
-            while True:
-                end = int(ends[i, j, k])
-                closing = self.visits and not self.once and i == count - 1
-                used[j] += (not closing) if self.visits else self.held[end] - self.held[i]
-                if end == count:
-                    break
-                i, j, k = end, int(following[end, j, k]), j
+                np.put_along_axis(through, first, np.inf, 2)
+                second = through.argmin(axis=2)[:, :, None]
+                np.put_along_axis(following[i], first, second, 2)
+                other = priced[i][:, None] + np.take_along_axis(through, second, 2)
+                np.put_along_axis(finish[i], first, other, 2)
+        total = float(begin[0, self.start, self.start])
+        used = self._used(ends, following) if np.isfinite(total) else np.zeros(size)
         room = np.ones(self.size) if self.visits else self.space
         credit = price.copy()
         if self.visits:
-            credit[self.start] = used[self.start] = 0.0
-            room[self.start] = 0.0
+            once = [self.start, *self.remembered]
+            credit[once] = used[once] = room[once] = 0.0
         return Priced(total - float(credit @ room), used - room)
+
+    def _used(self, ends: NDArray[np.intp], following: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the visits or bytes of each device on a best path, from the tables of its choices."""
+        used = np.zeros(self.size)
+        i, s, j, k = 0, 0, self.start, self.start
+        while True:
+            end = int(ends[i, s, j, k])
+            closing = self.visits and not self.once and i == self.count - 1
+            used[j] += (not closing) if self.visits else self.held[end] - self.held[i]
+            if end == self.count:
+                return used
+            s = int(self.after[s, j])
+            i, j, k = end, int(following[end, s, j, k]), j
 
     def climb(self, target: float, price: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the best prices that subgradient steps from some towards a target find.
@@ -170,7 +187,7 @@ class Relaxation:
         best = price
         top = now = self.at(price)
         weight, stalled = 1.0, 0
-        for _ in range(STEPS):
+        for _ in range(STEPS[len(self.remembered)]):
             if not np.isfinite(now.value_s) or weight < 1e-3 or top.value_s >= target:
                 break
             excess = now.excess / scale
@@ -220,14 +237,24 @@ def proof_of(chain: Chain, start: int, bound: Fraction | None, *, slowest: bool)
         if by == "bytes" and chain.once:
             break
         relaxed = Relaxation(chain, start, limit, visits=by == "visits", free=feasibility)
-        for price in _prices(relaxed, bound, feasibility=feasibility):
-            text = "1" if feasibility else str(unit)
-            whole = [int(p / float(unit)) if not feasibility else int(p) for p in price]
-            proof = {"by": by, "unit": text, "price": whole, "labels": MOST_LABELS}
+        for price, most in _prices(relaxed, bound, feasibility=feasibility):
+            proof: dict[str, Any] = {
+                "by": by,
+                "bound": None if bound is None else str(bound),
+                "unit": None if feasibility else str(unit),
+                "price": [
+                    0 if by == "visits" and j == start else int(p / float(unit)) for j, p in enumerate(price)
+                ],
+                "labels": most,
+            }
+            if relaxed.remembered:
+                proof["remembered"] = list(relaxed.remembered)
             try:
-                return proof | {"labels": Search((chain, start, bound), proof, slowest=slowest).run()}
+                return proof | Search((chain, start, bound), proof, slowest=slowest).run()
             except RefusedError as error:
                 refusal = error
+                if "not excluded" in str(error):
+                    raise
                 if "visits prove nothing" in str(error):
                     break
     raise refusal
@@ -235,21 +262,31 @@ def proof_of(chain: Chain, start: int, bound: Fraction | None, *, slowest: bool)
 
 def _prices(
     relaxed: Relaxation, bound: Fraction | None, *, feasibility: bool
-) -> Iterator[NDArray[np.float64]]:
-    """Yield prices worth a try, the likely ones first."""
+) -> Iterator[tuple[NDArray[np.float64], int]]:
+    """Yield prices worth a try, the likely ones first, and the labels that they may leave."""
     if not feasibility:
         assert bound is not None
-        yield relaxed.climb(float(bound), np.zeros(relaxed.size))
+        price, dear = np.zeros(relaxed.size), np.zeros(relaxed.size)
+        for count in REMEMBERED if relaxed.visits else REMEMBERED[:1]:
+            devices = np.argsort(-dear, kind="stable")[:count]
+            if (dear[devices] == 0).any():
+                break
+            relaxed.remember(tuple(devices.tolist()))
+            price[devices] = 0.0
+            price = relaxed.climb(float(bound), price)
+            dear = np.maximum(dear, price)
+            yield price, FEW_LABELS
+        yield price, MOST_LABELS
         return
     if not relaxed.visits:
-        yield np.ones(relaxed.size)  # bytes
+        yield np.ones(relaxed.size), MOST_LABELS  # bytes
         return
     # Counting: as many layers as a device takes at most, all of them or those between the first and the last.
     starts, last = np.arange(relaxed.count)[:, None], relaxed.count - 1
     every = np.maximum(relaxed.reach - starts, 0).max(axis=0).astype(np.float64)
     inner = np.maximum(np.minimum(relaxed.reach, last) - np.maximum(starts, 1), 0).max(axis=0)
     tried = max((inner.astype(np.float64), every), key=lambda price: relaxed.at(price).value_s)
-    yield tried
+    yield tried, MOST_LABELS
     climbed = relaxed.climb(2.0, tried)
     if relaxed.at(climbed).value_s > 0:
-        yield np.floor(climbed * 2**20)
+        yield np.floor(climbed * 2**20), MOST_LABELS

@@ -94,15 +94,25 @@ class Search:
         """Whether the gap is closed, or there is no trajectory."""
         return self.lower_s >= self.upper_s * (1 - max(CLOSED, self.context.parameters.relative_gap))
 
-    def whole(self) -> None:
-        """Give the horizon to HiGHS, from the best trajectory."""
-        found = self._solve(self.instance, self.best, self.context.remaining, self.context)
+    def take(self, step: Progress) -> None:
+        """Take what a solver of the whole horizon reports."""
+        if step.placement is not None:
+            self.improve(step.placement)
+        if step.dual_bound is not None:
+            self.raise_bound(step.dual_bound)
+
+    def learn(self, found: Claim) -> None:
+        """Take what a solver of the whole horizon claims in the end."""
         if found.placement is not None:
             self.improve(found.placement)
         if found.reason is Reason.INFEASIBLE and self.best is None:
             self.raise_bound(float("inf"))
         elif found.dual_bound is not None:
             self.raise_bound(found.dual_bound)
+
+    def whole(self) -> None:
+        """Give the horizon to HiGHS, from the best trajectory."""
+        self.learn(self._solve(self.instance, self.best, self.context.remaining, self.context))
 
     def chunks(self, length: int) -> None:
         """Cut the horizon into chunks: free ones for the bound, tied ones for a trajectory."""
@@ -137,6 +147,26 @@ class Search:
         if len(trajectory) == count:
             self.improve(tuple(trajectory))
 
+    def claim(self) -> Claim:
+        """Return what was found and proven."""
+        if self.lower_s == float("inf") and self.best is None:
+            return Claim(
+                Reason.INFEASIBLE,
+                message="a part of the horizon has no placement",
+                solve_s=self.context.elapsed,
+            )
+        closed = self.best is not None and self.closed
+        objective = None if self.best is None else self.upper_s
+        bound_s = self.lower_s if objective is None else min(self.lower_s, objective)
+        return Claim(
+            Reason.OPTIMAL if closed else Reason.LIMIT,
+            self.best,
+            objective,
+            bound_s,
+            "" if closed else "stopped with a gap",
+            solve_s=self.context.elapsed,
+        )
+
     def _solve(
         self,
         part: HeadMigrationInstance,
@@ -145,15 +175,8 @@ class Search:
         outer: Context | None = None,
     ) -> Claim:
         """Solve a chunk exactly, by dynamic programming where it can."""
-
-        def pass_on(step: Progress) -> None:
-            if step.placement is not None:
-                self.improve(step.placement)
-            if step.dual_bound is not None:
-                self.raise_bound(step.dual_bound)
-
         inner = Context(
-            replace(self.context.parameters, time_limit=seconds), known, pass_on if outer else None
+            replace(self.context.parameters, time_limit=seconds), known, self.take if outer else None
         )
         inner.stopped = lambda: self.closed
         if part.intervals == 1:
@@ -192,18 +215,4 @@ def run(instance: HeadMigrationInstance, context: Context) -> Claim:
         while not search.closed and context.remaining and size * length <= LARGEST_MODEL:
             search.chunks(length)
             length *= 2
-    if search.lower_s == float("inf") and search.best is None:
-        return Claim(
-            Reason.INFEASIBLE, message="a part of the horizon has no placement", solve_s=context.elapsed
-        )
-    closed = search.best is not None and search.closed
-    objective = None if search.best is None else search.upper_s
-    bound_s = search.lower_s if objective is None else min(search.lower_s, objective)
-    return Claim(
-        Reason.OPTIMAL if closed else Reason.LIMIT,
-        search.best,
-        objective,
-        bound_s,
-        "" if closed else "stopped with a gap",
-        solve_s=context.elapsed,
-    )
+    return search.claim()

@@ -10,6 +10,7 @@ from placewise.solvers.head_migration import (
     decoder,
     horizon,
     lookahead,
+    modes,
     resource_aware,
     step,
 )
@@ -27,6 +28,14 @@ HEAD_MIGRATION = (
         lookahead.guarantee,
         "dynamic programming over head counts, projection and network; few devices and heads",
         abilities=frozenset({BOUND}),
+    ),
+    Algorithm(
+        "modes",
+        modes.run,
+        modes.guarantee,
+        "prices of heads bound the statement on modes, walks along them, HiGHS on what is left; long horizons",
+        ("numpy", "scipy", "highspy", "pyomo"),
+        frozenset({WARM_START, PROGRESS, BOUND, THREADS, SEED}),
     ),
     Algorithm(
         "horizon",

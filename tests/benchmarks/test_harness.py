@@ -1,13 +1,14 @@
 """Suites, records and reports: nothing is lost, nothing is done twice, contradictions are shown with what proves them."""
 
-import base64
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -312,17 +313,34 @@ def test_latex_tables_are_text(reported):
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PROBE = """<script>addEventListener("load", () => {
-  const broken = [...document.images].filter(i => !i.complete || i.naturalWidth < 50).length;
-  document.title = `${document.images.length} images, ${broken} broken, ${document.querySelectorAll("table").length} tables`;
+PROBE = """<script type="module">addEventListener("load", () => {
+  const pictures = [...document.querySelectorAll("figure svg")];
+  const broken = pictures.filter(svg => svg.getBoundingClientRect().width < 50 || !svg.querySelector("path")).length;
+  const tip = document.getElementById("tip");
+  const point = (svg, target, x, y) => {
+    target.dispatchEvent(new PointerEvent("pointermove", { clientX: x, clientY: y, bubbles: true }));
+    return tip.hidden ? "" : tip.innerText.replaceAll("\\n", " ");
+  };
+  const middle = (element) => { const box = element.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; };
+  const line = pictures.find(svg => svg.querySelector("[data-series]"));
+  const read = point(line, line, ...middle(line));
+  const marker = document.querySelector("[data-points] use");
+  const named = point(marker.closest("svg"), marker, ...middle(marker));
+  const part = document.querySelector("[data-hint]");
+  const told = point(part.closest("svg"), part.querySelector("*"), ...middle(part));
+  const button = line.closest("figure").querySelector(".legend button");
+  button.click();
+  const left = point(line, line, ...middle(line));
+  document.title = JSON.stringify({ pictures: pictures.length, broken, read, named, told, left, button: button.innerText,
+    tables: document.querySelectorAll("table").length, images: document.images.length });
 })</script>"""
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_the_page_in_a_browser(reported, tmp_path):
-    """Everything is inside the page: no picture is missing, nothing is fetched."""
+    """Everything is inside the page, nothing is fetched; pictures answer a pointer, and the legend hides a series."""
     html = (reported / "report.html").read_text(encoding="utf-8")
-    assert "http://" not in html.replace(base64.b64encode(b"http://").decode(), "")
+    assert "http://" not in html
     assert "https://" not in html
     probe = tmp_path / "probe.html"
     probe.write_text(html.replace("</body>", f"{PROBE}</body>"), encoding="utf-8")
@@ -333,10 +351,14 @@ def test_the_page_in_a_browser(reported, tmp_path):
         [*command, probe.as_uri()], capture_output=True, text=True, timeout=120, check=True
     )
     title = shown.stdout.partition("<title>")[2].partition("</title>")[0]
-    images, broken, found = (int(part.split()[0]) for part in title.split(", "))
-    assert broken == 0
-    assert images >= 6
-    assert found >= 4
+    seen = json.loads(unescape(title))
+    assert (seen["broken"], seen["images"]) == (0, 0)
+    assert seen["pictures"] >= 6
+    assert seen["tables"] >= 4
+    assert seen["button"] in seen["read"]
+    assert seen["button"] not in seen["left"]
+    assert re.search(r"hand-[a-z-]+, .*: [0-9.e-]+ %", seen["named"])
+    assert ": " in seen["told"]
 
 
 def test_names_are_data(finished, tmp_path):

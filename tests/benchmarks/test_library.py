@@ -141,6 +141,7 @@ def test_the_library_is_listed_and_filtered(capsys):
     """By tier, class, problem and figures; unknown names are one line."""
     assert main(["library", "--class", "GPUs", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
+    assert listed.pop("format") == "placewise-library/1"
     assert set(listed) == {name for name, entry in library().items() if entry.kind == "cluster of GPUs"}
     assert all(document["data"] == "measured" for document in listed.values())
     assert main(["library", "--tier", "open", "--problem", "replicated-throughput", "--json"]) == 0

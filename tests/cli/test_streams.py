@@ -179,3 +179,18 @@ def test_an_interrupted_write_leaves_nothing_beside_the_file(tmp_path, monkeypat
         write_text(target, "new")
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
     assert target.read_text(encoding="utf-8") == "old"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
+@pytest.mark.parametrize("command", [["solve", "hand-split"], ["methods"]], ids=lambda command: command[0])
+def test_a_reader_that_leaves_changes_nothing(command, tmp_path):
+    """The status is the command's own, and files are written."""
+    target = tmp_path / "result.json"
+    line = [sys.executable, "-m", "placewise", *command]
+    line += ["--output", str(target)] if command[0] == "solve" else []
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(line, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert command[0] != "solve" or json.loads(target.read_text(encoding="utf-8"))["status"] == "optimal"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from placewise import evaluate
 from placewise.cli.main import main
 from placewise.instances import convert
 from placewise.instances.files import from_document
@@ -103,6 +104,16 @@ def test_headers_of_gguf_files(name, tokens, cache_gigabytes, converted):
     assert (held[0] - held[1]) / 1e9 == pytest.approx(cache_gigabytes, rel=2e-3)
     if name == "phi3-mini":  # attention, its output, and three matrices of 3072 x 8192 in one and a half
         assert empty.layers[1].flops == 2 * (4 * 3072**2 + 3 * 3072 * 8192) + 4 * 3072
+
+
+def test_a_tied_gguf_to_the_byte(converted):
+    """SmolLM2-135M in Q4_1, whose tensors sum to 96,576,768 bytes: a device of these and the cache holds it; one byte less does not."""
+    held = 96_576_768 + 30 * 2 * 3 * 64 * 2 * 100  # keys and values of 100 tokens in f16
+    for limit, fits in ((held, True), (held - 1, False)):
+        cluster = devices(("gpu", limit, 1e12, 2e10))
+        instance = converted(FOLDER / "smollm2-135m-q4_1.gguf", cluster, sequence_length=100)
+        assert evaluate(instance, [0] * 32).feasible is fits
+        assert [layer.shared != () for layer in instance.layers] == [True, *[False] * 30, True]
 
 
 def test_the_longest_context_of_four_cards(converted):

@@ -21,6 +21,8 @@ REDUNDANT = {
     ("flow", "one_device_per_layer"),
     ("counts", "one_proj"),
     ("counts", "one_ffn"),
+    ("modes", "one_proj"),
+    ("modes", "one_ffn"),
     ("ranks", "loads"),
     ("ranks", "longest"),
 }

@@ -8,8 +8,7 @@ import pytest
 from placewise.instances.generators import generate
 from placewise.models.problem import Guarantee
 from placewise.models.registry import PROBLEMS
-from placewise.solvers import compare
-from placewise.solvers.algorithms import ALGORITHMS
+from placewise.solvers import compare, registry
 from placewise.solvers.bridge import excess
 from placewise.solvers.evidence.result import Status
 from placewise.solvers.execution.method import Algorithm
@@ -28,7 +27,10 @@ def plant(monkeypatch):
 
     def register(problem, lie):
         liar = Algorithm("liar", getattr(planted_liars, lie), Guarantee.EXACT, "lies", honours=None)
-        monkeypatch.setitem(ALGORITHMS, problem, (*ALGORITHMS[problem], liar))
+        own = registry.algorithms_of
+        monkeypatch.setattr(
+            registry, "algorithms_of", lambda name: (*own(name), *([liar] if name == problem else []))
+        )
 
     return register
 

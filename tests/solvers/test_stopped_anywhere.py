@@ -21,6 +21,7 @@ ALGORITHMS = [
     ("head-migration", "step"),
     ("head-migration", "lookahead"),
     ("head-migration", "horizon"),
+    ("head-migration", "modes"),
 ]
 LOOKS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20)
 

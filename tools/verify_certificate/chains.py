@@ -13,6 +13,11 @@ from .reading import Links, need, number, only, whole
 MOST_LABELS = 20_000_000
 #: By visits: a device without a run, and one that takes nothing more.
 NEW, USED = -1, -2
+#: Devices whose visits the tables may remember.
+MOST_REMEMBERED = 12
+#: The least cost, the device that follows there, and the least with another one following.
+Way = tuple[float, int, float]
+NONE: Way = (inf, -1, inf)
 
 
 class Chain(NamedTuple):
@@ -66,7 +71,7 @@ class Search:
     """
 
     def __init__(self, case: Case, proof: Any, *, slowest: bool) -> None:
-        only(proof, "unit by price labels", "proof")
+        only(proof, "by bound unit price remembered credit least labels", "proof")
         need(isinstance(proof["price"], list), "proof.price: expected a list")
         chain, self.start, bound = case
         self.chain = chain
@@ -74,6 +79,8 @@ class Search:
         self.stated = whole(proof["labels"], "proof.labels")
         need(len(self.price) == len(chain.space), "proof.price: expected one per device")
         self.count, self.devices = len(chain.size), range(len(chain.space))
+        stated = None if proof["bound"] is None else number(proof["bound"], "proof.bound")
+        need(stated == bound, f"proof.bound: expected {bound}, found {stated}")
         self.limit = bound if slowest else None
         self.unit: Fraction | None = None
         self.goal = 1  # all costs are 0: whatever is left is a placement
@@ -81,9 +88,18 @@ class Search:
             self.unit = number(proof["unit"], "proof.unit")
             need(self.unit > 0, "proof.unit: expected > 0")
             self.goal = ceil(bound / self.unit)
+        else:
+            need(proof["unit"] is None, "proof.unit: expected null, times are not added")
         need(proof["by"] in ("visits", "bytes"), "proof.by: expected visits or bytes")
         self.visits = proof["by"] == "visits"
         self.closing = self.visits and not chain.once
+        need(not self.visits or not self.price[self.start], "proof.price: the start pays for no visit")
+        known = [whole(j, "proof.remembered") for j in proof.get("remembered", [])]
+        need(all(j in self.devices for j in known), "proof.remembered: there is no such device")
+        need(len(known) <= MOST_REMEMBERED * self.visits, "proof.remembered: too many devices")
+        need(self.start not in known, "proof.remembered: the start is never entered again")
+        self.bit = [1 << known.index(j) if j in known else 0 for j in self.devices]
+        self.subsets = range(1 << len(known))
         self.tables()
         if self.closing:
             need(self.one_run_is_best(), "proof.by: visits prove nothing where a second run may pay")
@@ -101,7 +117,10 @@ class Search:
         chain = self.chain
         rows = {id(row): [floor(t / self.unit) if self.unit else 0 for t in row] for row in chain.cost}
         links = {
-            id(matrix): [[self.counted(time) for time in row] for row in matrix]
+            id(matrix): [
+                [inf if k == j else self.counted(time) for j, time in enumerate(row)]
+                for k, row in enumerate(matrix)
+            ]
             for matrix in {id(matrix): matrix for matrix in chain.hop}.values()
         }
         self.cost = [rows[id(row)] for row in chain.cost]
@@ -138,36 +157,58 @@ class Search:
         )
 
     def potentials(self) -> None:
-        """Fill the least priced costs of the rest of a path.
+        """Fill the least priced costs of the rest of a path, by layers done, remembered devices that it has visited, and device.
 
-        ``begin[i][j][k]``: of layers i.. when a run on j begins there that came from k; ``to_go[i][k][p]``: when one has ended on k
-        that came from p. By visits the next device is not p, so that priced paths do not turn back at once.
+        ``begin[i][s][j]``: of layers i.. when a run on j begins there; ``to_go[i][s][k]``: when one has ended on k. By visits a path
+        does not go back to the device it has just come from: where that follows at the least cost, the second number holds.
         """
-        price, devices, held = self.price, self.devices, self.held
-        self.to_go: list[list[list[float]]] = [[] for _ in range(self.count)]
-        self.to_go.append([[time] * len(price) for time in self.back])
-        self.begin: list[list[list[float]]] = [[] for _ in range(self.count)]
+        self.to_go: list[list[list[Way]]] = [[] for _ in range(self.count)]
+        self.to_go.append([[(time, -1, time) for time in self.back] for _ in self.subsets])
+        self.begin: list[list[list[Way]]] = [[] for _ in range(self.count)]
         for i in range(self.count - 1, -1, -1):
-            ending = self.closing and i == self.count - 1
-            for j in devices:
-                if self.visits and j == self.start and i and not ending:
-                    self.begin[i].append([inf] * len(price))
-                    continue
-                fee = 0 if not self.visits or j == self.start or ending else price[j]
-                rate = 0 if self.visits else price[j]
-                runs = [
-                    (
-                        self.before[j][e] - self.before[j][i] + rate * (held[e] - held[i]) + fee,
-                        self.to_go[e][j],
-                    )
-                    for e in range(i + 1, self.reach[i][j] + 1)
-                ]
-                self.begin[i].append([min((t + after[k] for t, after in runs), default=inf) for k in devices])
-            for k in devices if i else ():
-                ways = sorted((self.hop[i - 1][k][j] + self.begin[i][j][k], j) for j in devices if j != k)
-                (best, j), (second, _) = [*ways, (inf, k), (inf, k)][:2]
-                turn = self.visits and not ending
-                self.to_go[i].append([second if turn and p == j else best for p in devices])
+            self.begin[i] = [[self.beginning(i, s, j) for j in self.devices] for s in self.subsets]
+            if i:
+                self.to_go[i] = [[self.going_on(i, k, ways) for k in self.devices] for ways in self.begin[i]]
+
+    def beginning(self, i: int, s: int, j: int) -> Way:
+        """Return the least cost of a run on j from layer i on, and of what follows it."""
+        rate = fee = 0
+        if not self.visits:
+            rate = self.price[j]
+        elif not self.ending(i):
+            if s & self.bit[j] or (i and j == self.start):
+                return NONE
+            s, fee = s | self.bit[j], 0 if j == self.start else self.price[j]
+        before, held, best, others = self.before[j], self.held, NONE, inf
+        for e in range(i + 1, self.reach[i][j] + 1):
+            time = before[e] - before[i] + rate * (held[e] - held[i]) + fee
+            least, following, second = self.to_go[e][s][j]
+            least, second = time + least, time + second
+            if least < best[0]:
+                # With another one following: the best so far, or this one's second way, or what the same one barred.
+                others = min(second, best[0] if best[1] != following else others)
+                best = least, following, others
+            else:
+                others = min(others, second if following == best[1] else least)
+                best = best[0], best[1], others
+        return best
+
+    def going_on(self, i: int, k: int, ways: list[Way]) -> Way:
+        """Return the least cost of going on from device k with layer i."""
+        found = [
+            hop + (second if following == k else least)
+            for hop, (least, following, second) in zip(self.hop[i - 1][k], ways, strict=True)
+        ]
+        best = min(found)
+        if not self.visits or self.ending(i):
+            return best, -1, best
+        j = found.index(best)
+        found[j] = inf
+        return best, j, min(found)
+
+    def ending(self, i: int) -> bool:
+        """Whether layer i is the last, which may go back to a device."""
+        return self.closing and i == self.count - 1
 
     def seen(self, i: int, free: list[int]) -> tuple[int, ...]:
         """Return free memory as layers from i on see it: in steps of theirs, at most all of them."""
@@ -180,8 +221,12 @@ class Search:
             return sum(p for j, p in enumerate(self.price) if j != self.start and free[j] == NEW)
         return sum(p * f for p, f in zip(self.price, free, strict=True))
 
-    def run(self) -> int:
-        """Look at all partial placements that may cost less than the bound; return how many."""
+    def run(self) -> dict[str, int | None]:
+        """Look at all partial placements that may cost less than the bound; return what a proof has to state.
+
+        ``credit``: what all devices pay at most; ``least``: what a path costs and pays at least, None without one; ``labels``: how many
+        partial placements there were.
+        """
         first = tuple(NEW for _ in self.devices) if self.visits else self.seen(0, self.chain.space)
         # A label: layers done, device of the last run, what is free; and the least cost of getting there.
         self.labels: list[dict[tuple[int, tuple[int, ...]], float]] = [{} for _ in range(self.count)]
@@ -189,16 +234,24 @@ class Search:
         for i in range(1, self.count):
             for (k, free), spent in self.labels[i].items():
                 for j in self.devices:
-                    again = self.chain.size[i] <= free[j] and (i == self.count - 1 or not self.visits)
+                    again = self.chain.size[i] <= free[j] and (self.ending(i) or not self.visits)
                     if j != k and (free[j] == NEW or again):
                         self.grow(i, k, j, spent + self.hop[i - 1][k][j], free)
             self.labels[i] = {}
-        return self.found
+        least = self.begin[0][0][self.start][0]
+        return {
+            "credit": self.credit(first),
+            "least": None if least == inf else int(least),
+            "labels": self.found,
+        }
 
     def grow(self, i: int, k: int, j: int, spent: float, free: tuple[int, ...]) -> None:
         """Add the labels with one run more, of layers i.. on device j, after one on k."""
-        if spent + self.begin[i][j][k] - self.credit(free) >= self.goal:
+        s = sum(bit for bit, left in zip(self.bit, free, strict=True) if left != NEW)
+        least, following, second = self.begin[i][s][j]
+        if spent + (second if following == k else least) - self.credit(free) >= self.goal:
             return
+        s |= self.bit[j]
         room, last = self.chain.space[j] if free[j] == NEW else free[j], self.chain.size[-1]
         for e in range(i + 1, self.reach[i][j] + 1):
             left = room - (self.held[e] - self.held[i])
@@ -215,7 +268,9 @@ class Search:
             else:
                 after = self.seen(e, [*free[:j], left, *free[j + 1 :]])
             key, bucket = (j, after), self.labels[e]
-            if total >= bucket.get(key, inf) or total + self.to_go[e][j][k] - self.credit(after) >= self.goal:
+            least, following, second = self.to_go[e][s][j]
+            rest = (second if following == k else least) - self.credit(after)
+            if total + rest >= self.goal or total >= bucket.get(key, inf):
                 continue
             self.found += key not in bucket
             most = min(self.stated, MOST_LABELS)

@@ -127,7 +127,7 @@ class Heads:
             need(proof["interval"] == t, f"proof.interval: expected {t}")
             self.step(t, number(proof["bound"], "proof.bound"), proof)
         parts = sum(number(proof["bound"], "proof.bound") for proof in proofs)
-        need(parts >= bound, "bound: the intervals' bounds sum up to less")
+        need(parts == bound, f"bound: the intervals' bounds sum up to {parts}")
 
     def step(self, t: int, bound: Fraction | None, proof: Any) -> None:
         """Check that an interval costs the bound at least, wherever projection and network are."""

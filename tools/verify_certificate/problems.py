@@ -23,8 +23,8 @@ class Chains:
         cases = self.cases(bound)
         need(len(proofs) == len(cases), f"proofs: expected {len(cases)}, found {len(proofs)}")
         for (chain, start, limit), proof in zip(cases, proofs, strict=True):
-            found = Search((chain, start, limit), proof, slowest=self.slowest).run()
-            need(found == proof["labels"], f"proof.labels: {found}, the proof states {proof['labels']}")
+            for key, value in Search((chain, start, limit), proof, slowest=self.slowest).run().items():
+                need(proof[key] == value, f"proof.{key}: {value}, the proof states {proof[key]}")
 
 
 class EdgeShard(Chains):
