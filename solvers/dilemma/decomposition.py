@@ -122,10 +122,10 @@ class Decomposition:
     def solve(self, prices: Prices) -> tuple[Tables, Floats, Floats]:
         """Return the bound's tables at given prices, the path and the knapsacks that attain it as 0/1 arrays."""
         prices_s, error_price_s = prices.choice_s, prices.error_s
-        knapsack_s, packed = self._knapsacks(prices_s)
+        knapsack_s, packed = self.knapsacks(prices_s)
         priced_s = self.compute_s + error_price_s * self.error[:, None, :] - prices_s
         stay_s, move_s, first_s, path = self.path(priced_s)
-        bound_s = first_s + float(self._whole_s(knapsack_s).sum())
+        bound_s = first_s + float(self.whole_s(knapsack_s).sum())
         if self.budget is not None:
             bound_s -= error_price_s * self.budget
         return Tables(bound_s, error_price_s, stay_s, move_s, knapsack_s), path, packed
@@ -138,10 +138,16 @@ class Decomposition:
         prices_s : ndarray, shape (L, M, B)
             Of each choice.
         """
-        return self._whole_s(self._knapsacks(prices_s)[0])
+        return self.whole_s(self.knapsacks(prices_s)[0])
 
-    def _whole_s(self, knapsack_s: Floats) -> Floats:
-        """Return what the knapsacks say of all layers and whole servers."""
+    def whole_s(self, knapsack_s: Floats) -> Floats:
+        """Return what the knapsacks say of all layers and whole servers, shape (M,).
+
+        Parameters
+        ----------
+        knapsack_s : ndarray, shape (L + 1, M, U)
+            Of `knapsacks`.
+        """
         whole_s: Floats = knapsack_s[0, np.arange(self.servers), self.space]
         return whole_s
 
@@ -155,7 +161,14 @@ class Decomposition:
             shifted[:, size:] = table[:, :-size]
         return shifted
 
-    def _knapsacks(self, prices_s: Floats) -> tuple[Floats, Floats]:
+    def knapsacks(self, prices_s: Floats) -> tuple[Floats, Floats]:
+        """Return ``knapsack_s`` of `Tables`, and what whole servers choose as a 0/1 array, shape (L, M, B).
+
+        Parameters
+        ----------
+        prices_s : ndarray, shape (L, M, B)
+            Of each choice.
+        """
         table = np.zeros((self.count + 1, self.servers, self.levels))
         choice = np.full((self.count, self.servers, self.levels), -1, dtype=np.int8)
         for layer in range(self.count - 1, -1, -1):

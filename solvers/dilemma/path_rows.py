@@ -4,7 +4,7 @@ With whole sizes and a whole capacity C, ``sum size x <= C`` says that ``sum k s
 ``sum floor(k size / (C + 1)) x <= k - 1``: for each k a rounding of rank 1, on the storage of each server and on the errors.
 
 A packing row is what the knapsacks of `Decomposition` say of a server at some prices p: ``sum p x`` over the layers on it is at
-least their least sum. With all prices it says what all choices that fit the server have in common.
+least their least sum. `packing_cuts` finds the prices.
 
 Sources: roundings, Gomory (1958), Chvátal (1973); rows from multipliers, Benders (1962).
 """

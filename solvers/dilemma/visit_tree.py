@@ -26,11 +26,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from placewise.solvers.dilemma.ascent import climb, climb_storage
+from placewise.solvers.dilemma.ascent import climb_storage
 from placewise.solvers.dilemma.beam import LEAST_GAIN
-from placewise.solvers.dilemma.decomposition import Prices
+from placewise.solvers.dilemma.packing_cuts import broken_packings
 from placewise.solvers.dilemma.path_master import PathMaster, PathPrices
-from placewise.solvers.dilemma.path_rows import ALL, broken_roundings, first_rows, packing_rows, roundings
+from placewise.solvers.dilemma.path_rows import broken_roundings, first_rows, roundings
 from placewise.solvers.dilemma.visit_nodes import Node, children
 
 if TYPE_CHECKING:
@@ -46,12 +46,15 @@ if TYPE_CHECKING:
 
 #: Share of the best prices in those that are tried; 0 are the master's.
 SMOOTHING = 0.7
-#: Shortest paths per node, and how near bound and master get, as a share of the delay.
-ROUNDS, NEAR = 200, 1e-4
-#: Steps of the climbs before the tree: of storage, and of all prices from those of the first mixture.
-FIRST_STEPS, STEPS = 300, 500
-#: Least share of the delay by which packings have to raise the bound.
-WORTH = 1e-4
+#: Shortest paths per node, and how near bound and master get, as a share of the delay: where a node is
+#: split, and where it cannot be.
+ROUNDS, NEAR, NEAREST = 200, 1e-4, 1e-12
+#: Steps of the climb whose prices of storage are the first.
+FIRST_STEPS = 300
+#: Rows beyond which no packings are added.
+MOST_ROWS = 400
+#: Least share of the delay by which packings have to raise the bound of a node.
+WORTH = 3e-4
 #: Of one sum of floating-point numbers.
 ROUNDING = 2.3e-16
 
@@ -88,7 +91,7 @@ class VisitTree:
         self.master.add(server.copy(), width.copy())
         self.sources, self.known = roundings(model), set[tuple[int, int]]()
         self.nodes: list[Node] = []
-        self.made, self.begun = 0, False
+        self.made, self.begun, self.packs = 0, False, True
         #: The least bound of nodes that cannot be split.
         self.left_s = np.inf
         finite = model.compute_s[np.isfinite(model.compute_s)].max(initial=0.0)
@@ -124,7 +127,7 @@ class VisitTree:
             self._raise()
 
     def _begin(self, stop: Callable[[], bool]) -> None:
-        """Set up the root: prices of storage, a mixture, and what the packings add to it."""
+        """Set up the root, with prices of storage."""
         model, size = self.model, self.model.servers
         climbed = climb_storage(model, self.upper_s, stop, FIRST_STEPS)
         if stop():
@@ -141,24 +144,7 @@ class VisitTree:
         prices = PathPrices(row_s, np.zeros(size), np.zeros(size))
         barred = np.zeros(model.compute_s.shape, dtype=bool)
         root = Node(-np.inf, none, none, barred, prices)
-        self._bounded(root, stop)
-        choice_s, error_s = self._as_choices(root.prices)
-        tables, best = climb(model, Prices(choice_s, error_s), self.upper_s, stop, STEPS)
-        if tables.bound_s > root.bound_s + WORTH * self.upper_s:
-            root.bound_s = tables.bound_s
-            self.master.cut(packing_rows(model, best.choice_s))
         heapq.heappush(self.nodes, root)
-        self._raise()
-
-    def _as_choices(self, prices: PathPrices) -> tuple[Array, float]:
-        """Return a mixture's prices as the decomposition has them: per choice, and per unit of error."""
-        paid_s, error_s = np.zeros_like(self.model.compute_s), 0.0
-        for row, price_s in zip(self.master.rows, prices.row_s.tolist(), strict=False):
-            if row.server != ALL:
-                row.add_to(paid_s, price_s)
-            elif not error_s and self.model.budget:
-                error_s = price_s / self.model.budget  # the first of them is the budget itself
-        return -paid_s, error_s
 
     def _raise(self) -> None:
         """State the least bound of what is open."""
@@ -169,15 +155,17 @@ class VisitTree:
 
     def _expand(self, node: Node, stop: Callable[[], bool]) -> None:
         """Bound a node, and split it if that does not close it."""
-        mixture = self._bounded(node, stop)
-        if node.bound_s >= self.cutoff_s:
-            return
-        if stop() or mixture is None:
-            heapq.heappush(self.nodes, node)
-            if mixture is None and not stop():
-                self.left_s = min(self.left_s, node.bound_s)
-            return
-        halves = list(children(node, mixture))
+        halves: list[Node] = []
+        for near in (NEAR, NEAREST):
+            mixture = self._bounded(node, stop, near)
+            if node.bound_s >= self.cutoff_s:
+                return
+            if stop():
+                heapq.heappush(self.nodes, node)
+                return
+            halves = [] if mixture is None else list(children(node, mixture))
+            if halves:
+                break
         if not halves:
             self.left_s = min(self.left_s, node.bound_s)
         for half in halves:
@@ -185,10 +173,10 @@ class VisitTree:
             half.number = -self.made
             heapq.heappush(self.nodes, half)
 
-    def _bounded(self, node: Node, stop: Callable[[], bool]) -> PathMixture | None:
+    def _bounded(self, node: Node, stop: Callable[[], bool], near: float) -> PathMixture | None:
         """Raise a node's bound until it is closed or the master says no more; return the last mixture."""
         self.master.restrict(node)
-        mixture = None
+        mixture, before_s = None, -np.inf
         for _ in range(ROUNDS):
             mixture = self.master.solve()
             if mixture is None or stop():
@@ -205,8 +193,13 @@ class VisitTree:
                     break
             if node.bound_s >= self.cutoff_s:
                 break
-            if not new or mixture.value_s - node.bound_s <= NEAR * self.upper_s:
+            if not new or mixture.value_s - node.bound_s <= near * self.upper_s:
                 rows = broken_roundings(self.sources, mixture.share, self.known)
+                if not rows and self.packs and len(self.master.rows) < MOST_ROWS:
+                    rows = broken_packings(self.model, mixture.share)
+                    # At the root as long as there are some; later only as long as they raise bounds.
+                    self.packs = not self.made or node.bound_s - before_s > WORTH * self.upper_s
+                    before_s = node.bound_s
                 if not rows:
                     break
                 self.master.cut(rows)

@@ -12,6 +12,7 @@ from placewise.models.dilemma.space import placements
 from placewise.solvers import solve
 from placewise.solvers.dilemma import labels, path_master
 from placewise.solvers.dilemma.decomposition import Decomposition
+from placewise.solvers.dilemma.packing_cuts import LEAST_EXCESS, broken_packings
 from placewise.solvers.dilemma.path_master import PathMixture, PathPrices
 from placewise.solvers.dilemma.path_rows import broken_roundings, first_rows, packing_rows, roundings
 from placewise.solvers.dilemma.visit_nodes import Node, children
@@ -109,6 +110,26 @@ def test_every_placement_keeps_every_row():
                 filled |= bool(row.held(server, width).max() == row.limit)
     assert checked > 5
     assert filled
+
+
+def test_packings_cut_off_what_does_not_fit():
+    """Shares of random choices: each row is kept by all placements and broken by the share; means of placements keep all."""
+    cut = 0
+    for _, model, found in cases(range(80)):
+        draw = np.random.default_rng(cut)
+        server, width = (np.array([arrays(placement)[part] for _, placement in found]) for part in range(2))
+        for _ in range(4):
+            share = draw.dirichlet(np.full(model.servers * model.widths, 0.3), model.count)
+            share = share.reshape(model.compute_s.shape)
+            for row in broken_packings(model, share):
+                cut += 1
+                assert (row.held(server, width) <= row.limit + 1e-12).all()
+                assert (row.weight * share[:, row.server]).sum() > row.limit + LEAST_EXCESS / 2
+        mean = np.zeros(model.compute_s.shape)
+        for place, weight in enumerate(draw.dirichlet(np.ones(len(found)))):
+            mean[np.arange(model.count), server[place], width[place]] += weight
+        assert broken_packings(model, mean) == []
+    assert cut > 10
 
 
 def test_broken_roundings_are_the_most_broken_and_new():
