@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: Cost of what breaks a row, in delays of a known placement.
 PENALTY = 20.0
 #: With so many paths all but some are dropped.
-MOST_PATHS, KEPT_PATHS = 2_000, 700
+MOST_PATHS, KEPT_PATHS = 1_200, 500
 #: Weights below this are none.
 LEAST_WEIGHT = 1e-7
 
@@ -178,11 +178,14 @@ class PathMaster:
         node : Node
             Whose prices are asked for from now on.
         """
-        if len(self.columns) > MOST_PATHS and len(self.reduced) == len(self.columns):
-            kept = np.sort(np.argsort(self.reduced, kind="stable")[:KEPT_PATHS])
+        if len(self.columns) > MOST_PATHS:
+            # The newest have not been looked at yet.
+            reduced = np.append(self.reduced, np.zeros(len(self.columns) - len(self.reduced)))
+            kept = np.sort(np.argsort(reduced, kind="stable")[:KEPT_PATHS])
             self.server, self.width = self.server[kept], self.width[kept]
             self.known = {s.tobytes() + w.tobytes() for s, w in zip(self.server, self.width, strict=True)}
             self._build()
+            self.reduced = np.zeros(0)
         bounds = (*node.visits.T.tolist(), *node.layers.T.tolist())
         for row, (low, high) in enumerate(bounds, 1):
             self.master.limit(row, low, high)
