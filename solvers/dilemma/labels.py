@@ -42,8 +42,8 @@ LARGEST_WIDTH = 1_000_000
 MOVES_PER_LABEL, MOST_MOVES, HEATS = 40, 150_000, (1.0, 0.3, 0.1)
 #: Shares of the time limit: labels alone, and HiGHS if it has no thread of its own.
 LABELS_SHARE, HIGHS_SHARE = 0.08, 0.5
-#: Seconds of the tree at a time, and its share where passes have the better bound.
-TURN_S, LEAST_SHARE = 5.0, 0.25
+#: Seconds of the tree before HiGHS, which takes its time to begin, then at a time; and its share where passes have the better bound.
+FIRST_TURN_S, TURN_S, LEAST_SHARE = 3.0, 5.0, 0.25
 #: Labels alone in any case: the first placement comes from them.
 LEAST_ALONE_S = 2.0
 
@@ -133,29 +133,41 @@ class Search:
             self._pass(stop)
         self.step_s = self.context.elapsed - began_s
 
+    def turn(self, seconds: float) -> float:
+        """Anneal, and go on with the tree of visits if there is one; return the seconds that took.
+
+        Parameters
+        ----------
+        seconds : float
+            For the tree.
+        """
+        began_s = self.context.elapsed
+
+        if not self._over() and self._tree_works():
+            assert self.tree is not None
+            self._anneal(MOST_MOVES, self._over)
+            until_s = self.context.elapsed + seconds
+            self.tree.work(self.upper_s, lambda: self._over() or self.context.elapsed >= until_s)
+        return self.context.elapsed - began_s
+
     def by_turns(self) -> None:
-        """Alternate the tree of visits and wider passes, to the end of the time.
+        """Alternate the tree and wider passes, to the end of the time.
 
         The next pass, four times the last one, has to wait until the tree has had as much time; a quarter of it if passes have
         the better bound.
         """
-
-        def stop() -> bool:
-            return not self.context.remaining or self.closed
-
         spent_s = 0.0
-        while not stop() and self._tree_works():
-            began_s = self.context.elapsed
-            self._anneal(MOST_MOVES, stop)
+        while not self._over() and self._tree_works():
+            spent_s += self.turn(TURN_S)
             assert self.tree is not None
-            until_s = self.context.elapsed + TURN_S
-            self.tree.work(self.upper_s, lambda until_s=until_s: stop() or self.context.elapsed >= until_s)
-            spent_s += self.context.elapsed - began_s
             share = 1.0 if self.tree.bound_s >= self.labels_s else LEAST_SHARE
-            if self.width <= LARGEST_WIDTH and spent_s >= share * GROWTH * self.step_s and not stop():
+            if self.width <= LARGEST_WIDTH and spent_s >= share * GROWTH * self.step_s and not self._over():
                 spent_s -= share * GROWTH * self.step_s
-                self._step(stop)
+                self._step(self._over)
         self.by_labels(self.context.parameters.time_limit)
+
+    def _over(self) -> bool:
+        return not self.context.remaining or self.closed
 
     def _tree_works(self) -> bool:
         """Whether there is a tree, with a bound that may still rise: for sums of errors, and from a placement."""
@@ -231,6 +243,7 @@ def run(instance: DilemmaInstance, context: Context) -> Claim:
     search = Search(instance, context)
     limit_s = context.parameters.time_limit
     search.by_labels(max(LABELS_SHARE * limit_s, LEAST_ALONE_S))
+    search.turn(FIRST_TURN_S)
     if not search.closed and context.parameters.threads == 1:
         search.by_highs(min(HIGHS_SHARE * limit_s, context.remaining))
         search.by_turns()
