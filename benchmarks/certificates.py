@@ -1,7 +1,7 @@
 """Certificates measured: sizes and seconds beside solving, random tiny instances, one number changed.
 
 ``python -m placewise.benchmarks.certificates shipped`` certifies every shipped instance; ``testbeds`` EdgeShard's on 15
-and 30 devices; ``tiny 1000`` that many random instances of each problem; ``changed 200`` changes one number in that many
+and 30 devices, and DILEMMA's of 5 and 10 servers; ``tiny 1000`` that many random instances of each problem; ``changed 200`` changes one number in that many
 certificates.
 """
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from placewise.solvers.evidence.result import VerifiedResult
 
 TINY = ("edgeshard-latency", "edgeshard-throughput", "edgeshard-batch", "dilemma", "head-migration")
+#: Those that have rules, too.
+RULED = tuple((problem, "tiny-rules") for problem in TINY[:3])
 TESTBEDS = ("edgeshard-latency", "edgeshard-throughput", "edgeshard-batch")
 
 
@@ -65,7 +67,7 @@ def row(instance: Instance, method: str | None = None) -> str:
 
 
 def testbeds() -> Iterator[Instance]:
-    """Yield EdgeShard's testbeds."""
+    """Yield EdgeShard's testbeds, and OPT-350m on 5 and 10 servers with a bound on each layer's error."""
     for problem in TESTBEDS:
         for model in ("7b", "13b", "70b"):
             for devices in (15, 30):
@@ -77,6 +79,10 @@ def testbeds() -> Iterator[Instance]:
                     devices=devices,
                     name=f"{problem} {model} {devices}",
                 )
+    for servers in (5, 10):
+        for seed in (1, 2, 3):
+            name = f"dilemma {servers} servers, seed {seed}"
+            yield generate("dilemma", "opt", seed=seed, servers=servers, bound="layer", name=name)
 
 
 def tiny(count: int) -> Iterator[str]:
@@ -87,14 +93,16 @@ def tiny(count: int) -> Iterator[str]:
     count : int
         Instances that the verifier knows, of each problem.
     """
-    for problem in TINY:
+    for problem, family in (*((problem, "tiny") for problem in TINY), *RULED):
         seen = dict.fromkeys(("certified", "weaker", "infeasible", "refused", "not covered", "wrong"), 0)
         seed = 0
         while sum(seen.values()) - seen["not covered"] < count:
             seed += 1
-            result = solve(generate(problem, "tiny", seed=seed), "brute-force", isolate=False)
+            result = solve(generate(problem, family, seed=seed), "brute-force", isolate=False)
             seen[outcome(result)] += 1
-        yield f"{problem}: " + ", ".join(f"{number} {name}" for name, number in seen.items() if number)
+        yield f"{problem}, {family}: " + ", ".join(
+            f"{number} {name}" for name, number in seen.items() if number
+        )
 
 
 def outcome(result: VerifiedResult) -> str:

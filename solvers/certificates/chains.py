@@ -96,6 +96,10 @@ class Relaxation:
                 np.fill_diagonal(known[id(matrix)], np.inf)
         self.hop = [known[id(matrix)] for matrix in chain.hop]
         self.back = table([chain.back[start]])[0]
+        self.shortest = np.array([max(least, 1) if chain.once else 1 for least in chain.least])
+        #: The least price of a device: what must be visited may be paid for it.
+        must = visits and chain.once and np.array(chain.least) > 0
+        self.floor = np.where(must, -np.inf, 0.0)
         self.longest = int((self.reach - np.arange(self.count)[:, None]).max(initial=1))
         self.remember(())
 
@@ -125,7 +129,7 @@ class Relaxation:
             stop = min(i + max(self.longest, 1), count)
             closing = self.visits and not self.once and i == count - 1
             candidates = np.arange(i + 1, stop + 1)
-            inside = candidates[:, None] <= self.reach[i][None, :]
+            inside = (candidates[:, None] <= self.reach[i]) & (candidates[:, None] >= i + self.shortest)
             window = finish[i + 1 : stop + 1]
             if self.remembered and not closing:
                 window = np.where(self.fresh[:, :, None], window[:, self.after, devices], np.inf)
@@ -191,12 +195,12 @@ class Relaxation:
             if not np.isfinite(now.value_s) or weight < 1e-3 or top.value_s >= target:
                 break
             excess = now.excess / scale
-            direction = np.where((price > 0) | (excess > 0), excess, 0.0)
+            direction = np.where((price > self.floor) | (excess > 0), excess, 0.0)
             length = float(direction @ direction)
             if length == 0:
                 break
             step = weight * max(target - top.value_s, 1e-9 * abs(target)) / length
-            price = np.maximum(price + step * direction / scale, 0.0)
+            price = np.maximum(price + step * direction / scale, self.floor)
             now = self.at(price)
             if now.value_s > top.value_s:
                 top, best, stalled = now, price, 0

@@ -51,7 +51,7 @@ def certify(instance: Instance, result: VerifiedResult) -> dict[str, Any]:
     kind = verifier.PROBLEMS.get(instance.problem)
     if kind is None:
         raise PlacewiseError(
-            f"certificate: {instance.problem} is not certified yet; a second method may confirm"
+            f"certificate: {instance.problem} is not certified yet; --confirm lets a second method solve it"
         )
     infeasible = result.status is Status.INFEASIBLE
     if not infeasible and result.dual_bound is None:
@@ -65,7 +65,7 @@ def certify(instance: Instance, result: VerifiedResult) -> dict[str, Any]:
         )
         bounds = [None] if infeasible else _bounds(result, cost)
     except verifier.RefusedError as error:
-        raise PlacewiseError(f"certificate: {error}") from None
+        raise PlacewiseError(f"certificate: {error}; --confirm lets a second method solve it") from None
     for bound in bounds:
         try:
             proven, proofs = _proofs(problem, bound)

@@ -16,6 +16,7 @@ import planted_liars
 import pytest
 
 import placewise
+from placewise.benchmarks.traps import KINDS as TRAPS
 from placewise.cli.main import main
 from placewise.models.errors import PlacewiseError
 from placewise.models.problem import Guarantee
@@ -28,16 +29,22 @@ from placewise.solvers.evidence.verify import verify
 from placewise.tools import verify_certificate as verifier
 
 VERIFIER = Path(verifier.__file__).parent
+WRONG = Path(__file__).parents[1] / "instances" / "wrong"
 KINDS = [
     ("edgeshard-latency", "tiny", {}),
     ("edgeshard-throughput", "tiny", {}),
     ("edgeshard-batch", "tiny", {}),
     ("dilemma", "tiny", {}),
     ("head-migration", "tiny", {}),
+    *((f"edgeshard-{kind}", "tiny-rules", {}) for kind in ("latency", "throughput", "batch")),
+    *((f"edgeshard-{kind}", "tied", {}) for kind in ("latency", "throughput", "batch")),
 ]
+TINY = [problem for problem, family, _ in KINDS if family == "tiny"]
 
 
 def tiny(problem, family, options, seed):
+    if family == "tied":
+        return TRAPS[f"tied-{problem.removeprefix('edgeshard-')}"](seed).instance
     return placewise.generate(problem, family, seed=seed, **options)
 
 
@@ -186,7 +193,7 @@ def numbers_in(document, path=()):
             yield (*path, key)
 
 
-@pytest.mark.parametrize("problem", [problem for problem, _, _ in KINDS])
+@pytest.mark.parametrize("problem", TINY)
 def test_a_certificate_with_one_number_changed_is_refused(problem):
     """By its hash; with the hash made anew too, unless the number is of no use, so that the same is proven as before."""
     draw, refused, useless = random.Random(3), 0, 0
@@ -234,7 +241,7 @@ def believed(instance, claim):
     return verify(instance, "liar", Guarantee.EXACT, claim, tolerance=1e-6)
 
 
-@pytest.mark.parametrize("problem", [problem for problem, _, _ in KINDS])
+@pytest.mark.parametrize("problem", TINY)
 @pytest.mark.parametrize("lie", ["worse", "bound_above", "false_infeasible"])
 def test_planted_lies_cannot_be_certified(problem, lie):
     """Of exact methods that call another placement optimal, a bound too high proven, or a placement impossible."""
@@ -260,7 +267,7 @@ def test_planted_lies_cannot_be_certified(problem, lie):
 @pytest.mark.parametrize("name", FALSE_CLAIMS)
 def test_what_solvers_proved_wrongly_cannot_be_certified(name):
     """CP-SAT's false optimum and others': no certificate is made, neither is one that is written by hand accepted."""
-    instance = placewise.read(Path(__file__).parents[1] / "instances" / "wrong" / f"{name}.json")
+    instance = placewise.read(WRONG / f"{name}.json")
     right = solve(instance, isolate=False)
     certificate = placewise.certify(instance, right)
     assert not isinstance(certified(right, certificate), str)
@@ -346,11 +353,14 @@ def test_infeasible_is_certified(tmp_path, capsys):
 
 
 def test_what_it_does_not_know_is_refused_by_name():
-    """A rule that the verifier does not read might change what a placement may be."""
+    """A key that the verifier does not read might change what a placement may be; the line names what helps."""
     document = instance_document(placewise.read("hand-split"))
-    document["must_use"] = ["b"]
-    with pytest.raises(verifier.RefusedError, match=r"instance\.must_use"):
+    document["requests"] = {}
+    with pytest.raises(verifier.RefusedError, match=r"instance\.requests"):
         verifier.PROBLEMS["edgeshard-latency"](document)
+    instance = placewise.read(WRONG / "highs-restart.json")
+    with pytest.raises(PlacewiseError, match=r"instance\.in_flight.*--confirm"):
+        placewise.certify(instance, solve(instance, isolate=False))
 
 
 def test_the_problem_is_solved_whoever_asks():

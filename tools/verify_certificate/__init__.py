@@ -5,9 +5,10 @@ costs less than b", or what is wrong first. Uses the standard library alone. doc
 states and why it proves its bound.
 """
 
-from .chains import Chain, Search, furthest
+from .chains import Chain, furthest
 from .heads import Heads, Step, Tables
 from .reading import RefusedError, digest, load, parse
+from .search import Search
 from .verdict import FORMAT, PROBLEMS, Verdict, verify
 
 __all__ = [

@@ -5,8 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from .chains import Case, Chain, Search
+from .chains import Chain
 from .reading import Cluster, Links, need, number, only, roofline, whole
+from .search import Case, Search
 
 
 class Chains:
@@ -37,7 +38,7 @@ class EdgeShard(Chains):
         only(
             document,
             "format problem name description reference cluster model compute_time_s source_device return_bytes"
-            " input_bytes contiguous latency_occupies" + own,
+            " input_bytes contiguous pinned min_layers max_layers must_use latency_occupies" + own,
             "instance",
         )
         self.cluster = cluster = Cluster(document["cluster"])
@@ -45,7 +46,9 @@ class EdgeShard(Chains):
         layers: list[dict[str, Any]] = []
         for layer in document["model"]["layers"]:
             only(
-                layer, "name memory_bytes output_bytes flops weight_bytes cache_bytes repeat", "model.layers"
+                layer,
+                "name memory_bytes output_bytes flops weight_bytes cache_bytes shared repeat",
+                "model.layers",
             )
             layers += [layer] * layer.get("repeat", 1)
         self.layers, self.times = layers, document.get("compute_time_s")
@@ -55,7 +58,26 @@ class EdgeShard(Chains):
         self.back = number(document.get("return_bytes", 0), "return_bytes")
         self.occupies = not self.slowest or bool(document.get("latency_occupies"))
         self.once = self.slowest or bool(document.get("contiguous"))
+        self.rules(document)
         self.sizes = [whole(size, "batch_sizes") for size in document["batch_sizes"]] if self.batches else [1]
+
+    def rules(self, document: dict[str, Any]) -> None:
+        """Read pins and numbers of layers."""
+        names, count = self.cluster.names, len(self.layers)
+        self.least, self.most = [0] * len(names), [count + (self.entry is not None)] * len(names)
+        self.pinned = {}
+        for name in document.get("must_use", []):
+            self.least[names.index(name)] = 1
+        for name, number_of in document.get("min_layers", {}).items():
+            j = names.index(name)
+            self.least[j] = max(self.least[j], whole(number_of, "min_layers"))
+        for name, number_of in document.get("max_layers", {}).items():
+            self.most[names.index(name)] = min(whole(number_of, "max_layers"), count)
+        for layer, name in document.get("pinned", {}).items():
+            self.pinned[whole(layer, "pinned")] = names.index(name)
+            need(whole(layer, "pinned") < count, "pinned: there is no such layer")
+        ruled = any(self.least) or self.pinned or document.get("max_layers")
+        need(self.entry is None or not ruled, "input_bytes: with rules it is not certified")
 
     def chain(self, batch: int) -> Chain:
         """Return the chain of a batch size."""
@@ -85,14 +107,21 @@ class EdgeShard(Chains):
             sent.append(amount(layer, "output_bytes"))
         if table is not None:
             need(len(table) == len(sizes), "compute_time_s: expected a row per layer")
+        shared = [
+            {name: whole(size, "shared") for name, size in layer.get("shared", {}).items()}
+            for layer in self.layers
+        ]
         if self.entry is not None:
+            shared = [{}, *shared]
             sizes, cost = [0, *sizes], [[Fraction(0)] * cluster.size, *cost]
             sent = [number(self.entry, "input_bytes"), *sent]
         hops = {size: cluster.hops(batch * size, latency=self.occupies) for size in set(sent)}
         nothing: Links = [[Fraction(0)] * cluster.size for _ in devices]
         back = cluster.hops(batch * self.back, latency=self.occupies) if self.back else nothing
         back = [[back[j][s] for j in devices] for s in devices]
-        return Chain(sizes, cluster.space, cost, [hops[size] for size in sent], back, self.starts, self.once)
+        hop = [hops[size] for size in sent]
+        rules = self.once, shared, self.least, self.most, self.pinned
+        return Chain(sizes, cluster.space, cost, hop, back, self.starts, *rules)
 
     def value(self, placement: Any) -> Fraction:
         """Return what a placement costs; refuse one that breaks a constraint."""
@@ -166,7 +195,10 @@ class Dilemma(Chains):
         }
         nothing: Links = [[Fraction(0)] * cluster.size for _ in devices]
         space = [8 * held for held in cluster.space]
-        return Chain(sizes, space, cost, [hops[s] for s in sent], nothing, self.starts, once=False)
+        hop, least, most = [hops[s] for s in sent], [0] * cluster.size, [len(sizes)] * cluster.size
+        return Chain(
+            sizes, space, cost, hop, nothing, self.starts, False, [{} for _ in sizes], least, most, {}
+        )
 
     def value(self, placement: Any) -> Fraction:
         """Return what a placement costs; refuse one that breaks a constraint."""
