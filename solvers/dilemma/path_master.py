@@ -97,7 +97,7 @@ class PathMaster:
     """
 
     def __init__(self, model: Decomposition, rows: list[Row], scale_s: float) -> None:
-        self.model, self.scale_s, self.rows = model, scale_s, list(rows)
+        self.model, self.scale_s, self.rows = model, scale_s or 1.0, list(rows)
         shape = (0, model.count)
         #: Server and width of each layer, by path.
         self.server, self.width = np.zeros(shape, dtype=np.intp), np.zeros(shape, dtype=np.intp)
@@ -189,7 +189,8 @@ class PathMaster:
         bounds = (*node.visits.T.tolist(), *node.layers.T.tolist())
         for row, (low, high) in enumerate(bounds, 1):
             self.master.limit(row, low, high)
-        out = node.barred[np.arange(self.model.count), self.server, self.width].any(axis=1)
+        hosted = node.barred[np.arange(self.model.count), self.server, self.width]
+        out = np.asarray(hosted.any(axis=1))
         for column, gone in zip(self.columns, out.tolist(), strict=True):
             self.master.bar(column, gone)
 
