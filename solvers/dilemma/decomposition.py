@@ -267,9 +267,32 @@ class Decomposition:
         """
         if not self.printed:
             return transfer_s[:, None]
-        # A hop between different widths is free, if there is a link.
-        same = np.eye(self.widths, dtype=bool)[:, :, None, None]
-        return np.where(same | np.isinf(transfer_s[:, None]), transfer_s[:, None], 0.0)
+        return self.charged_s(transfer_s[:, None], np.eye(self.widths, dtype=bool)[:, :, None, None])
+
+    def charged_s(self, hop_s: Floats, same: NDArray[np.bool_]) -> Floats:
+        """Return what hops cost: as printed, one between different widths is free, if there is a link.
+
+        Parameters
+        ----------
+        hop_s : ndarray
+            Their transfers.
+        same : ndarray of bool
+            Whether the widths of both layers are the same; broadcast with them.
+        """
+        return np.where(same | np.isinf(hop_s), hop_s, 0.0) if self.printed else hop_s
+
+    def delay_s(self, server: NDArray[np.intp], width: NDArray[np.intp]) -> float:
+        """Return the delay of a path.
+
+        Parameters
+        ----------
+        server, width : ndarray of int, shape (L,)
+            Of each layer.
+        """
+        layers = np.arange(self.count)
+        hop_s = self.transfer_s[layers[:-1], width[:-1], server[:-1], server[1:]]
+        charged_s = self.charged_s(hop_s, width[1:] == width[:-1])
+        return float(self.compute_s[layers, server, width].sum() + charged_s.sum())
 
     def error_excess(self, path: Floats) -> float:
         """Return by what share of the budget a path's errors exceed it."""

@@ -66,12 +66,15 @@ class Search:
         self.best: Placement | None = None
         self.tables: Tables | None = None
         self.prices: Prices | None = None
+        self.storage = self.model.no_prices()
         self.annealing: Annealing | None = None
         self.tree: VisitTree | None = None
         #: What climbs and passes have proven, and how long the last of them took.
         self.labels_s, self.step_s = -np.inf, 0.0
         self.width = FIRST_WIDTH
         self.done = False
+        #: Where the layers' errors are bounded one by one, labels and HiGHS prove more in less time.
+        self.branches = self.model.budget is not None or self.model.printed
         self._lock = RLock()
         if context.warm_start is not None:
             self._start(context.warm_start)
@@ -118,8 +121,8 @@ class Search:
             return self.context.elapsed >= limit_s or self.closed
 
         for steps in (100, 600) if self.prices is None else ():
-            prices = climb_storage(self.model, self.upper_s, stop, steps)
-            self._adopt(*climb(self.model, prices, self.upper_s, stop, 0))
+            self.storage = climb_storage(self.model, self.upper_s, stop, steps)
+            self._adopt(*climb(self.model, self.storage, self.upper_s, stop, 0))
             if steps == 100:
                 self._pass(stop)
         while not self.closed and not stop() and self.width <= LARGEST_WIDTH:
@@ -157,6 +160,9 @@ class Search:
         the better bound.
         """
         spent_s = 0.0
+        waits = self.branches and self.prices is not None
+        while waits and self.best is None and self.width <= LARGEST_WIDTH and not self._over():
+            self._step(self._over)
         while not self._over() and self._tree_works():
             spent_s += self.turn(TURN_S)
             assert self.tree is not None
@@ -170,9 +176,11 @@ class Search:
         return not self.context.remaining or self.closed
 
     def _tree_works(self) -> bool:
-        """Whether there is a tree, with a bound that may still rise: for sums of errors, and from a placement."""
-        if self.tree is None and self.best is not None and self.model.budget is not None:
-            self.tree = VisitTree(self.model, self.best, self.upper_s, self._on_path, self.raise_bound)
+        """Whether there is a tree, with a bound that may still rise; it begins from a placement."""
+        if self.tree is None and self.best is not None and self.branches:
+            self.tree = VisitTree(
+                self.model, self.best, self.upper_s, self.storage, self._on_path, self.raise_bound
+            )
         return self.tree is not None and self.tree.open
 
     def _on_path(self, server: NDArray[np.intp], width: NDArray[np.intp]) -> None:

@@ -135,9 +135,7 @@ class PathMaster:
         return True
 
     def _column(self, server: Ints, width: Ints) -> None:
-        model, layers = self.model, np.arange(self.model.count)
-        delay_s = float(model.compute_s[layers, server, width].sum())
-        delay_s += float(model.transfer_s[layers[:-1], width[:-1], server[:-1], server[1:]].sum())
+        delay_s = self.model.delay_s(server, width)
         held = [float(row.held(server[None], width[None])[0]) for row in self.rows]
         values = np.concatenate([[1.0], *self._counted(server[None]), held])
         some = np.flatnonzero(values)

@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from placewise.solvers.dilemma.ascent import climb_storage
 from placewise.solvers.dilemma.beam import LEAST_GAIN
 from placewise.solvers.dilemma.packing_cuts import broken_packings
 from placewise.solvers.dilemma.path_master import PathMaster, PathPrices
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from placewise.models.dilemma.placement import Placement
-    from placewise.solvers.dilemma.decomposition import Decomposition
+    from placewise.solvers.dilemma.decomposition import Decomposition, Prices
     from placewise.solvers.dilemma.path_master import PathMixture
 
     Array = NDArray[np.float64]
@@ -49,8 +48,6 @@ SMOOTHING = 0.7
 #: Shortest paths per node, and how near bound and master get, as a share of the delay: where a node is
 #: split, and where it cannot be.
 ROUNDS, NEAR, NEAREST = 200, 1e-4, 1e-12
-#: Steps of the climb whose prices of storage are the first.
-FIRST_STEPS = 300
 #: Rows beyond which no packings are added.
 MOST_ROWS = 400
 #: Least share of the delay by which packings have to raise the bound of a node.
@@ -60,7 +57,7 @@ ROUNDING = 2.3e-16
 
 
 class VisitTree:
-    """The tree of one instance, corrected; it goes on where it stopped.
+    """The tree of one instance, in either mode; it goes on where it stopped.
 
     Parameters
     ----------
@@ -70,6 +67,8 @@ class VisitTree:
         A placement.
     upper_s : float
         Its delay.
+    first : Prices
+        Of storage and of errors, as `climb_storage` returns them, or none.
     on_path : callable
         Is told of servers and widths of each path that is found, arrays of L.
     on_bound : callable
@@ -81,6 +80,7 @@ class VisitTree:
         model: Decomposition,
         start: Placement,
         upper_s: float,
+        first: Prices,
         on_path: Callable[[NDArray[np.intp], NDArray[np.intp]], None],
         on_bound: Callable[[float], None],
     ) -> None:
@@ -90,8 +90,8 @@ class VisitTree:
         server, width = np.array(start, dtype=np.intp).T
         self.master.add(server.copy(), width.copy())
         self.sources, self.known = roundings(model), set[tuple[int, int]]()
-        self.nodes: list[Node] = []
-        self.made, self.begun, self.packs = 0, False, True
+        self.nodes = [self._root(first)]
+        self.made, self.packs = 0, True
         #: The least bound of nodes that cannot be split.
         self.left_s = np.inf
         finite = model.compute_s[np.isfinite(model.compute_s)].max(initial=0.0)
@@ -102,7 +102,7 @@ class VisitTree:
     @property
     def open(self) -> bool:
         """Whether there are nodes that may hold a better placement, and none that could not be split does."""
-        return not self.begun or bool(self.nodes and self.nodes[0].bound_s < min(self.cutoff_s, self.left_s))
+        return bool(self.nodes and self.nodes[0].bound_s < min(self.cutoff_s, self.left_s))
 
     @property
     def cutoff_s(self) -> float:
@@ -120,31 +120,23 @@ class VisitTree:
             Whether the time is over.
         """
         self.upper_s = min(self.upper_s, upper_s)
-        if not self.begun:
-            self._begin(stop)
-        while self.begun and self.open and not stop():
+        while self.open and not stop():
             self._expand(heapq.heappop(self.nodes), stop)
             self._raise()
 
-    def _begin(self, stop: Callable[[], bool]) -> None:
-        """Set up the root, with prices of storage."""
+    def _root(self, first: Prices) -> Node:
+        """Return all placements, with prices of storage and of errors."""
         model, size = self.model, self.model.servers
-        climbed = climb_storage(model, self.upper_s, stop, FIRST_STEPS)
-        if stop():
-            return
-        self.begun = True
         largest = np.where(model.allowed, model.size, 0).max(axis=1)
         layer = int(largest.argmax())
         width = int(np.where(model.allowed[layer], model.size[layer], -1).argmax())
-        unit_s = -climbed.choice_s[layer, :, width] / max(int(largest[layer]), 1)
+        unit_s = -first.choice_s[layer, :, width] / max(int(largest[layer]), 1)
         row_s = unit_s * np.maximum(model.space, 1)
         if model.budget is not None:
-            row_s = np.append(row_s, climbed.error_s * max(model.budget, 1))
+            row_s = np.append(row_s, first.error_s * max(model.budget, 1))
         none = np.repeat([[-np.inf], [np.inf]], size, axis=1)
         prices = PathPrices(row_s, np.zeros(size), np.zeros(size))
-        barred = np.zeros(model.compute_s.shape, dtype=bool)
-        root = Node(-np.inf, none, none, barred, prices)
-        heapq.heappush(self.nodes, root)
+        return Node(-np.inf, none, none, np.zeros(model.compute_s.shape, dtype=bool), prices)
 
     def _raise(self) -> None:
         """State the least bound of what is open."""

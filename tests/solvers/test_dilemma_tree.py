@@ -11,6 +11,7 @@ from placewise.models.dilemma import evaluate
 from placewise.models.dilemma.space import placements
 from placewise.solvers import solve
 from placewise.solvers.dilemma import labels, path_master
+from placewise.solvers.dilemma.ascent import climb_storage
 from placewise.solvers.dilemma.decomposition import Decomposition
 from placewise.solvers.dilemma.packing_cuts import LEAST_EXCESS, broken_packings
 from placewise.solvers.dilemma.path_master import PathMixture, PathPrices
@@ -27,10 +28,10 @@ def never():
 
 
 def cases(seeds, most=1300):
-    """Yield tiny corrected instances with a budget: the model, and all feasible placements in candidate widths."""
+    """Yield tiny instances that trees are for: the model, and all feasible placements in candidate widths."""
     for seed in seeds:
-        instance = generate("dilemma", "tiny", seed=seed, mode="corrected")
-        if instance.error_budget is None or len(instance.layers) < 2:
+        instance = generate("dilemma", "tiny", seed=seed)
+        if (instance.error_budget is None and not instance.printed) or len(instance.layers) < 2:
             continue
         if (instance.cluster.size * len(instance.bit_widths)) ** len(instance.layers) > most:
             continue
@@ -152,7 +153,7 @@ def test_any_prices_bound_the_placements_of_any_node():
     checked = tight = 0
     for instance, model, found in cases(range(150)):
         draw = np.random.default_rng(checked)
-        tree = VisitTree(model, found[0][1], found[0][0], lambda *_: None, lambda _: None)
+        tree = VisitTree(model, *found[0][::-1], model.no_prices(), lambda *_: None, lambda _: None)
         tree.master.cut([source.row(k) for source in roundings(model) for k in (2, 3)])
         tree.master.cut(packing_rows(model, draw.normal(0, 1, model.compute_s.shape)))
         for _ in range(6):
@@ -216,7 +217,9 @@ def test_trees_end_at_the_optimum_or_below(most, monkeypatch):
                 best[0] = min(best[0], known.objective)
 
         told = []
-        tree = VisitTree(model, max(found)[1], max(found)[0], offer, told.append)
+        tree = VisitTree(
+            model, *max(found)[::-1], climb_storage(model, optimum_s, never, 50), offer, told.append
+        )
         for _ in range(60):
             tree.work(best[0], never)
             if not tree.open:
@@ -235,9 +238,12 @@ def test_a_tree_that_is_stopped_goes_on():
     ends = []
     for instance, model, found in cases(range(40)):
         least_s, best = min(found)
-        trees = [VisitTree(model, best, least_s, lambda *_: None, lambda _: None) for _ in range(2)]
-        for looks, tree in zip((310, 10**9), trees, strict=True):
-            while not tree.begun or tree.open:
+        trees = [
+            VisitTree(model, best, least_s, model.no_prices(), lambda *_: None, lambda _: None)
+            for _ in range(2)
+        ]
+        for looks, tree in zip((9, 10**9), trees, strict=True):
+            while tree.open:
                 left = iter(range(looks))
                 tree.work(least_s, lambda left=left: next(left, None) is None)
                 assert tree.bound_s <= least_s, instance.name
