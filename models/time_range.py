@@ -66,10 +66,9 @@ class TimeRange:
             return 1.0
         if not math.isfinite(self.horizon_s):
             raise InstanceError("compute_time_s", "expected times that sum to less than 1e308 s")
-        if self.reference_s > 0:
-            tick = tick_between(self.reference_s, self.entries, self.horizon_s, RANGE_BITS)
-            if tick is not None:
-                return tick
+        tick = tick_between(self.reference_s, self.entries, self.horizon_s, RANGE_BITS)
+        if tick is not None:
+            return tick
         scale_s = self.scale_s()
         if scale_s is None:  # any tick will do for what cannot be
             return choose_tick(0.0, self.horizon_s, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from cosmic_ray.ast import ast_nodes, get_ast
@@ -16,8 +17,7 @@ from parso.python.tree import Name, Number
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: One or two replacements of each operator (a boundary and a negation), not each by all others: the sufficient
-#: set of Offutt et al. 1996. The others are killed where these are.
+#: One or two replacements per operator (boundary, negation), not all: Offutt et al. (1996). The others are killed where these are.
 REPLACEMENTS = {
     "ReplaceBinaryOperator": (
         "Add_Sub Sub_Add Mul_Div Div_Mul FloorDiv_Mul Mod_FloorDiv Pow_Mul "
@@ -122,6 +122,7 @@ class Mutant:
         return f"{self.module}: {self.function or '-'}: {self.old} -> {self.new}{again}"
 
 
+@cache
 def operators() -> dict[str, Operator]:
     """Return the operators by name: cosmic-ray's sufficient ones and our two."""
     known = provider.OperatorProvider()
@@ -130,38 +131,81 @@ def operators() -> dict[str, Operator]:
     return chosen | {"ExchangeName": ExchangeName(), "LoosenNumber": LoosenNumber()}
 
 
-def mutants(
-    module: str, source: str, constants: tuple[str, ...] = (), functions: tuple[str, ...] = ()
-) -> list[Mutant]:
-    """Return a module's mutants, each a program that differs in one place.
+@dataclass(frozen=True, eq=False)
+class Site:
+    """A place of a module with an operator that changes it.
 
     Parameters
     ----------
-    module : str
-        Path below the repository's root.
-    source : str
-        Its text.
-    constants : tuple of str
-        Names of constants that only steer speed; their values are left out.
-    functions : tuple of str
-        Names of functions that choose among answers that are all valid, such as the steps of a climb: left out.
+    module, source : str
+        Path below the repository's root, and its text.
+    name : str
+        Of the operator.
+    occurrence : int
+        Which of the operator's places in the module.
+    function : str
+        The function or class that it stands in; empty at module level.
+    line : int
+        Where it begins.
+    """
+
+    module: str
+    source: str
+    name: str
+    occurrence: int
+    function: str
+    line: int
+
+    def mutated(self) -> str | None:
+        """Return the changed text; None where it is no other program."""
+        mutated: str | None = mutate_code(self.source, operators()[self.name], self.occurrence)
+        return None if mutated in (None, self.source) or not _compiles(mutated) else mutated
+
+
+def sites(
+    module: str, source: str, constants: tuple[str, ...] = (), functions: tuple[str, ...] = ()
+) -> list[Site]:
+    """Return a module's places that can be changed so that a test could notice.
+
+    Parameters
+    ----------
+    module, source : str
+        Path below the repository's root, and its text.
+    constants, functions : tuple of str
+        Names that are left out: values that only steer speed; what chooses among answers that are all valid.
     """
     tree = get_ast(source)
-    seen: dict[tuple[str, str, str], int] = {}
     found = []
     for name, operator in operators().items():
         nodes = [node for node in ast_nodes(tree) for _ in operator.mutation_positions(node)]
         for occurrence, node in enumerate(nodes):
             function = ASTQuery(node).get_definition_name() or ""
-            if function in functions or _cannot_matter(node, constants):
-                continue
-            mutated = mutate_code(source, operator, occurrence)
-            if mutated is None or mutated == source:
-                continue
-            old, new = _changed(source, mutated)
-            nth = seen[function, old, new] = seen.get((function, old, new), -1) + 1
-            found.append(Mutant(module, name, function, old, new, nth, mutated))
+            if function not in functions and not _cannot_matter(node, constants):
+                found.append(Site(module, source, name, occurrence, function, node.start_pos[0]))
     return found
+
+
+def mutant_at(places: list[Site], index: int) -> Mutant | None:
+    """Return the mutant of a place, a program that differs there; None where that would be no other program.
+
+    Parameters
+    ----------
+    places : list of Site
+        All of a module.
+    index : int
+        Which.
+    """
+    site = places[index]
+    mutated = site.mutated()
+    if mutated is None:
+        return None
+    lines, (old, new) = site.source.splitlines(), _changed(site.source, mutated)
+    nth = 0
+    for other in places[:index]:  # those that read the same begin at a line that reads the same
+        if other.function == site.function and lines[other.line - 1] == lines[site.line - 1]:
+            text = other.mutated()
+            nth += text is not None and _changed(site.source, text) == (old, new)
+    return Mutant(site.module, site.name, site.function, old, new, nth, mutated)
 
 
 def planted(module: str, source: str, changes: list[tuple[str, str]]) -> list[Mutant]:
@@ -220,6 +264,14 @@ def _cannot_matter(node: Any, constants: tuple[str, ...]) -> bool:
             return True
         node = parent
     return False
+
+
+def _compiles(source: str) -> bool:
+    try:
+        compile(source, "mutant", "exec", dont_inherit=True)
+    except SyntaxError:  # ** before a dictionary is no power
+        return False
+    return True
 
 
 def _condition(statement: Any) -> str:

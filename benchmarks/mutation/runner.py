@@ -1,6 +1,7 @@
-"""Run the tests of a module against its mutants, each in a fork that has imported all but this package.
+"""Run the tests of a module against its mutants, each in a fork.
 
-Only a child knows the mutated text: an import hook hands it out instead of the file, so nothing on disk changes.
+What changes the code of functions is exchanged in a process that has collected the tests (`warm`); for the rest the
+module is imported as the mutant: an import hook hands its text out instead of the file. Nothing on disk changes.
 Processes that a test starts see the real module; lists of tests therefore name those that solve in process.
 """
 
@@ -10,17 +11,20 @@ import contextlib
 import importlib
 import importlib.abc
 import importlib.util
+import json
 import os
-import signal
+import resource
 import sys
-import tempfile
-import time
 from typing import TYPE_CHECKING, Any
 
+from placewise.benchmarks.mutation.warm import Patch, Tests
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from types import CodeType, ModuleType
+
+    from placewise.benchmarks.mutation.mutants import Mutant
 
 #: Imported once, before all forks.
 PRELOADED = (
@@ -39,8 +43,9 @@ PRELOADED = (
     "rich.table",
     "pytest",
 )
-#: A mutant is killed after this many seconds, or this multiple of what the tests take without it.
-LEAST_LIMIT_S, LIMIT_FACTOR = 10.0, 4.0
+
+#: A module that is imported as a mutant, and tests are collected with, is killed after these seconds of a processor.
+IMPORT_LIMIT_S = 60
 
 
 class _Handout(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
@@ -67,84 +72,97 @@ class _Handout(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         exec(self.get_code(module.__name__), module.__dict__)  # noqa: S102 - the mutant is meant to run
 
 
-class _Order:
-    """A pytest plugin: tests that killed most per second first; says what failed and how long each took."""
-
-    def __init__(self, told: int, worth: dict[str, float]) -> None:
-        self._told, self._worth = told, worth
-
-    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        items.sort(key=lambda item: -self._worth.get(item.nodeid, 0.0))
-
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        if report.when == "call" or report.failed:
-            word = "failed" if report.failed else "passed"
-            os.write(self._told, f"{word} {report.duration:.3f} {report.nodeid}\n".encode())
-
-
 class Runner:
-    """Runs the tests of one module.
+    """Runs the tests of modules.
 
     Parameters
     ----------
     root : Path
         The repository.
-    module : str
-        Path of the module below it.
-    tests : sequence of str
-        Test files, or single tests, below the root.
-
-    Raises
-    ------
-    RuntimeError
-        Where the tests fail without any mutant.
+    modules : dict
+        By the path of each module below it its test files, or single tests, below the root.
+    wider : dict
+        By what paths of modules begin with: more test files, of which those are tried that call what is changed.
     """
 
-    def __init__(self, root: Path, module: str, tests: Sequence[str]) -> None:
-        self._root, self._module, self._tests = root, module, list(tests)
-        self._kills: dict[str, int] = {}
-        self._limit_s = 600.0
-        started = time.monotonic()
-        outcome, why = self.outcome((root / module).read_text(encoding="utf-8"))
-        if outcome != "survived":
-            raise RuntimeError(f"{module}: the tests fail without a mutant: {why}")
-        self._limit_s = max(LEAST_LIMIT_S, LIMIT_FACTOR * (time.monotonic() - started))
+    def __init__(
+        self, root: Path, modules: Mapping[str, Sequence[str]], wider: Mapping[str, Sequence[str]]
+    ) -> None:
+        self._root, self._modules, self._wider = root, modules, wider
 
-    def outcome(self, source: str) -> tuple[str, str]:
-        """Return killed, timeout or survived, and by which test."""
-        # No pipe: it is read at the end, holds 64 KiB, and tests are many.
-        with tempfile.TemporaryFile("w+", encoding="utf-8") as told:
-            child = os.fork()
-            if child == 0:
-                self._child(told.fileno(), source)
-            code = self._wait(child)
-            told.seek(0)
-            lines = [line.rstrip("\n").split(" ", 2) for line in told]
-        if code == 0:
-            self._durations = {test: float(took) for _, took, test in lines}
-            return "survived", ""
-        failed = [test for word, _, test in lines if word == "failed"]
-        for test in failed[:1]:
-            self._kills[test] = self._kills.get(test, 0) + 1
-        return ("timeout", "") if code is None else ("killed", failed[0] if failed else f"exit {code}")
+    def outcomes(self, mutants: Sequence[Mutant]) -> Iterator[tuple[int, str, str]]:
+        """Yield of each mutant its number, killed, timeout or survived, and by which test; number -1 is a remark."""
+        patches: list[tuple[int, Patch | None]] = []
+        others = []
+        for number, mutant in enumerate(mutants):
+            path, own = self._root / mutant.module, self._modules[mutant.module]
+            try:
+                patch = Patch(str(path), path.read_text(encoding="utf-8"), mutant.source, own)
+            except ValueError:
+                others.append(number)
+            else:
+                patches.append((number, patch))
+        took_s: dict[str, float] = {}
+        tests = self._tests({mutant.module for mutant in mutants})
+        for number, outcome, by in self._run(None, tests, patches, None):
+            if number >= 0:
+                yield number, outcome, by
+            elif isinstance(by, dict):
+                took_s = by
+                if outcome:
+                    yield -1, "", f"fail without a mutant, and are left out: {outcome}"
+            else:
+                raise RuntimeError(f"the tests cannot be collected: {by}")
+        for number in others:
+            mutant = mutants[number]
+            yield from self._run(mutant, self._modules[mutant.module], [(number, None)], took_s)
 
-    def _worth(self) -> dict[str, float]:
-        durations: dict[str, float] = getattr(self, "_durations", {})
-        return {test: (1 + self._kills.get(test, 0)) / (took + 0.02) for test, took in durations.items()}
+    def _tests(self, modules: set[str]) -> list[str]:
+        """Return the own tests of modules and the wider ones, each once."""
+        found = {test for module in modules for test in self._modules[module]}
+        for start, tests in self._wider.items():
+            if any(module.startswith(start) for module in modules):
+                found |= set(tests)
+        return sorted(test for test in found if "::" not in test or test.split("::")[0] not in found)
 
-    def _child(self, told: int, source: str) -> None:
+    def _run(
+        self,
+        mutant: Mutant | None,
+        tests: Sequence[str],
+        patches: Sequence[tuple[int, Patch | None]],
+        took_s: dict[str, float] | None,
+    ) -> Iterator[tuple[int, str, Any]]:
+        reading, told = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reading)
+            paths = [str(self._root / module) for module in self._modules]
+            self._child(mutant, tests, Tests(patches, str(self._root), paths, told, took_s))
+        os.close(told)
+        said = False
+        with os.fdopen(reading) as lines:
+            for line in lines:
+                said = True
+                number, outcome, by = json.loads(line)
+                yield number, outcome, by
+        os.waitpid(child, 0)
+        if not said:
+            yield (-1 if took_s is None else patches[0][0]), "killed", "import"
+
+    def _child(self, mutant: Mutant | None, tests: Sequence[str], plugin: Tests) -> None:
         """Never returns."""
-        code = 70
         try:
-            os.setpgrp()
             os.chdir(self._root)
             nothing = os.open(os.devnull, os.O_RDWR)
             for stream in (0, 1, 2):
                 os.dup2(nothing, stream)
             for name in [name for name in sys.modules if name.split(".")[0] == "placewise"]:
                 del sys.modules[name]
-            name = "placewise." + self._module.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
-            sys.meta_path.insert(0, _Handout(name, self._root / self._module, source))
+            if mutant is not None:
+                resource.setrlimit(resource.RLIMIT_CPU, (IMPORT_LIMIT_S,) * 2)
+                name = mutant.module.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+                handout = _Handout(f"placewise.{name}", self._root / mutant.module, mutant.source)
+                sys.meta_path.insert(0, handout)
             import pytest
 
             options = [
@@ -157,27 +175,9 @@ class Runner:
                 "-o",
                 "addopts=--import-mode=importlib",
             ]
-            code = int(pytest.main([*options, *self._tests], plugins=[_Order(told, self._worth())]))
+            pytest.main([*options, *tests], plugins=[plugin])
         finally:
-            os._exit(code)
-
-    def _wait(self, child: int) -> int | None:
-        """Return the exit status; None after a timeout, with the child and what it started ended."""
-        deadline = time.monotonic() + self._limit_s
-        while time.monotonic() < deadline:
-            done, status = os.waitpid(child, os.WNOHANG)
-            if done:
-                self._end(child)
-                return os.waitstatus_to_exitcode(status)
-            time.sleep(0.01)
-        self._end(child)
-        os.waitpid(child, 0)
-        return None
-
-    @staticmethod
-    def _end(child: int) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child, signal.SIGKILL)
+            os._exit(70)
 
 
 def preload() -> None:

@@ -105,7 +105,7 @@ class Decomposition:
         # What no server can use more than: all layers at their largest widths.
         most = min(sum(self.storage.max(axis=1).tolist()), int(capacity.max()))
         self.capacity = np.minimum(capacity, most)
-        self.grain = max(-(-int(self.capacity.max(initial=1)) // LARGEST_UNITS), 1)
+        self.grain = max(-(-int(self.capacity.max()) // LARGEST_UNITS), 1)
         self.size = self.storage // self.grain
         self.space = self.capacity // self.grain
         self.levels = int(self.space.max()) + 1
@@ -174,7 +174,7 @@ class Decomposition:
         shape = (self.count, self.servers)
         stay_s = np.full((*shape, self.levels), np.inf)
         move_s = np.full((*shape, self.widths), np.inf)
-        stay_s[-1], move_s[-1] = 0.0, 0.0
+        stay_s[-1] = 0.0  # after the last layer, which need not move away
         staying = np.zeros((*shape, self.levels), dtype=np.int8)
         entered = np.empty((self.count, self.widths, self.servers))
         moving = np.zeros((*shape, self.widths), dtype=np.int32)

@@ -87,6 +87,7 @@ class Thresholds:
 
     def placement(self, threshold_s: float) -> tuple[int, ...] | None:
         """Return a pipeline within a threshold, None if there is none; raise `Undecided` where that is too hard."""
+        # From -1, which nothing reaches, a run ends at -1.
         ends = np.vstack([self._ends(threshold_s), np.full(self.memory_end.shape[1], -1)])
         returns = self.costs.return_s <= threshold_s
         if ends[0, self.source] >= self.count and returns[self.source]:
@@ -162,11 +163,11 @@ class Thresholds:
                 before = furthest[chosen ^ (1 << bit)]
                 # The last stage may need a way back: it takes at least the last layer then.
                 start = np.minimum(before, self.count - 1)
-                reached = np.where(before >= 0, ends[start, j], -1)
+                reached = ends[start, j]  # -1 where nothing was reached before
                 if returns[j] and (reached >= self.count).any():
                     mask = int(chosen[int((reached >= self.count).argmax())])
                     return self._backtrack(mask, bit, furthest, begun, ends)
-                extended = np.where((before >= 0) & (before < self.count), reached, before)
+                extended = np.where(before < self.count, reached, before)
                 furthest[chosen] = np.maximum(furthest[chosen], extended)
         return None
 
@@ -191,7 +192,7 @@ class Thresholds:
                 if before >= end:  # the device adds nothing: leave it out
                     mask = rest
                     break
-                if before >= 0 and ends[before, j] >= end:
+                if ends[before, j] >= end:
                     stages.append((j, end))
                     mask, end = rest, before
                     break
@@ -231,10 +232,7 @@ class Thresholds:
                     continue
                 if ends[start, j] >= self.count and returns[j]:
                     return self._chain([*stages, (j, self.count)])
-                stack += [
-                    (*stages, (j, end))
-                    for end in range(start + 1, min(int(ends[start, j]), self.count - 1) + 1)
-                ]
+                stack += [(*stages, (j, end)) for end in range(start + 1, int(ends[start, j]) + 1)]
         return None
 
 

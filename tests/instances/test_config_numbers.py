@@ -207,6 +207,11 @@ def test_heads_of_a_small_transformer():
         assert instance.intervals == 10
         assert instance.memory_bytes.tolist() == [[10**6, 10**6]] * 10
         assert instance.flops_per_s.tolist() == [[256.0, 512.0]] * 10
+        # Three matrices 8 x 16; the paper's factor is of D x D.
+        assert (shape.ffn_parameters, shape.ffn_flops_factor) == (3 * 128, 6.0)
+    plain = {"model_type": "opt", "ffn_dim": 16, "intermediate_size": None, "num_key_value_heads": None}
+    shape = instance_of(read_config(SMALL | plain, "s"), cluster(), "head-migration", 5).transformer
+    assert (shape.ffn_parameters, shape.ffn_flops_factor) == (2 * 128, 4.0)
     with pytest.raises(InstanceError, match="head_dim"):
         instance_of(read_config(SMALL | {"head_dim": 3}, "s"), cluster(), "head-migration", 5)
     decoder = instance_of(read_config(SMALL, "s"), cluster(), "head-migration-decoder", 5)

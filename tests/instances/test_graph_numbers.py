@@ -160,3 +160,12 @@ def test_names_and_colours():
     document["nodes"][0]["name"] = "x" * 250
     assert all(len(layer.name) <= 250 for layer in chain(document).layers)
     assert np.isfinite(chain(document).compute_time_s).all()
+
+
+@pytest.mark.parametrize("length", [2, 5, 9])
+def test_a_cycle_is_shown_up_to_five_of_its_nodes(length):
+    """A long one is no list to read."""
+    cycle = [(n, (n + 1) % length, 4) for n in range(length)]
+    with pytest.raises(InstanceError, match="expected no cycle, found n") as refused:
+        chain(graph([(1, 1)] * length, cycle))
+    assert str(refused.value).count(" -> ") == min(length, 4)

@@ -158,3 +158,11 @@ def test_profiles_come_in_any_order(tmp_path):
     with pytest.raises(PlacewiseError, match="expected a transformer's config"):
         convert(paths("odd"))
     assert convert(paths("model", "mac"), sequence_length=3).layers[1].memory_bytes == 1000 + 2 * 16 * 3
+
+
+@pytest.mark.parametrize("problem", ["edgeshard-latency", "edgeshard-throughput"])
+@pytest.mark.parametrize("disk", [0.0, 5.0])
+def test_disks_that_are_left_out_are_said_to_be(problem, disk):
+    """In a pipeline, if there are any."""
+    found = halda.instance_of(PROFILE, [DEVICE | {"s_disk": disk}], problem, name="m")
+    assert ("disks are left out" in found.description) == (problem == "edgeshard-throughput" and disk > 0)

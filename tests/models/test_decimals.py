@@ -1,5 +1,6 @@
 """Numbers that people write are read as they are written: errors, budgets, bounds, factors, whole bytes."""
 
+import itertools
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -183,3 +184,23 @@ def test_budgets_have_fewer_than_2_to_the_50_units(bits, exact_unit):
     assert (unit == Fraction(1, 1024)) == exact_unit
     if exact_unit:
         assert (budget, error[1, 0]) == (2**bits, 1)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_whole_errors_decide_as_fractions_do(seed):
+    """Of written decimals every sum is within the budget if its whole number is, also to the last digit."""
+    draw = np.random.default_rng(seed)
+    digits = int(draw.integers(0, 4))
+    table = draw.integers(0, 30, (3, 2)) / 10.0**digits
+    stated = int(draw.integers(0, 60)) / 10.0**digits
+    budget, error, unit = whole_errors(quantized(table, error_budget=stated))
+    for choice in itertools.product(range(2), repeat=3):
+        total = sum(Fraction(str(table[layer, width])) for layer, width in enumerate(choice))
+        whole = int(sum(error[layer, width] for layer, width in enumerate(choice)))
+        assert (whole <= budget) == (total <= Fraction(str(stated)))
+        if whole <= budget:
+            assert whole * unit == total
+    over = [(i, b) for i, b in np.argwhere(table > stated).tolist()]
+    assert all(error[i, b] == budget + 1 for i, b in over)
+    none, zeros, unit = whole_errors(quantized(table, error_budget=None))
+    assert (none, zeros.tolist(), unit) == (None, [[0, 0]] * 3, 1)

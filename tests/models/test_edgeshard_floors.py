@@ -8,7 +8,7 @@ import pytest
 
 from placewise.instances.generators import generate
 from placewise.models.cluster import Cluster
-from placewise.models.edgeshard import EdgeShardLatency, evaluate_throughput
+from placewise.models.edgeshard import EdgeShardLatency, cost, evaluate_throughput
 from placewise.models.edgeshard.batch_placement import floor_s
 from placewise.models.edgeshard.batches import EdgeShardBatch
 from placewise.models.edgeshard.cost import (
@@ -18,14 +18,17 @@ from placewise.models.edgeshard.cost import (
     latency_floor_s,
     time_tables,
 )
+from placewise.models.edgeshard.rules import Rules
 from placewise.models.edgeshard.runs import (
     has_equal_block,
     require_equal_block,
+    require_no_least,
     run_length_guarantee,
     useful_devices,
 )
 from placewise.models.errors import InstanceError, NotApplicableError
 from placewise.models.problem import Guarantee
+from placewise.models.time_range import TimeRange
 from placewise.models.units import choose_tick
 from placewise.models.workload import Layer
 from placewise.solvers import solve
@@ -37,7 +40,10 @@ def case(compute, *, memory=(9, 9, 9), need=(1, 1, 1), rate=8.0, returned=0.0, s
     """Return layers with messages of 4 bytes on fully linked devices."""
     count, size = np.shape(compute)
     cluster = Cluster(
-        tuple("abcdef"[:size]), np.array(memory), np.ones((size, size)) * rate, np.zeros((size, size))
+        tuple(f"d{j}" for j in range(size)),
+        np.array(memory),
+        np.ones((size, size)) * rate,
+        np.zeros((size, size)),
     )
     outputs = outputs or [4.0] * count
     layers = tuple(Layer(f"l{i}", need[i], outputs[i]) for i in range(count))
@@ -232,3 +238,20 @@ def test_returns_that_never_end_are_refused_on_their_way_only():
         0.0,
         0.5,
     ]
+
+
+@pytest.mark.parametrize("shape", [(40, 2), (2, 40)])
+def test_the_sums_that_must_be_exact_are_those_of_one_device(shape, monkeypatch):
+    """All layers on the slowest device, not one layer on all devices."""
+    seen = []
+    monkeypatch.setattr(cost, "TimeRange", lambda **options: seen.append(options) or TimeRange(**options))
+    time_tables.__wrapped__(case(np.ones(shape), memory=(99,) * shape[1], need=(1,) * shape[0]))
+    assert [options["summed_s"] for options in seen] == [float(shape[0])]
+
+
+def test_least_counts_are_refused_where_they_are_asked_for():
+    """A device that must have layers; without such a rule nothing is said."""
+    plain = case(COMPUTE)
+    require_no_least(plain)
+    with pytest.raises(NotApplicableError, match="must"):
+        require_no_least(dataclasses.replace(plain, rules=Rules(must_use=[0])))

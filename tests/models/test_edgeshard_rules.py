@@ -1,6 +1,7 @@
 """What is asked of a placement beyond the paper: how it is written, what breaks it, and what cannot be."""
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -204,3 +205,100 @@ def test_a_pipeline_hosts_one_run_whatever_is_asked():
     assert problem_of(latency).diagnose(latency) is None
     pipeline = EdgeShardThroughput.of(latency)
     assert "pinned to slow, which hosts one run" in (problem_of(pipeline).diagnose(pipeline) or "")
+
+
+@pytest.mark.parametrize(
+    ("rules", "placement", "runs", "lines"),
+    [
+        ({"contiguous": True}, (0, 1, 0, 1, 2), True, [
+            ("contiguity", "a", "a hosts 2 runs of layers, expected one in a row"),
+            ("contiguity", "b", "b hosts 2 runs of layers, expected one in a row"),
+        ]),
+        ({"contiguous": True}, (0, 0, 1, 2, 0), True, [
+            ("contiguity", "a", "a hosts 2 runs of layers, expected one in a row"),
+        ]),
+        ({"contiguous": True}, (0, 1, 0, 1, 2), False, []),
+        ({"contiguous": True}, (2, 2, 1, 1, 0), True, []),
+        ({}, (0, 1, 0, 1, 2), True, []),
+        ({"pinned": {0: "a", 3: "c", 4: "b"}}, (0, 1, 0, 1, 2), True, [
+            ("pinned", "layer 3", "layer 3 is on b, expected c: pinned"),
+            ("pinned", "layer 4", "layer 4 is on c, expected b: pinned"),
+        ]),
+        ({"min_layers": {"a": 2, "b": 3, "c": 2}}, (0, 0, 1, 1, 2), True, [
+            ("min_layers", "b", "b hosts 2 layers, expected at least 3"),
+            ("min_layers", "c", "c hosts 1 layers, expected at least 2"),
+        ]),
+        ({"max_layers": {"a": 2, "b": 1, "c": 0}}, (0, 0, 1, 1, 2), True, [
+            ("max_layers", "b", "b hosts 2 layers, expected at most 1"),
+            ("max_layers", "c", "c hosts 1 layers, expected at most 0"),
+        ]),
+        ({"must_use": ["a", "c"]}, (1, 1, 2, 1, 1), True, [
+            ("must_use", "a", "a hosts no layer, expected at least one: it must be used"),
+        ]),
+        ({"must_use": ["b"], "max_layers": {"a": 4}, "pinned": {1: "c"}}, (0, 0, 0, 0, 0), True, [
+            ("pinned", "layer 1", "layer 1 is on a, expected c: pinned"),
+            ("max_layers", "a", "a hosts 5 layers, expected at most 4"),
+            ("must_use", "b", "b hosts no layer, expected at least one: it must be used"),
+        ]),
+    ],
+)  # fmt: skip
+def test_what_is_broken_in_words(rules, placement, runs, lines):
+    """Each rule with the place, what is there and what was expected, in this order."""
+    cluster = Cluster(tuple("abc"), memory_bytes=9, bandwidth_bytes_per_s=1.0)
+    found = Rules(**rules).on(cluster, 5).violations(cluster.device_names, placement, runs=runs)
+    assert [(each.constraint, each.where, each.message) for each in found] == lines
+
+
+def test_limits_by_device():
+    """Least and most layers: none, one where a device must be used, and never more than there are."""
+    cluster = Cluster(tuple("abcde"), memory_bytes=9, bandwidth_bytes_per_s=1.0)
+    rules = Rules(
+        min_layers={"a": 3, "b": 0, "c": 0}, max_layers={"a": 3, "d": 9, "e": 0}, must_use=["a", "c", "d"]
+    ).on(cluster, 5)
+    assert rules.least(5).tolist() == [3, 0, 1, 1, 0]
+    assert rules.most(5, 5).tolist() == [3, 5, 5, 5, 0]
+    assert Rules().least(2).tolist() == [0, 0]
+    assert Rules().most(2, 7).tolist() == [7, 7]
+    assert rules.asked == {"layer limits", "devices that must be used"}
+    assert Rules(min_layers={"a": 1}).asked == Rules(max_layers={"a": 1}).asked == {"layer limits"}
+    assert Rules(contiguous=True, pinned={0: "a"}).asked == {"contiguous", "pinned layers"}
+    assert not Rules().asked
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_furthest_ends_by_enumeration(seed):
+    """A run may reach as far as none of its layers is pinned elsewhere, and no longer than the most layers."""
+    draw = np.random.default_rng(seed)
+    count, size = 6, 3
+    cluster = Cluster(tuple("abc"), memory_bytes=9, bandwidth_bytes_per_s=1.0)
+    pinned = {int(i): int(draw.integers(size)) for i in draw.choice(count, seed % 4, replace=False)}
+    most = {int(j): int(draw.integers(0, count + 3)) for j in draw.choice(size, seed % 3, replace=False)}
+    rules = Rules(pinned=pinned, max_layers=most).on(cluster, count)
+    for start, j in itertools.product(range(count), range(size)):
+        end = start
+        while end < count and pinned.get(end, j) == j and end - start < most.get(j, count):
+            end += 1
+        assert rules.ends(size, count)[start, j] == end
+
+
+@pytest.mark.parametrize(
+    ("rules", "line"),
+    [
+        ({"pinned": {-1: "a"}}, "pinned: expected layers 0 to 4, found -1"),
+        ({"pinned": {5: "a"}}, "pinned: expected layers 0 to 4, found 5"),
+        ({"pinned": {0: "a", 4: 2}, "min_layers": {"a": 0, "b": 5}, "max_layers": {"a": 0, "b": 5}}, None),
+        ({"max_layers": {"b": -1}}, "max_layers.b: expected at least 0, found -1"),
+        ({"min_layers": {"b": 6}}, "min_layers.b: expected at most 5 (layers), found 6"),
+        ({"min_layers": {"b": 6}, "max_layers": {"b": 7}}, None),
+        ({"min_layers": {"b": 3}, "max_layers": {"b": 2}}, "min_layers.b: expected at most 2 (max_layers), found 3"),
+    ],
+)  # fmt: skip
+def test_rules_at_their_limits(rules, line):
+    """The first and the last layer, no layers and all, and one beyond."""
+    cluster = Cluster(tuple("abc"), memory_bytes=9, bandwidth_bytes_per_s=1.0)
+    if line is None:
+        Rules(**rules).on(cluster, 5)
+    else:
+        with pytest.raises(InstanceError) as refused:
+            Rules(**rules).on(cluster, 5)
+        assert str(refused.value).endswith(line)

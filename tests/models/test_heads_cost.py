@@ -10,7 +10,7 @@ import pytest
 from placewise.models.cluster import Cluster
 from placewise.models.errors import InstanceError
 from placewise.models.head_migration import HeadMigrationInstance, HeadTransformer, Interval, block_demands
-from placewise.models.head_migration.cost import capacities, head_costs, heads_beside, parts
+from placewise.models.head_migration.cost import capacities, head_costs, heads_beside, heads_least_s, parts
 from placewise.models.registry import PROBLEMS
 
 #: H = 4 heads in 2 groups, D = 12 and d = 3, b = 2, L0 = 5, phi = 3.
@@ -270,3 +270,27 @@ def test_results_that_are_no_trajectory(document):
     """Two intervals with two groups each, or the path is said."""
     with pytest.raises(InstanceError, match=r"^placement\.intervals"):
         PROBLEMS["head-migration"].from_json(network(), document)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_least_time_of_all_heads_by_enumeration(seed):
+    """Six heads on five devices beside a projection: of all ways to share them out that fit, the one done first."""
+    draw = np.random.default_rng(seed)
+    layer = HeadTransformer(6, 12, bytes_per_parameter=2, prompt_tokens=5)
+    cluster = Cluster(tuple("abcde"), np.full(5, 10**6), np.ones((5, 5)), draw.integers(0, 3, (5, 5)) / 8)
+    instance = HeadMigrationInstance(
+        name="case",
+        problem="head-migration",
+        cluster=cluster,
+        transformer=layer,
+        memory_bytes=block_demands(layer, 6)[0].memory_bytes * draw.integers(0, 5, (1, 5)) + 3,
+        flops_per_s=2.0 ** draw.integers(6, 11, (1, 5)),
+        bandwidth_bytes_per_s=2.0 ** draw.integers(5, 10, (1, 5, 5)),
+    )
+    tables, room = head_costs(instance), capacities(instance, 0)[0, 0]
+    for q in range(5):
+        least = math.inf
+        for counts in itertools.product(*(range(int(most) + 1) for most in room)):
+            if sum(counts) == 6:
+                least = min(least, float(tables.heads_s(0, np.array(counts), q)))
+        assert heads_least_s(instance, 0)[q] == least

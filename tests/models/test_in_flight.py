@@ -207,3 +207,46 @@ def test_files_and_floors_of_drawn_ones():
     document = to_document(case(3, limit_s=9.0))
     assert (document["in_flight"], document["time_per_token_limit_s"]) == (3, 9.0)
     assert from_document(document).counts == range(1, 4)
+
+
+@pytest.mark.parametrize(
+    ("counts", "placement", "where", "line"),
+    [
+        (None, 7, "layers", "expected a batch size and a device for each layer, found 7"),
+        (None, (1, 2, (0, 1)), "layers", "expected a batch size and a device for each layer, found"),
+        (
+            2,
+            (1, (0, 1)),
+            "layers",
+            "expected a number in flight, a batch size and a device for each layer, found",
+        ),
+        (2, (3, 1, (0, 1)), "in flight", "expected 1 to 2 in flight, found 3"),
+        (2, (0, 1, (0, 1)), "in flight", "expected 1 to 2 in flight, found 0"),
+        ([1, 3], (2, 1, (0, 1)), "in flight", "expected one of 1, 3 in flight, found 2"),
+        ([1, 3], ("x", 1, (0, 1)), "in flight", "expected one of 1, 3 in flight, found 'x'"),
+        (2, (2, 3, (0, 1)), "batch size", "expected one of 1, 2, found 3"),
+        (None, (0, (0, 1)), "batch size", "expected one of 1, 2, found 0"),
+        (None, (None, (0, 1)), "batch size", "expected one of 1, 2, found None"),
+    ],
+)
+def test_what_is_no_choice_in_words(counts, placement, where, line):
+    """The entry, what was expected there and what was found."""
+    (found,) = evaluate(case(counts), placement).violations
+    assert found.where == where
+    assert found.message.startswith(line)
+
+
+def test_terms_and_waits_by_hand():
+    """Per token of all; with a limit between two waits the dearer choice breaks it, and says by how much."""
+    found = evaluate(case(), (2, 1, (0, 1)))
+    assert (found.objective, found.terms["cycle"]) == (3.0, 5.25 / 2)
+    paper = evaluate(case(None), (2, (0, 1)))
+    assert (paper.objective, "cycle" in paper.terms) == (2.25, False)
+    for limit_s in (5.25, 5.2):
+        (*broken,) = evaluate(case(limit_s=limit_s), (1, 1, (0, 1))).violations
+        assert [(each.constraint, each.where) for each in broken] == (
+            [] if limit_s == 5.25 else [("time_per_token", "pipeline")]
+        )
+    assert broken[0].message == (
+        "a sequence waits 5.25 s for its next token with 1 micro-batches in flight, expected at most 5.2 s"
+    )

@@ -1,6 +1,8 @@
 """A tensor that several layers share is on a device once, in evaluation, statements, methods and files."""
 
+import itertools
 import json
+import random
 from dataclasses import replace
 
 import pytest
@@ -10,7 +12,16 @@ from placewise.instances import to_document
 from placewise.instances.files import from_document
 from placewise.models.cluster import Cluster
 from placewise.models.edgeshard import EdgeShardBatch, EdgeShardLatency, EdgeShardThroughput
-from placewise.models.edgeshard.memory import furthest_ends, run_bytes, stage_fits, used_bytes
+from placewise.models.edgeshard.memory import (
+    bytes_beside_first,
+    equal_layers_that_fit,
+    furthest_ends,
+    require_shared_with_first,
+    run_bytes,
+    stage_fits,
+    units_that_fit,
+    used_bytes,
+)
 from placewise.models.errors import InstanceError, NotApplicableError
 from placewise.models.registry import problem_of
 from placewise.models.workload import Layer
@@ -132,3 +143,74 @@ def test_files_say_it():
     document["model"]["layers"][-1]["shared"] = {"table": 11}
     with pytest.raises(InstanceError, match=r"layers\[3\].shared: expected 10 bytes of 'table', as before"):
         from_document(document)
+
+
+def test_units_that_fit_by_counting():
+    """As many as fit, at most so many; of no size all; -1 where the space is already overdrawn."""
+    for space, size, most in itertools.product(range(-2, 9), range(5), range(4)):
+        fitting = [n for n in range(most + 1) if n * size <= space]
+        assert units_that_fit(space, size, most) == (fitting[-1] if space >= 0 else -1)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_memory_of_runs_and_blocks_by_counting(seed):
+    """Each table against what the layers on a device use together, with tables of layer 0 and another, or without."""
+    draw = random.Random(seed)
+    count = draw.randrange(2, 6)
+    user, inner = draw.randrange(1, count), draw.randrange(0, 4)
+    need = [draw.randrange(1, 5), *[inner] * (count - 2), draw.randrange(1, 5)]
+    table = {"table": draw.randrange(1, 7)} if seed % 3 else {}
+    layers = tuple(
+        Layer(f"l{i}", size, 1.0, shared=table if i in (0, user) else {}) for i, size in enumerate(need)
+    )
+    instance = case(EdgeShardThroughput, layers, memory=[draw.randrange(0, 16) for _ in range(3)])
+    budget, source = instance.cluster.memory_bytes.tolist(), instance.source_index
+    beside = bytes_beside_first(instance)
+    for i, j in itertools.product(range(count), range(3)):
+        alone = used_bytes(layers[i : i + 1])
+        added = used_bytes([layers[0], layers[i]]) - used_bytes(layers[:1]) if i and j == source else alone
+        assert beside[i, j] == added
+    for first in range(count + 1):
+        held = used_bytes(layers[:1]) if first else 0
+        runs = [layers[first:end] for end in range(first, count + 1)]
+        assert run_bytes(instance, first).tolist() == [used_bytes(run) for run in runs]
+        together = [used_bytes([*layers[: bool(first)], *run]) - held for run in runs]
+        assert run_bytes(instance, first, beside_first=True).tolist() == together
+        for j in range(3):
+            sizes = together if j == source and table else [used_bytes(run) for run in runs]
+            end = max(first + n for n, size in enumerate(sizes) if size <= budget[j])
+            assert furthest_ends(instance)[first, j] == end
+            fits = stage_fits(instance)[first, :, j].tolist()
+            assert fits == [stop <= end for stop in range(count + 1)]
+    if user in (0, count - 1) or not table:
+        alone, with_last = equal_layers_that_fit(instance)
+        for j in range(3):
+            first = layers[:1] if j == source else ()
+            for found, last in ((alone, ()), (with_last, layers[-1:])):
+                fitting = [
+                    n for n in range(count - 1) if used_bytes([*first, *layers[1:-1][:n], *last]) <= budget[j]
+                ]
+                assert found[j] == max(fitting, default=-1)
+
+
+@pytest.mark.parametrize(
+    ("users", "line"),
+    [
+        ((0, 3), None),
+        ((3,), None),
+        ((1, 3), "'t' is used by layers 1, 3"),
+        ((0, 1, 3), "'t' is used by layers 0, 1, 3"),
+        ((0, 1, 2, 3), "'t' is used by layers 0, 1, 2, 3"),
+        ((0, 1, 2, 3, 4), "'t' is used by layers 0, 1, 2, 3, ..."),
+    ],
+)
+def test_what_else_is_shared_is_named(users, line):
+    """Up to four of its layers; one user alone shares nothing."""
+    layers = tuple(Layer(f"l{i}", 1, 1.0, shared={"t": 4} if i in users else {}) for i in range(5))
+    instance = case(layers=layers)
+    if line is None:
+        require_shared_with_first(instance)
+    else:
+        with pytest.raises(NotApplicableError) as refused:
+            require_shared_with_first(instance)
+        assert str(refused.value).endswith(line)

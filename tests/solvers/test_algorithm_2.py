@@ -116,3 +116,19 @@ def test_repaired_it_stays_on_the_source_where_nothing_is_gained():
     instance = pipeline([[1.0, 9.0], [1.0, 2.0]], [2, 8], [1, 1])
     found = solve(instance, "algorithm-2-repaired", isolate=False)
     assert (found.objective, found.placement) == (2.0, (0, 0))
+
+
+def test_as_printed_a_pipeline_of_three_is_read_back_stage_by_stage():
+    """Neither of the others takes three layers, and only b hears from the source: layer 1 on b, the rest on c."""
+    rate = np.full((3, 3), 1024.0)
+    rate[0, 2] = rate[2, 1] = 0.0
+    instance = EdgeShardInstance(
+        name="three",
+        problem="edgeshard-throughput",
+        cluster=Cluster(("a", "b", "c"), np.array([9, 3, 3]), rate, np.zeros((3, 3))),
+        layers=tuple(Layer(f"layer-{i}", 1, 1.0) for i in range(4)),
+        compute_time_s=np.array([[4.0, 9.0, 9.0], *[[9.0, 1.0, 2.0]] * 3]),
+        source=0,
+    )
+    found = solve(instance, "algorithm-2", isolate=False)
+    assert (found.placement, found.objective, found.message) == ((0, 1, 2, 2), 4.0, "the table says 4 s")

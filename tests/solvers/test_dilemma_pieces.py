@@ -245,3 +245,18 @@ def test_labels_with_passes_of_one_label(threads, monkeypatch):
             assert claim.dual_bound <= optimum * (1 + 1e-9)
             closed = claim.dual_bound >= claim.objective * (1 - 1e-9)
             assert (claim.reason is Reason.OPTIMAL) == closed
+
+
+def test_a_first_layer_that_fits_nowhere_has_no_path():
+    """Though the others do; nor has the only one."""
+    for seed in range(40):
+        model = Decomposition(tiny(seed)[0])
+        tables, path, _ = model.solve(model.no_prices())
+        if not math.isfinite(tables.bound_s):
+            continue
+        for layer in range(model.count):
+            priced = np.where(np.isfinite(model.compute_s), model.compute_s, np.inf)
+            priced[layer] = np.inf
+            *_, cost_s, path = model.path(priced)
+            assert cost_s == math.inf
+            assert not path.any()

@@ -12,6 +12,7 @@ from placewise.instances.generators import generate
 from placewise.models.cluster import Cluster
 from placewise.models.edgeshard import EdgeShardInstance, evaluate_throughput
 from placewise.models.edgeshard.cost import bottleneck_values_s, time_tables
+from placewise.models.edgeshard.rules import Rules
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.models.workload import Layer
@@ -265,3 +266,52 @@ def test_labels_that_run_out_leave_a_bound(monkeypatch):
         else:
             assert (claim.reason is Reason.INFEASIBLE) == (optimum is None)
     assert stopped > 0
+
+
+def test_where_no_layer_fits_anywhere_there_is_no_path():
+    """Nor is there a label, a threshold or a bound that is finite."""
+    for problem in ("edgeshard-latency", "edgeshard-throughput"):
+        instance = drawn(0, 3, 4, problem=problem)
+        cluster = dataclasses.replace(instance.cluster, memory_bytes=np.zeros(3, dtype=np.int64))
+        empty = dataclasses.replace(instance, cluster=cluster)
+        found, path = RunPaths(empty).bound(np.zeros(3))
+        assert (found.dual_bound, path) == (math.inf, None)
+        if problem == "edgeshard-latency":
+            claim = labels.LabelSearch(empty, Context(Parameters())).search()
+            assert (claim.reason, claim.placement) == (Reason.INFEASIBLE, None)
+        else:
+            assert Thresholds(empty).placement(1e9) is None
+            assert thresholds.run(empty, Context(Parameters())).reason is Reason.INFEASIBLE
+
+
+@pytest.mark.parametrize("equal", [False, True])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_each_threshold_by_enumeration(equal, sparse):
+    """Four devices, two of them with limits of layers: a pipeline within a threshold if there is one, whichever way decides."""
+    ways = {"_by_counts": 0, "_by_furthest_end": 0, "_by_all_ends": 0}
+    for seed in range(12):
+        instance = drawn(seed, 4, 5, equal=equal, sparse=sparse)
+        others = [j for j in range(4) if j != instance.source]
+        rules = Rules(max_layers={others[0]: seed % 3, others[1]: 2}) if seed % 2 else Rules()
+        instance = dataclasses.replace(instance, rules=rules)
+        cost = {
+            placement: evaluation.objective
+            for placement in itertools.product(range(4), repeat=5)
+            if (evaluation := evaluate_throughput(instance, placement)).feasible
+        }
+        decide = Thresholds(instance)
+        for way in ways:
+            plain = getattr(decide, way)
+
+            def counted(*asked, way=way, plain=plain):
+                ways[way] += 1
+                return plain(*asked)
+
+            setattr(decide, way, counted)
+        for value in bottleneck_values_s(instance).tolist():
+            within = [placement for placement, objective in cost.items() if objective <= value]
+            found = decide.placement(value)
+            assert (found is None) == (not within)
+            assert found is None or cost[found] <= value
+    assert ways["_by_counts" if equal else "_by_furthest_end"] > 20
+    assert ways["_by_all_ends"] > 0 or equal or not sparse

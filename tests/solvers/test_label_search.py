@@ -1,5 +1,6 @@
 """EdgeShard's labels one by one: costs, memory and bounds by enumeration, half a tick, and how many are expanded."""
 
+import dataclasses
 import itertools
 import math
 
@@ -298,3 +299,60 @@ def test_roots_are_bounds():
         assert free <= search.root.dual_bound <= optimum * (1 + 1e-12)
         met += search.upper == optimum
     assert met > 4
+
+
+@pytest.mark.parametrize(
+    ("contiguous", "taken", "end", "left"),
+    [
+        # Free memory of a and b, how many layers each may still take, how many each must; a run on a has ended.
+        (False, 2, 2, (10, 20, 1, 4, 1, 2)),
+        (False, 3, 2, (10, 20, 0, 4, 0, 2)),
+        (False, 3, 3, (10, 20, 0, 4, 0, 2)),
+        (False, 3, 4, None),  # b must have two, and one is left
+        (False, 2, 3, None),  # a another one, b two, and two are left
+        (True, 3, 3, (0, 20, 0, 4, 0, 2)),  # a is not returned to
+        (True, 2, 2, None),  # nor can it then get the third that it must
+    ],
+)
+def test_counts_that_rules_ask_for(bare, contiguous, taken, end, left):
+    """Of five layers: what each device may and must still take, and where that can no longer be."""
+    search = bare(tiny(0))
+    search.size, search.count, search.contiguous = 2, 5, contiguous
+    assert search._counted((10, 20, 3, 4, 3, 2), 0, taken, end) == left
+
+
+@pytest.mark.parametrize("bounds", [(1.0, 2.0), (2.0, 1.0)])
+def test_the_root_is_the_best_of_the_bounds_that_were_climbed(bounds, monkeypatch):
+    """Before the local search and after it."""
+    instance, left = tiny(next(s for s in range(60) if len(tiny(s).layers) > 2)), list(bounds)
+    size = instance.cluster.size
+
+    def best_bound(paths, context, upper_s):
+        found = paths.bound(np.zeros(size))[0]
+        return dataclasses.replace(found, dual_bound=left.pop(0) * time_tables(instance).tick_s)
+
+    monkeypatch.setattr(RunPaths, "best_bound", best_bound)
+    search = LabelSearch(instance, Stopwatch(relative_gap=0.0))
+    assert not left
+    assert search.root.dual_bound == 2.0 * time_tables(instance).tick_s
+
+
+def test_a_gap_that_counts_as_none_leaves_the_bound_as_it_is(bare):
+    """What is left open is stated; half a tick of it is nothing, as costs are whole ticks."""
+    for seed in range(60):
+        instance = tiny(seed)
+        search = bare(instance, relative_gap=0.9)
+        roots = [label.bound for label in bare(instance)._roots()]
+        if not roots or min(roots) <= 0.0:
+            continue
+        least, tick = min(roots), time_tables(instance).tick_s
+        for above, stated in ((least / 4, least), (2 * tick, least), (tick / 4, least + tick / 4)):
+            search = bare(instance, relative_gap=0.9)
+            search.incumbent, search.upper = (0,), math.inf
+            kept = list(search._roots())
+            search.upper = least + above
+            search._roots = lambda kept=kept: kept
+            claim = search.search()
+            assert (claim.reason, claim.dual_bound) == (Reason.OPTIMAL, stated)
+        return
+    raise AssertionError("no instance has a label")

@@ -12,7 +12,7 @@ from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
 from placewise.solvers import bridge
 from placewise.solvers.bridge import GapReport, compare
-from placewise.solvers.evidence.result import Claim, Reason, Status, VerifiedResult
+from placewise.solvers.evidence.result import Claim, Conflict, Reason, Status, VerifiedResult
 from placewise.solvers.evidence.verify import verify
 from placewise.solvers.registry import find_method
 
@@ -182,3 +182,28 @@ def test_a_method_that_refuses_while_it_solves_is_skipped(split, monkeypatch):
     report = bridge.compare(split, ["edge-solo", "greedy", "brute-force"], isolate=False)
     assert [result.method for result in report.results] == ["edge-solo", "brute-force"]
     assert report.skipped == {"greedy": "not today"}
+
+
+def test_a_comparison_in_words(split):
+    """Numbers in one line and the first conflict; rows, JSON and HTML have the same numbers, and all conflicts."""
+    results = (answer("a", 5.0, 4.0), answer("b", None, None, Status.NO_SOLUTION))
+    conflicts = (Conflict("bounds", ("a",), "one"), Conflict("objective", ("a", "b"), "two"))
+    report = GapReport(split, results, {"c": "not here"}, conflicts)
+    assert repr(report) == (
+        "<GapReport 'hand-split': 2 methods, 1 skipped, 2 conflicts, best 5 s, best proven bound 4 s>\n"
+        "conflict, bounds: one"
+    )
+    assert repr(GapReport(split, results)) == (
+        "<GapReport 'hand-split': 2 methods, 0 skipped, 0 conflicts, best 5 s, best proven bound 4 s>"
+    )
+    columns = ("method", "guarantee", "status", "objective", "dual_bound", "gap", "note")
+    assert [[row[key] for key in columns] for row in report.rows()] == [
+        ["a", "exact", "feasible", 5.0, 4.0, 0.25, ""],
+        ["b", "exact", "no-solution", None, None, None, ""],
+    ]
+    html = report._repr_html_()
+    for text in ("bounds: one", "objective: two", "c skipped: not here", "hand-split", "25"):
+        assert text in html
+    document = report.to_json()
+    assert (document["problem"], document["skipped"]) == ("edgeshard-latency", {"c": "not here"})
+    assert [each["kind"] for each in document["conflicts"]] == ["bounds", "objective"]
