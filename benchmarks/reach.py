@@ -75,11 +75,11 @@ def by(option: str, *sizes: int) -> dict[int, dict[str, Any]]:
 
 def _ladders() -> Iterator[Ladder]:
     for problem in ("edgeshard-latency", "edgeshard-throughput"):
-        devices = by("devices", 8, 15, 30, 60, 120, 240, 480, 960)
+        devices = by("devices", 4, 8, 15, 30, 60, 120, 240, 480, 960)
         yield Ladder(problem, "testbed", "devices", devices, {"model": "llama2-7b"})
         layers = by("layers", 6, 12, 24, 48, 96, 192, 384)
         yield Ladder(problem, "tight", "layers, all different", layers, {"devices": 6, "memory_factor": 1.5})
-    devices = by("devices", 8, 15, 30, 60, 120, 240)
+    devices = by("devices", 4, 8, 15, 30, 60, 120, 240)
     yield Ladder("edgeshard-batch", "testbed", "devices", devices, {"model": "llama2-7b"})
     models = {size: {"model": name} for size, name in MODELS.items()}
     yield Ladder("edgeshard-batch", "testbed", "layers", models, {"devices": 15})
