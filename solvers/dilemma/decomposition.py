@@ -125,7 +125,7 @@ class Decomposition:
         knapsack_s, packed = self.knapsacks(prices_s)
         priced_s = self.compute_s + error_price_s * self.error[:, None, :] - prices_s
         stay_s, move_s, first_s, path = self.path(priced_s)
-        bound_s = first_s + float(self.whole_s(knapsack_s).sum())
+        bound_s = first_s + float(knapsack_s[0, np.arange(self.servers), self.space].sum())
         if self.budget is not None:
             bound_s -= error_price_s * self.budget
         return Tables(bound_s, error_price_s, stay_s, move_s, knapsack_s), path, packed
@@ -138,18 +138,8 @@ class Decomposition:
         prices_s : ndarray, shape (L, M, B)
             Of each choice.
         """
-        return self.whole_s(self.knapsacks(prices_s)[0])
-
-    def whole_s(self, knapsack_s: Floats) -> Floats:
-        """Return what the knapsacks say of all layers and whole servers, shape (M,).
-
-        Parameters
-        ----------
-        knapsack_s : ndarray, shape (L + 1, M, U)
-            Of `knapsacks`.
-        """
-        whole_s: Floats = knapsack_s[0, np.arange(self.servers), self.space]
-        return whole_s
+        least_s: Floats = self.knapsacks(prices_s)[0][0, np.arange(self.servers), self.space]
+        return least_s
 
     def _shifted(self, table: Floats, layer: int, width: int) -> Floats:
         """Return a table by units left, read after a layer has taken its share; infinite where it does not fit."""

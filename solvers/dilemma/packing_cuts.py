@@ -57,8 +57,8 @@ def broken_packings(model: Decomposition, share: Array) -> list[Row]:
             return []
         worth = np.zeros(share.shape)
         worth[tuple(entries.T)] = np.maximum(solution.row_dual, 0.0)
-        table, packed = model.knapsacks(-worth)
-        value = -model.whole_s(table)
+        packed = model.knapsacks(-worth)[1]
+        value = (packed * worth).sum(axis=(0, 2))
         better = np.flatnonzero(value > 1 + LEAST_EXCESS / 10)
         for server in better:
             chosen = row_of[:, server][packed[:, server] > 0]
