@@ -7,10 +7,11 @@ import re
 import signal
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from placewise.cli import completion, streams
@@ -106,6 +107,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     streams.prepare()
     given = sys.argv[1:] if arguments is None else arguments
+    if arguments is None:
+        # Methods as ``mymodule:function``: last, so that nothing of the folder stands before a package.
+        with suppress(OSError):  # a folder that is gone
+            sys.path.append(str(Path.cwd()))
     try:
         options = parser(given[0] if given else None).parse_args(given)
         if arguments is None and options.command in SINGLE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,6 @@ from placewise.benchmarks.drawings.registry import picture_of
 from placewise.benchmarks.harness.records import NO_RECORD, Record, grouped, read_records
 from placewise.benchmarks.harness.runner import all_conflicts
 from placewise.benchmarks.harness.suites import load_instance
-from placewise.benchmarks.pictures import figure
 from placewise.benchmarks.report import charts, tables
 from placewise.benchmarks.report.html import Page
 from placewise.benchmarks.report.statistics import LEVEL, critical_difference, ranking
@@ -40,9 +40,11 @@ def write_report(folder: Path, target: Path | None = None) -> tuple[Path, list[s
     Raises
     ------
     PlacewiseError
-        Without records, or without Matplotlib.
+        Without records, or without the packages of the extra `report`.
     """
-    figure(1, 1)  # says what is missing before any work
+    for needed in ("jinja2", "matplotlib", "scikit_posthocs"):  # said before any work
+        if find_spec(needed) is None:
+            raise PlacewiseError("reports need more packages: pip install 'placewise[report]'")
     records = read_records(folder)
     if not records:
         raise PlacewiseError(f"{folder}: expected at least one finished run")
@@ -187,6 +189,7 @@ def _runs(page: Page, rows: list[Row]) -> None:
                 record.instance,
                 record.method,
                 (status, style),
+                row.proof,
                 (record.objective if record.objective is not None else None, ""),
                 record.dual_bound,
                 percent(row.gap),
@@ -196,7 +199,18 @@ def _runs(page: Page, rows: list[Row]) -> None:
             ]
         )
     page.table(
-        ["instance", "method", "status", "value, s", "bound, s", "gap, %", "build, s", "solve, s", "note"],
+        [
+            "instance",
+            "method",
+            "status",
+            "proof",
+            "value, s",
+            "bound, s",
+            "gap, %",
+            "build, s",
+            "solve, s",
+            "note",
+        ],
         lines,
     )
 

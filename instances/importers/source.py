@@ -34,7 +34,7 @@ def with_source(instance: Any, source: int) -> Any:
     """
     if isinstance(instance, EdgeShardInstance | EdgeShardBatch):
         first = instance.layers[0]
-        if instance.cluster.memory_bytes[source] == 0 and (first.memory_bytes or first.flops):
+        if instance.cluster.memory_bytes[source] == 0 and (first.alone_bytes or first.flops):
             layers, _ = with_input(TOKEN_BYTES, instance.layers, None, instance.cluster.size)
             return replace(instance, source=source, layers=layers)
         return instance if source == instance.source else replace(instance, source=source)

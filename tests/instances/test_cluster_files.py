@@ -17,6 +17,7 @@ from placewise.instances.importers.source import noted, with_source
 from placewise.instances.importers.transformer_config import read_config
 from placewise.models.cluster import Cluster
 from placewise.models.errors import InstanceError, PlacewiseError
+from placewise.solvers.evidence.result import Status
 
 A = {"name": "a", "memory_bytes": 24e9, "flops_per_s": 1e12, "memory_bytes_per_s": 1e11}
 B = A | {"name": "b"}
@@ -161,6 +162,18 @@ def test_a_client_that_computes_nothing():
     assert result.terms["compute"] == pytest.approx(0.004, rel=0.01)
     assert result.terms["communication"] + result.terms["return"] == pytest.approx(8e-6)
     assert to_document(from_document(to_document(instance))) == to_document(instance)
+
+
+@pytest.mark.parametrize("problem", ["edgeshard-latency", "edgeshard-batch"])
+def test_a_client_beside_a_tied_table(problem):
+    """The embedding, all of which is shared with the head, does not stay on a device without memory."""
+    client = {"name": "phone", "memory_bytes": 0}
+    found = read_cluster_file({"devices": [A, client], "bandwidth_bytes_per_s": 1e6, "source": "phone"})
+    model = read_config(CONFIG | {"tie_word_embeddings": True}, "m")
+    instance = with_source(instance_of(model, found.cluster, problem, 16), found.source)
+    assert instance.layers[0].name == "input"
+    assert instance.layers[1].shared
+    assert solve(instance, isolate=False).status is Status.OPTIMAL
 
 
 def test_overheads_enter_once():

@@ -1,5 +1,6 @@
 """A function is a method: of a module, of the script that runs, or refused in one line."""
 
+import json
 import os
 import subprocess
 import sys
@@ -91,3 +92,31 @@ def test_a_numpy_in_the_current_folder_is_not_numpy(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_function_of_the_current_folder(tmp_path):
+    """As the pages have it, with the installed command, in whose path the folder is not."""
+    (tmp_path / "mymodule.py").write_text(
+        "def stay(instance, parameters): return (instance.source,) * len(instance.layers)\n"
+    )
+    (tmp_path / "numpy.py").write_text("raise ImportError('not the package')\n")
+    line = [
+        sys.executable,
+        "-P",
+        "-m",
+        "placewise",
+        "compare",
+        "hand-stay-home",
+        "--methods",
+        "mymodule:stay",
+        "--json",
+    ]
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths))
+    }  # an empty one is the folder
+    done = subprocess.run(
+        line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["results"][0]["status"] == "feasible"
