@@ -24,6 +24,7 @@ from placewise.benchmarks.harness.suites import RunSpec, SuiteSpec, expand
 from placewise.instances.files import read_json, write, write_text
 from placewise.models.errors import PlacewiseError
 from placewise.models.registry import problem_named
+from placewise.solvers.certificates.files import is_certified
 from placewise.solvers.evidence.conflicts import find_conflicts
 from placewise.solvers.execution.processes import end_all
 from placewise.solvers.execution.statement import write_model
@@ -62,7 +63,9 @@ def perform_run(run: RunSpec, suite: str) -> dict[str, Any]:
             memory_limit_bytes=run.memory_limit_bytes,
         )
         transient = ENDED_FROM_OUTSIDE.match(result.message) is not None
-        return record_of(run, suite, instance, result, perf_counter() - began, transient=transient)
+        wall_s = perf_counter() - began
+        certified = run.certify and result.proven and is_certified(result)
+        return record_of(run, suite, instance, result, wall_s, transient=transient) | {"certified": certified}
     except PlacewiseError as refusal:  # does not apply, or is not installed
         return skipped_record(run, suite, instance, str(refusal))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - what a method gave must not stop the others

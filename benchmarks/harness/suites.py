@@ -55,6 +55,7 @@ class SuiteSpec(_Part):
     relative_gap: Annotated[float, Field(ge=0, le=1)] = 1e-6
     threads: Annotated[int, Field(ge=1)] | None = None
     memory_limit_bytes: Annotated[int, Field(ge=1)] | None = None
+    certify: bool = False
     entries: Annotated[list[EntrySpec], Field(min_length=1)]
 
 
@@ -74,6 +75,8 @@ class RunSpec:
         Of the solver.
     time_limit, relative_gap, threads, memory_limit_bytes
         See `Parameters`.
+    certify : bool
+        Whether a proof is certified afterwards, where it can be.
     """
 
     group: str
@@ -84,11 +87,15 @@ class RunSpec:
     relative_gap: float
     threads: int | None
     memory_limit_bytes: int | None
+    certify: bool = False
 
     @property
     def key(self) -> str:
         """Name of the run: equal specifications have equal keys."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        stated = asdict(self)
+        if not self.certify:  # as before there was such a thing
+            del stated["certify"]
+        text = json.dumps(stated, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     def load(self) -> Any:
@@ -183,6 +190,7 @@ def expand(suite: SuiteSpec) -> list[RunSpec]:
                         relative_gap=suite.relative_gap,
                         threads=suite.threads,
                         memory_limit_bytes=suite.memory_limit_bytes,
+                        certify=suite.certify,
                     )
                     runs[run.key] = run
     return list(runs.values())

@@ -189,6 +189,7 @@ def _runs(page: Page, rows: list[Row]) -> None:
                 record.instance,
                 record.method,
                 (status, style),
+                row.proof,
                 (record.objective if record.objective is not None else None, ""),
                 record.dual_bound,
                 percent(row.gap),
@@ -198,7 +199,18 @@ def _runs(page: Page, rows: list[Row]) -> None:
             ]
         )
     page.table(
-        ["instance", "method", "status", "value, s", "bound, s", "gap, %", "build, s", "solve, s", "note"],
+        [
+            "instance",
+            "method",
+            "status",
+            "proof",
+            "value, s",
+            "bound, s",
+            "gap, %",
+            "build, s",
+            "solve, s",
+            "note",
+        ],
         lines,
     )
 

@@ -17,6 +17,7 @@ from placewise.benchmarks.report.html import template
 from placewise.instances.files import write_bytes, write_text
 from placewise.solvers.bridge import excess
 from placewise.solvers.evidence.result import Status
+from placewise.solvers.evidence.verify import differs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Added to times before their geometric mean is taken, so that milliseconds do not decide: the usual 1 s.
 SHIFT_S = 1.0
+#: What stands behind a proof.
+CERTIFIED, TWICE, ONCE = "certified", "claimed twice", "claimed once"
 #: Beginnings of a cell that a spreadsheet runs as a formula, with the wide forms that some take for the same.
 RUN = tuple("=+-@\t\r\n＝＋－＠")
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
@@ -41,11 +44,23 @@ class Row:
         Over all runs on the instance.
     gap : float or None
         Excess of its objective over the best proven bound.
+    confirmed : bool
+        Whether a run of another method came to the same proof.
     """
 
     record: Record
     best_objective: float | None
     best_bound: float | None
+    confirmed: bool = False
+
+    @property
+    def proof(self) -> str | None:
+        """What stands behind a proof: a certificate, a second method, or the claim alone; None without a proof."""
+        if not self.proven:
+            return None
+        if self.record.document.get("certified") is True:
+            return CERTIFIED
+        return TWICE if self.confirmed else ONCE
 
     @property
     def gap(self) -> float | None:
@@ -66,8 +81,19 @@ def rows_of(records: Iterable[Record]) -> list[Row]:
     for _, same in grouped([r for r in records if r.status is not None], "instance_sha256"):
         objective = min((r.objective for r in same if r.objective is not None), default=None)
         bound = max((r.dual_bound for r in same if r.dual_bound is not None), default=None)
-        rows += [Row(record, objective, bound) for record in same]
+        rows += [
+            Row(record, objective, bound, any(_agree(record, other) for other in same)) for record in same
+        ]
     return rows
+
+
+def _agree(one: Record, other: Record) -> bool:
+    """Whether two methods prove the same of an instance."""
+    if one.method == other.method or one.status is not other.status:
+        return False
+    if one.objective is None or other.objective is None:
+        return one.status is Status.INFEASIBLE
+    return one.status is Status.OPTIMAL and not differs(one.objective, other.objective)
 
 
 def shifted_geometric_mean(seconds: list[float]) -> float:
@@ -172,6 +198,7 @@ COLUMNS = (
     "instance",
     "method",
     "status",
+    "proof",
     "objective",
     "dual_bound",
     "relative_gap",
@@ -196,6 +223,7 @@ def table(rows: list[Row]) -> list[dict[str, Any]]:
             "instance": row.record.instance,
             "method": row.record.method,
             "status": row.record.document["status"],
+            "proof": row.proof,
             "objective": row.record.objective,
             "dual_bound": row.record.dual_bound,
             "relative_gap": row.record.relative_gap,

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.instances.files import write_bytes
 from placewise.models.errors import PlacewiseError
-from placewise.solvers.certificates.make import instance_document
+from placewise.solvers.certificates.make import certify, instance_document
+from placewise.solvers.evidence.verify import differs
 from placewise.tools import verify_certificate as verifier
 
 if TYPE_CHECKING:
     from placewise.models.problem import Instance
+    from placewise.solvers.evidence.result import VerifiedResult
 
 
 def write_certificate(certificate: dict[str, Any], target: str | Path) -> int:
@@ -68,3 +70,21 @@ def verdict_on(instance: Instance, placement: Any, certificate: Any) -> verifier
         return verifier.verify(instance_document(instance), document, certificate)
     except verifier.RefusedError as error:
         return str(error)
+
+
+def is_certified(result: VerifiedResult) -> bool:
+    """Whether a certificate of what a result proves can be made, and the verifier accepts it.
+
+    Parameters
+    ----------
+    result : VerifiedResult
+        Optimal or infeasible; a weaker bound than what it states does not count.
+    """
+    try:
+        certificate = certify(result.instance, result)
+    except PlacewiseError:
+        return False
+    verdict = verdict_on(result.instance, result.to_json()["placement"], certificate)
+    if isinstance(verdict, str) or result.objective is None:
+        return not isinstance(verdict, str)
+    return verdict.bound is not None and not differs(float(verdict.bound), result.objective)

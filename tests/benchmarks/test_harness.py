@@ -260,6 +260,38 @@ def test_tables_for_other_tools(reported):
     assert {line["status"] for line in read_back} >= {"optimal", "feasible", "error"}
 
 
+def test_the_report_says_what_stands_behind_a_proof(tmp_path):
+    """A certificate where the suite asks for them and one can be made, a second method, or the claim alone."""
+    entries = [
+        {"group": "g", "instances": ["hand-tie"], "methods": ["brute-force", "labels", "greedy"]},
+        {"group": "g", "instances": ["hand-split"], "methods": ["brute-force"]},
+        {"group": "g", "instances": ["hand-graph"], "methods": ["brute-force"]},
+    ]
+    found = {}
+    for certify in (False, True):
+        suite = SuiteSpec.model_validate(SUITE | {"entries": entries, "certify": certify})
+        run_suite(suite, tmp_path / str(certify), in_threads(1))
+        rows = tables.rows_of(read_records(tmp_path / str(certify)))
+        for row in rows:
+            found[certify, row.record.instance, row.record.method] = row.proof
+        line = next(line for line in tables.table(rows) if line["instance"] == "hand-split")
+        assert line["proof"] == ("certified" if certify else "claimed once")
+    assert found[False, "hand-tie", "greedy"] is None
+    assert found[False, "hand-tie", "labels"] == found[False, "hand-tie", "brute-force"] == "claimed twice"
+    assert found[True, "hand-tie", "labels"] == "certified"
+    assert found[True, "hand-graph", "brute-force"] == "claimed once"
+    assert (
+        len(
+            {
+                run.key
+                for certify in (False, True)
+                for run in expand(suite.model_copy(update={"certify": certify}))
+            }
+        )
+        == 10
+    )
+
+
 def rows_with(values):
     """Return rows of runs: by method a gap per instance, None where it was not run; all proven in 1 s."""
     rows = []
