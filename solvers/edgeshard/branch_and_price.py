@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from placewise.solvers.evidence.result import Claim
     from placewise.solvers.execution.context import Context
 
-#: Labels before the tree; instances of at most this many devices, whose runs alternate, are left to them.
-LABELS, FEW_DEVICES = 20_000, 4
+#: Labels before the tree.
+LABELS = 20_000
 #: The least seconds of a turn.
 TURN_S = 1.0
 
@@ -37,10 +37,9 @@ def run(instance: EdgeShardInstance, context: Context) -> Claim:
     instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
     """
-    few = instance.cluster.size <= FEW_DEVICES
-    labels = LabelSearch(instance, context, None if few else LABELS)
+    labels = LabelSearch(instance, context, LABELS)
     claim = labels.search()
-    if few or claim.reason is not Reason.LIMIT:
+    if claim.reason is not Reason.LIMIT:
         return claim
     labels.most = LARGEST_COUNT
     tree = VisitBranching(instance, context)

@@ -36,7 +36,6 @@ def runs(path):
 def test_every_placement_is_worth_what_enumeration_says(monkeypatch):
     """With contiguous runs, pinned layers and free sources; by the tree, after few labels."""
     monkeypatch.setattr(branch_and_price, "LABELS", 0)
-    monkeypatch.setattr(branch_and_price, "FEW_DEVICES", 0)
     told = Counter()
     for seed in range(40):
         instance = drawn(seed)
