@@ -5,7 +5,7 @@ paths leave open; where devices are many it is the other way round. So neither i
 (`visit_branching`) and the labels take turns, each about as long as all before it, with the other's placements and bounds.
 That costs a small multiple of what the better one takes alone, whichever that is.
 
-Source: universal search by shares of the time, Levin (1973), and portfolios of algorithms, Huberman, Lukose and Hogg (1997).
+Source: portfolios of algorithms, Huberman, Lukose and Hogg (1997).
 """
 
 from __future__ import annotations
