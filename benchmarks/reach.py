@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 OURS = "placewise"
 #: Columns of the table: the default method, and back-ends on a problem's first statement.
 METHODS = {OURS: "", "CP-SAT": "cp-sat", "HiGHS": "highs", "SCIP": "scip", "CBC": "cbc"}
+#: Seconds below which times are drawn as this.
+LEAST_S = 0.03
+#: Seconds of a first run that does not count.
+WARM_S = 1.0
 MODELS = {34: "llama2-7b", 42: "llama2-13b", 82: "llama2-70b"}
 
 
@@ -153,6 +157,8 @@ def climb(file: RecordFile, ladder: Ladder, *, time_limit: float, threads: int |
                 memory_limit_bytes=None,
             )
             if run.key not in file.records:
+                if run.method not in {record.method for record in below}:  # it imports, which no size costs
+                    perform_run(replace(run, time_limit=min(time_limit, WARM_S)), "reach")
                 file.append(perform_run(run, "reach"))
             record = series[column][size] = file.records[run.key]
             status = record.document["status"]
@@ -178,7 +184,7 @@ def cell(ladder: Ladder, series: Series, column: str) -> str:
 
 def table(found: Sequence[tuple[Ladder, Series]]) -> list[str]:
     """Return a Markdown table, a line per ladder."""
-    lines = [f"| problem | grows | {' | '.join(METHODS)} |", f"|---|---|{'---|' * len(METHODS)}"]
+    lines = [f"| problem | grows | {' | '.join(METHODS)} |", f"|---|---|{'---:|' * len(METHODS)}"]
     for ladder, series in found:
         cells = " | ".join(cell(ladder, series, column) for column in METHODS)
         fixed = ", ".join(
@@ -199,7 +205,7 @@ def picture(found: Sequence[tuple[Ladder, Series]], time_limit: float) -> Any:
         for number, (column, records) in enumerate(series.items()):
             style = {"color": COLOURS[(0, 1, 2, 3, 5)[number]], "linewidth": 2.2 if column == OURS else 1.1}
             cost_s = {
-                size: max(record.seconds, 1e-3) if proves(record) else time_limit
+                size: max(record.seconds, LEAST_S) if proves(record) else time_limit
                 for size, record in records.items()
                 if record.status is not None
             }
@@ -208,7 +214,8 @@ def picture(found: Sequence[tuple[Ladder, Series]], time_limit: float) -> Any:
                 ended = not proves(records[size])
                 axes.plot(size, seconds, marker="x" if ended else "osv^D"[number], markersize=5, **style)
         axes.axhline(time_limit, color="#999999", linewidth=0.8, linestyle=":")
-        axes.set(xscale="log", yscale="log", ylabel="seconds")
+        axes.set(xscale="log", yscale="log", ylabel="seconds", ylim=(LEAST_S, 1.6 * time_limit))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.set_title(f"{ladder.problem}: {ladder.axis}", fontsize=8, loc="left")
         axes.set_xticks(list(ladder.rungs), [str(size) for size in ladder.rungs], fontsize=7)
         axes.tick_params(axis="y", labelsize=7)

@@ -111,6 +111,8 @@ def converted(options: argparse.Namespace, sources: list[str], **settings: str |
         )
     for warning in said:
         if issubclass(warning.category, PlacewiseWarning):
+            if getattr(options, "quiet", False):
+                continue
             streams.note(f"placewise {options.command}: {warning.message}")
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

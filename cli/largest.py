@@ -47,6 +47,10 @@ def run(options: argparse.Namespace) -> int:
     most = MOST[options.what] if options.most is None else options.most
     build = _contexts(options) if options.what == "context" else _sequences(options)
     found = largest(build, step=step, most=most, **settings)
+    if options.what == "context" and found.value:
+        _contexts(options, quiet=False)(
+            found.value
+        )  # what its conversion warns of; those on the way are nobody's
     document = _document(found, options.what, step)
     if options.json:
         output.print_json(document)
@@ -57,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     return output.SOLVED if found.value else output.INFEASIBLE
 
 
-def _contexts(options: argparse.Namespace) -> Callable[[int], Any]:
+def _contexts(options: argparse.Namespace, *, quiet: bool = True) -> Callable[[int], Any]:
     """Return the instance of a context by its length; stages in a row unless another problem is asked for."""
     if not options.cluster:
         raise PlacewiseError("--cluster: expected with a model's file; an instance states its context")
@@ -66,7 +70,8 @@ def _contexts(options: argparse.Namespace) -> Callable[[int], Any]:
     problem = options.problem or "edgeshard-throughput"
 
     def build(length: int) -> Any:
-        asked = argparse.Namespace(**vars(options) | {"sequence_length": length, "problem": problem})
+        own = {"sequence_length": length, "problem": problem, "quiet": quiet}
+        asked = argparse.Namespace(**vars(options) | own)
         return with_rules(instance_of(asked, options.instance), asked, contiguous=True)
 
     return build

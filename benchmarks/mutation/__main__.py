@@ -55,7 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
         source = (ROOT / module).read_text(encoding="utf-8")
         by_hand += planted(module, source, targets["planted"].get(module, []))
         left_out = (tuple(targets[key].get(module, ())) for key in ("speed", "steering"))
-        places.append([] if options.planted else sites(module, source, *left_out))
+        asked = again is None or any(key.startswith(f"{module}: ") for key in again)
+        places.append(sites(module, source, *left_out) if asked and not options.planted else [])
     if options.total is not None:
         made = _drawn(places, options.total, options.seed)
     elif options.sample is not None:
@@ -63,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         made = _drawn(places, sum(map(len, places)), options.seed)
         there = {mutant.key for mutant in made}
-        if not options.planted:
+        if not options.planted and again is None:
             known = [key for key in explained if key.split(":")[0] in chosen]
             survivors += [f"explained, but no longer there: {key}" for key in known if key not in there]
         made = by_hand + made if again is None else [mutant for mutant in made if mutant.key in again]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache
@@ -159,7 +160,7 @@ class Site:
     def mutated(self) -> str | None:
         """Return the changed text; None where it is no other program."""
         mutated: str | None = mutate_code(self.source, operators()[self.name], self.occurrence)
-        return None if mutated in (None, self.source) or not _compiles(mutated) else mutated
+        return None if mutated is None or _same(self.source, mutated) else mutated
 
 
 def sites(
@@ -266,12 +267,12 @@ def _cannot_matter(node: Any, constants: tuple[str, ...]) -> bool:
     return False
 
 
-def _compiles(source: str) -> bool:
+def _same(source: str, mutated: str) -> bool:
+    """Whether a change is none, as of 1e30 by 1, or no program, as ** before a dictionary is no power."""
     try:
-        compile(source, "mutant", "exec", dont_inherit=True)
-    except SyntaxError:  # ** before a dictionary is no power
-        return False
-    return True
+        return ast.dump(ast.parse(source)) == ast.dump(ast.parse(mutated))
+    except SyntaxError:
+        return True
 
 
 def _condition(statement: Any) -> str:

@@ -112,7 +112,7 @@ class MatrixModel:
         if known >= LEAST_OBJECTIVE or (self.cost < 0).any() or (self.lower[self.cost > 0] < 0).any():
             return False
         choice = self.integer | (self.upper == 1.0)
-        dear = np.flatnonzero(choice & (self.least > known * (1 + 1e-6)) & (self.upper > 0))
+        dear = np.flatnonzero(choice & (self.least > known * (1 + 1e-6)))  # 0 for what is forbidden already
         for position in dear.tolist():
             self.columns[position].setub(0)
         return bool(dear.size)

@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from placewise.models.errors import NotApplicableError
 from placewise.solvers.certificates.chains import BITS
-from placewise.tools.verify_certificate import RefusedError, Tables
+from placewise.solvers.execution.context import Context
+from placewise.solvers.execution.parameters import Parameters
+from placewise.tools.verify_certificate import RefusedError, Tables, walks
 
 if TYPE_CHECKING:
+    from placewise.models.head_migration import HeadMigrationInstance
     from placewise.tools.verify_certificate import Heads, Step
+
+#: That prices of heads are given.
+SECONDS = 30.0
 
 
 def proofs_of(problem: Heads, bound: Fraction | None) -> list[dict[str, Any]]:
@@ -62,6 +69,49 @@ def proofs_over_time(problem: Heads) -> tuple[Fraction, list[dict[str, Any]]]:
         problem.step(t, least, proofs[-1])
         total += least
     return total, proofs
+
+
+def proof_by_prices(problem: Heads, instance: HeadMigrationInstance) -> tuple[Fraction, list[dict[str, Any]]]:
+    """Return a bound from prices of heads, moves counted, and its proof.
+
+    Parameters
+    ----------
+    problem : Heads
+        As the verifier reads it; of any number of intervals.
+    instance : HeadMigrationInstance
+        The same.
+
+    Returns
+    -------
+    (Fraction, list of dict)
+        Seconds, in few digits, and one proof.
+
+    Raises
+    ------
+    RefusedError
+        Where there is no trajectory, or the tables are too large.
+    """
+    from placewise.solvers.head_migration import modes
+    from placewise.solvers.head_migration.horizon import Search
+
+    try:
+        modes.guarantee(instance)
+    except NotApplicableError as error:
+        raise RefusedError(str(error)) from None
+    ascent = modes.Ascent(Search(instance, Context(Parameters(time_limit=SECONDS))))
+    ascent.run()
+    bound_s = ascent.bound.value_s
+    if not isfinite(bound_s):
+        raise RefusedError("no interval alone shows that there is no placement")
+    unit = Fraction(2) ** (int(log2(bound_s)) - BITS) if bound_s > 0 else Fraction(1)
+    prices = [
+        [[int(Fraction(price) / unit) for price in row] for row in layer.tolist()]
+        for layer in ascent.relaxation.whole(ascent.prices_s)
+    ]
+    none = [[0] * problem.cluster.size for _ in range(problem.count)]
+    proof = {"unit": str(unit), "price": prices[0], "network": prices[1] if len(prices) > 1 else none}
+    found = walks.least(problem, proof)
+    return Fraction(int(found * 10**15), 10**15), [proof]
 
 
 def _least(problem: Heads, t: int) -> Fraction:

@@ -68,7 +68,7 @@ def certify(instance: Instance, result: VerifiedResult) -> dict[str, Any]:
         raise PlacewiseError(f"certificate: {error}; --confirm lets a second method solve it") from None
     for bound in bounds:
         try:
-            proven, proofs = _proofs(problem, bound)
+            proven, proofs = _proofs(problem, instance, bound)
         except verifier.RefusedError as error:
             refusal = error
             continue
@@ -76,14 +76,19 @@ def certify(instance: Instance, result: VerifiedResult) -> dict[str, Any]:
     raise PlacewiseError(f"certificate: none found: {refusal}")
 
 
-def _proofs(problem: Any, bound: Fraction | None) -> tuple[Fraction | None, list[dict[str, Any]]]:
+def _proofs(
+    problem: Any, instance: Any, bound: Fraction | None
+) -> tuple[Fraction | None, list[dict[str, Any]]]:
     """Return a bound that can be proven, of several intervals a weaker one than the stated, and its proofs."""
     if not isinstance(problem, verifier.Heads):
         cases = problem.cases(bound)
         return bound, [proof_of(*case, slowest=problem.slowest) for case in cases]
     if bound is None or problem.count == 1:
         return bound, heads.proofs_of(problem, bound)
-    return heads.proofs_over_time(problem)
+    try:
+        return heads.proof_by_prices(problem, instance)
+    except verifier.RefusedError:
+        return heads.proofs_over_time(problem)
 
 
 def _certificate(instance: Instance, bound: Fraction | None, proofs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -189,10 +189,7 @@ class Beam:
         delay_s = labels.delay_s[:, None, None] + model.compute_s[layer]
         if layer:
             hop_s = model.transfer_s[layer - 1][labels.width, labels.server][:, :, None]
-            if model.printed:
-                same = labels.width[:, None, None] == np.arange(model.widths)
-                hop_s = np.where(same | np.isinf(hop_s), hop_s, 0.0)
-            delay_s = delay_s + hop_s
+            delay_s = delay_s + model.charged_s(hop_s, labels.width[:, None, None] == np.arange(model.widths))
         units = model.units(np.maximum(left, 0))
         knapsack = tables.knapsack_s[layer + 1]
         before = knapsack[servers, model.units(labels.free)]  # (n, M)

@@ -122,13 +122,24 @@ class Decomposition:
     def solve(self, prices: Prices) -> tuple[Tables, Floats, Floats]:
         """Return the bound's tables at given prices, the path and the knapsacks that attain it as 0/1 arrays."""
         prices_s, error_price_s = prices.choice_s, prices.error_s
-        knapsack_s, packed = self._knapsacks(prices_s)
+        knapsack_s, packed = self.knapsacks(prices_s)
         priced_s = self.compute_s + error_price_s * self.error[:, None, :] - prices_s
         stay_s, move_s, first_s, path = self.path(priced_s)
         bound_s = first_s + float(knapsack_s[0, np.arange(self.servers), self.space].sum())
         if self.budget is not None:
             bound_s -= error_price_s * self.budget
         return Tables(bound_s, error_price_s, stay_s, move_s, knapsack_s), path, packed
+
+    def packings_s(self, prices_s: Floats) -> Floats:
+        """Return the least sum of prices of what fits each server, shape (M,).
+
+        Parameters
+        ----------
+        prices_s : ndarray, shape (L, M, B)
+            Of each choice.
+        """
+        least_s: Floats = self.knapsacks(prices_s)[0][0, np.arange(self.servers), self.space]
+        return least_s
 
     def _shifted(self, table: Floats, layer: int, width: int) -> Floats:
         """Return a table by units left, read after a layer has taken its share; infinite where it does not fit."""
@@ -140,7 +151,14 @@ class Decomposition:
             shifted[:, size:] = table[:, :-size]
         return shifted
 
-    def _knapsacks(self, prices_s: Floats) -> tuple[Floats, Floats]:
+    def knapsacks(self, prices_s: Floats) -> tuple[Floats, Floats]:
+        """Return ``knapsack_s`` of `Tables`, and what whole servers choose as a 0/1 array, shape (L, M, B).
+
+        Parameters
+        ----------
+        prices_s : ndarray, shape (L, M, B)
+            Of each choice.
+        """
         table = np.zeros((self.count + 1, self.servers, self.levels))
         choice = np.full((self.count, self.servers, self.levels), -1, dtype=np.int8)
         for layer in range(self.count - 1, -1, -1):
@@ -163,14 +181,24 @@ class Decomposition:
                     left -= int(self.size[layer, width])
         return table, packed
 
-    def path(self, priced_s: Floats) -> tuple[Floats, Floats, float, Floats]:
+    def path(
+        self,
+        priced_s: Floats,
+        visit_s: Floats | float = 0.0,
+        room: NDArray[np.int64] | None = None,
+    ) -> tuple[Floats, Floats, float, Floats]:
         """Return ``stay_s`` and ``move_s`` of `Tables`, the least cost of all layers, and a path as a 0/1 array.
 
         Parameters
         ----------
         priced_s : ndarray, shape (L, M, B)
             Cost of a layer on a server with a width, prices included; transfers are added.
+        visit_s : ndarray, shape (M,), or float
+            Price of each run of layers on a server.
+        room : ndarray of int, shape (M,), optional
+            What a run may take of each server, in the tables' units; all of it if absent.
         """
+        room = self.space if room is None else room
         shape = (self.count, self.servers)
         stay_s = np.full((*shape, self.levels), np.inf)
         move_s = np.full((*shape, self.widths), np.inf)
@@ -189,7 +217,7 @@ class Decomposition:
                 ]
             )
             best = options.min(axis=0)
-            entered[layer] = options[:, servers, self.space]
+            entered[layer] = options[:, servers, room] + visit_s
             if layer:
                 stay_s[layer - 1] = best
                 staying[layer - 1] = options.argmin(axis=0)
@@ -201,7 +229,7 @@ class Decomposition:
         if not np.isfinite(entered[0]).any():
             return stay_s, move_s, np.inf, path
         width, server = divmod(int(entered[0].argmin()), self.servers)
-        left = int(self.space[server])
+        left = int(room[server])
         for layer in range(self.count):
             path[layer, server, width] = 1.0
             left -= int(self.size[layer, width])
@@ -211,7 +239,7 @@ class Decomposition:
                 width = int(staying[layer, server, left])
             else:
                 width, server = divmod(int(moving[layer, server, width]), self.servers)
-                left = int(self.space[server])
+                left = int(room[server])
         return stay_s, move_s, float(entered[0].min()), path
 
     def _through(self, layer: int, entered_s: Floats) -> Floats:
@@ -229,9 +257,32 @@ class Decomposition:
         """
         if not self.printed:
             return transfer_s[:, None]
-        # A hop between different widths is free, if there is a link.
-        same = np.eye(self.widths, dtype=bool)[:, :, None, None]
-        return np.where(same | np.isinf(transfer_s[:, None]), transfer_s[:, None], 0.0)
+        return self.charged_s(transfer_s[:, None], np.eye(self.widths, dtype=bool)[:, :, None, None])
+
+    def charged_s(self, hop_s: Floats, same: NDArray[np.bool_]) -> Floats:
+        """Return what hops cost: as printed, one between different widths is free, if there is a link.
+
+        Parameters
+        ----------
+        hop_s : ndarray
+            Their transfers.
+        same : ndarray of bool
+            Whether the widths of both layers are the same; broadcast with them.
+        """
+        return np.where(same | np.isinf(hop_s), hop_s, 0.0) if self.printed else hop_s
+
+    def delay_s(self, server: NDArray[np.intp], width: NDArray[np.intp]) -> float:
+        """Return the delay of a path.
+
+        Parameters
+        ----------
+        server, width : ndarray of int, shape (L,)
+            Of each layer.
+        """
+        layers = np.arange(self.count)
+        hop_s = self.transfer_s[layers[:-1], width[:-1], server[:-1], server[1:]]
+        charged_s = self.charged_s(hop_s, width[1:] == width[:-1])
+        return float(self.compute_s[layers, server, width].sum() + charged_s.sum())
 
     def error_excess(self, path: Floats) -> float:
         """Return by what share of the budget a path's errors exceed it."""

@@ -1,7 +1,7 @@
 """The strong method for DILEMMA: bounds by decomposition, passes over labels, and the MILP where they stall.
 
-Slow links make the path matter, which the labels see; fast links make storage matter, where the cuts of a MILP solver
-are stronger. So passes of growing width alternate with climbs of the bound and with annealing, and HiGHS on the flow model runs beside
+Slow links make the path matter, which the labels see; fast links make storage matter, where the rows of a tree over visits, or
+the cuts of a MILP solver, are stronger. So passes of growing width alternate with climbs of the bound and with annealing, and HiGHS on the flow model runs beside
 them from the best placement found so far: in a thread of its own, or in its share of the time where only one thread is
 allowed. Whatever stops first, incumbent and dual bound hold.
 """
@@ -20,12 +20,15 @@ from placewise.solvers.dilemma.annealing import Annealing
 from placewise.solvers.dilemma.ascent import climb, climb_storage
 from placewise.solvers.dilemma.beam import LEAST_GAIN, Beam
 from placewise.solvers.dilemma.decomposition import Decomposition
+from placewise.solvers.dilemma.visit_tree import VisitTree
 from placewise.solvers.evidence.result import Claim, Progress, Reason
 from placewise.solvers.execution.context import Context
 from placewise.solvers.execution.statement import run_formulation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from placewise.models.dilemma import DilemmaInstance
     from placewise.models.dilemma.placement import Placement
@@ -39,6 +42,8 @@ LARGEST_WIDTH = 1_000_000
 MOVES_PER_LABEL, MOST_MOVES, HEATS = 40, 150_000, (1.0, 0.3, 0.1)
 #: Shares of the time limit: labels alone, and HiGHS if it has no thread of its own.
 LABELS_SHARE, HIGHS_SHARE = 0.08, 0.5
+#: Seconds of the tree before HiGHS, which takes its time to begin, then at a time; and its share where passes have the better bound.
+FIRST_TURN_S, TURN_S, LEAST_SHARE = 3.0, 5.0, 0.25
 #: Labels alone in any case: the first placement comes from them.
 LEAST_ALONE_S = 2.0
 
@@ -61,9 +66,15 @@ class Search:
         self.best: Placement | None = None
         self.tables: Tables | None = None
         self.prices: Prices | None = None
+        self.storage = self.model.no_prices()
         self.annealing: Annealing | None = None
+        self.tree: VisitTree | None = None
+        #: What climbs and passes have proven, and how long the last of them took.
+        self.labels_s, self.step_s = -np.inf, 0.0
         self.width = FIRST_WIDTH
         self.done = False
+        #: Where the layers' errors are bounded one by one, labels and HiGHS prove more in less time.
+        self.branches = self.model.budget is not None or self.model.printed
         self._lock = RLock()
         if context.warm_start is not None:
             self._start(context.warm_start)
@@ -110,20 +121,79 @@ class Search:
             return self.context.elapsed >= limit_s or self.closed
 
         for steps in (100, 600) if self.prices is None else ():
-            prices = climb_storage(self.model, self.upper_s, stop, steps)
-            self._adopt(*climb(self.model, prices, self.upper_s, stop, 0))
+            self.storage = climb_storage(self.model, self.upper_s, stop, steps)
+            self._adopt(*climb(self.model, self.storage, self.upper_s, stop, 0))
             if steps == 100:
                 self._pass(stop)
         while not self.closed and not stop() and self.width <= LARGEST_WIDTH:
-            assert self.prices is not None
-            self._adopt(*climb(self.model, self.prices, self.upper_s, stop, 400))
-            if not self.closed:
-                self._pass(stop)
+            self._step(stop)
+
+    def _step(self, stop: Callable[[], bool]) -> None:
+        began_s = self.context.elapsed
+        assert self.prices is not None
+        self._adopt(*climb(self.model, self.prices, self.upper_s, stop, 400))
+        if not self.closed:
+            self._pass(stop)
+        self.step_s = self.context.elapsed - began_s
+
+    def turn(self, seconds: float) -> float:
+        """Anneal, and go on with the tree of visits if there is one; return the seconds that took.
+
+        Parameters
+        ----------
+        seconds : float
+            For the tree.
+        """
+        began_s = self.context.elapsed
+
+        if not self._over() and self._tree_works():
+            assert self.tree is not None
+            self._anneal(MOST_MOVES, self._over)
+            until_s = self.context.elapsed + seconds
+            self.tree.work(self.upper_s, lambda: self._over() or self.context.elapsed >= until_s)
+        return self.context.elapsed - began_s
+
+    def by_turns(self) -> None:
+        """Alternate the tree and wider passes, to the end of the time.
+
+        The next pass, four times the last one, has to wait until the tree has had as much time; a quarter of it if passes have
+        the better bound.
+        """
+        spent_s = 0.0
+        waits = self.branches and self.prices is not None
+        while waits and self.best is None and self.width <= LARGEST_WIDTH and not self._over():
+            self._step(self._over)
+        while not self._over() and self._tree_works():
+            spent_s += self.turn(TURN_S)
+            assert self.tree is not None
+            share = 1.0 if self.tree.bound_s >= self.labels_s else LEAST_SHARE
+            if self.width <= LARGEST_WIDTH and spent_s >= share * GROWTH * self.step_s and not self._over():
+                spent_s -= share * GROWTH * self.step_s
+                self._step(self._over)
+        self.by_labels(self.context.parameters.time_limit)
+
+    def _over(self) -> bool:
+        return not self.context.remaining or self.closed
+
+    def _tree_works(self) -> bool:
+        """Whether there is a tree, with a bound that may still rise; it begins from a placement."""
+        if self.tree is None and self.best is not None and self.branches:
+            self.tree = VisitTree(
+                self.model, self.best, self.upper_s, self.storage, self._on_path, self.raise_bound
+            )
+        return self.tree is not None and self.tree.open
+
+    def _on_path(self, server: NDArray[np.intp], width: NDArray[np.intp]) -> None:
+        self._start(tuple(zip(server.tolist(), width.tolist(), strict=True)))
 
     def _adopt(self, tables: Tables, prices: Prices) -> None:
         if self.tables is None or tables.bound_s > self.tables.bound_s:
             self.tables, self.prices = tables, prices
-        self.raise_bound(self.tables.bound_s)
+        self._raise_by_labels(self.tables.bound_s)
+
+    def _raise_by_labels(self, bound_s: float) -> None:
+        self.labels_s = max(self.labels_s, bound_s)
+        self.raise_bound(bound_s)
 
     def _pass(self, stop: Callable[[], bool]) -> None:
         assert self.tables is not None
@@ -133,7 +203,7 @@ class Search:
         delay_s, placement, dropped_s = found
         if placement is not None:
             self.improve(delay_s, placement)
-        self.raise_bound(dropped_s if self.best is None else min(dropped_s, self.upper_s))
+        self._raise_by_labels(dropped_s if self.best is None else min(dropped_s, self.upper_s))
         self._anneal(min(MOVES_PER_LABEL * self.width, MOST_MOVES), stop)
         self.width *= GROWTH
 
@@ -181,13 +251,14 @@ def run(instance: DilemmaInstance, context: Context) -> Claim:
     search = Search(instance, context)
     limit_s = context.parameters.time_limit
     search.by_labels(max(LABELS_SHARE * limit_s, LEAST_ALONE_S))
+    search.turn(FIRST_TURN_S)
     if not search.closed and context.parameters.threads == 1:
         search.by_highs(min(HIGHS_SHARE * limit_s, context.remaining))
-        search.by_labels(limit_s)
+        search.by_turns()
     elif not search.closed:
         beside = Thread(target=search.by_highs, args=(context.remaining,), daemon=True)
         beside.start()
-        search.by_labels(limit_s)
+        search.by_turns()
         beside.join(context.remaining)  # where the passes have reached their largest width
         search.done = True
         beside.join()

@@ -11,7 +11,7 @@ DILEMMA = (
         "labels",
         labels.run,
         Guarantee.EXACT,
-        "labels bounded by a decomposition into a path and knapsacks, beside HiGHS; both modes",
+        "labels bounded by a path and knapsacks, annealing, branch and price, HiGHS; both modes",
         ("numpy", "highspy", "pyomo"),
         frozenset({WARM_START, PROGRESS, BOUND, THREADS, SEED}),
     ),

@@ -2,11 +2,9 @@
 
 One row says that the weights of the paths sum to 1; per device one says that what they use of its memory fits (Eq. 5), as
 a share of it, and one how often they visit it, which binds where branching has decided on that. Further rows say that a
-device does not hold all layers of a set that is too large for it. Rows may be broken at a penalty, so there always is a
-solution; prices are no higher than the penalty then, which bounds them as well.
+device does not hold all layers of a set that is too large for it. All but the first may be broken at a penalty.
 
-Sources: column generation, Dantzig and Wolfe (1960); covers, Balas (1975); bounds on the prices, Marsten, Hogan and
-Blankenship (1975).
+Sources: column generation, Dantzig and Wolfe (1960); covers, Balas (1975).
 """
 
 from __future__ import annotations
@@ -14,6 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from placewise.solvers.column_master import ColumnMaster
 
 #: Weights below this are none.
 LEAST_WEIGHT = 1e-6
@@ -125,32 +125,19 @@ class PathMaster:
     """
 
     def __init__(self, budget: NDArray[np.int64], scale_s: float, penalty: float) -> None:
-        import highspy
-
         self.budget, self.scale_s, self.size = np.maximum(budget, 1), scale_s, len(budget)
-        self.penalty = penalty
         self.paths: list[tuple[int, ...]] = []
         self.visits: list[Array] = []
         self.columns: list[int] = []
         self.known: set[tuple[int, ...]] = set()
         self.covers: list[Cover] = []
-        self.highs = highspy.Highs()
-        for option, value in (("output_flag", False), ("threads", 1), ("presolve", "off")):
-            self.highs.setOptionValue(option, value)
-        self.infinity = highspy.kHighsInf
-        rows = [
-            (1.0, 1.0),
-            *[(-self.infinity, 1.0)] * self.size,
-            *[(-self.infinity, self.infinity)] * self.size,
-        ]
-        for low, high in rows:
-            self.highs.addRow(low, high, 0, np.zeros(0, dtype=np.int32), np.zeros(0))
-        for row in range(1, len(rows)):
-            for sign in (-1.0, 1.0) if row > self.size else (-1.0,):
-                self._column(penalty, np.array([row]), np.array([sign]))
-
-    def _column(self, cost: float, rows: NDArray[np.intp], values: Array) -> None:
-        self.highs.addCol(cost, 0.0, self.infinity, len(rows), rows.astype(np.int32), values)
+        self.master = ColumnMaster(penalty)
+        self.master.row(1.0, 1.0)
+        for high in (1.0, np.inf):
+            for _ in range(self.size):
+                self.master.row(-np.inf, high)
+        for row in range(1, 2 * self.size + 1):
+            self.master.breakable(row, below=row > self.size)
 
     def add(self, path: tuple[int, ...], cost_s: float, used: Array, visits: Array) -> bool:
         """Add a path, unless it is known; return whether it was new.
@@ -169,11 +156,10 @@ class PathMaster:
         self.known.add(path)
         self.paths.append(path)
         self.visits.append(visits)
-        self.columns.append(self.highs.getNumCol())
         covered = [float(cover.held(np.array([path]))[0]) for cover in self.covers]
         values = np.concatenate([[1.0], used / self.budget, visits, covered])
         rows = np.flatnonzero(values)
-        self._column(cost_s / self.scale_s, rows, values[rows])
+        self.columns.append(self.master.column(cost_s / self.scale_s, rows, values[rows]))
         return True
 
     def restrict(self, node: Node) -> None:
@@ -185,14 +171,14 @@ class PathMaster:
             Whose prices are asked for from now on.
         """
         for j in range(self.size):
-            low, high = (2.0 if node.twice[j] else -self.infinity), (1.0 if node.once[j] else self.infinity)
-            self.highs.changeRowBounds(1 + self.size + j, low, high)
+            low, high = (2.0 if node.twice[j] else -np.inf), (1.0 if node.once[j] else np.inf)
+            self.master.limit(1 + self.size + j, low, high)
         if self.paths:
             paths, remembered = np.array(self.paths), list(node.remembered)
             out = node.barred[np.arange(paths.shape[1]), paths].any(axis=1)
             out |= (np.array(self.visits)[:, remembered] > 1).any(axis=1)
             for column, gone in zip(self.columns, out.tolist(), strict=True):
-                self.highs.changeColBounds(column, 0.0, 0.0 if gone else self.infinity)
+                self.master.bar(column, gone)
 
     def cover(self, cover: Cover) -> None:
         """Add a row: not all layers of a cover are on its device.
@@ -204,25 +190,23 @@ class PathMaster:
         """
         held = cover.held(np.array(self.paths)).astype(np.float64)
         some = np.flatnonzero(held)
-        columns = np.array(self.columns, dtype=np.int32)[some]
-        row = self.highs.getNumRow()
-        self.highs.addRow(-self.infinity, float(cover.most), len(some), columns, held[some])
-        self._column(self.penalty, np.array([row]), np.array([-1.0]))
+        columns = np.array(self.columns, dtype=np.intp)[some]
+        row = self.master.row(-np.inf, float(cover.most), columns, held[some])
+        self.master.breakable(row, below=False)
         self.covers.append(cover)
 
     def solve(self) -> Mixture | None:
         """Return the best mixture, or None where HiGHS found none."""
-        self.highs.run()
-        info, solution = self.highs.getInfo(), self.highs.getSolution()
-        if not solution.dual_valid or not self.paths:
+        solution = self.master.solve()
+        if solution is None or not self.paths:
             return None
-        dual = np.array(solution.row_dual) * self.scale_s
+        dual = solution.row_dual * self.scale_s
         size = self.size
         memory_s, cover_s = np.maximum(-dual[1 : size + 1], 0.0), np.maximum(-dual[2 * size + 1 :], 0.0)
-        weight = np.array(solution.col_value)[self.columns]
+        weight = solution.weight[self.columns]
         some = np.flatnonzero(weight > LEAST_WEIGHT)
         return Mixture(
-            info.objective_function_value * self.scale_s,
+            solution.value * self.scale_s,
             Prices(memory_s, -dual[size + 1 : 2 * size + 1], cover_s),
             weight[some],
             np.array([self.paths[c] for c in some], dtype=np.intp).reshape(len(some), -1),

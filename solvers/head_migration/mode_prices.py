@@ -7,7 +7,7 @@ Both are shortest paths over the intervals, so any prices give a bound, at least
 at its best, since the places of projection and network are one state here. Heads on the network's device may have less
 room than the mode gives them; these rows have prices of their own.
 
-Prices are whole ticks, as all times are, so the bound is a sum without rounding. What a path through a move, a place or a
+Prices are whole ticks, as all times are, so the bound is a sum without rounding, or lower by a margin where sums are too large. What a path through a move, a place or a
 mode costs more than the best path is what a trajectory with it costs above the bound, at least: what would cost more than
 a known trajectory can be left out.
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Places = NDArray[np.intp]
 
-#: Sums of prices stay below so many ticks: with all times they are exact in float64 then.
-EXACT = 2.0**50
+#: Ticks up to which sums are exact, and what larger ones may be off by, of the largest.
+EXACT, MARGIN = 2.0**52, 1e-9
 
 
 class Bound(NamedTuple):
@@ -89,9 +89,12 @@ class Relaxation:
             fits = capacities(instance, t)
             beside = np.broadcast_to(fits[0, 1], (self.size, self.size)).copy()
             beside[along, along] = fits[1, 1]
-            self.state_s[t][(beside < 0) | (fits[1, 0] < 0)[:, None]] = np.inf
             self.room[t] = np.maximum(fits[0, 0], 0)
-            self.spare[t] = np.maximum(self.room[t] - np.maximum(beside, 0), 0)
+            self.spare[t] = self.room[t] - np.maximum(beside, 0)
+            own = self.room[t] - np.maximum(fits[1, 0], 0)  # what the projection takes, where it is alone
+            total = self.room[t].sum() - self.spare[t] - np.where(np.eye(self.size), 0.0, own[:, None])
+            nowhere = (beside < 0) | (fits[1, 0] < 0)[:, None] | (total < self.heads)
+            self.state_s[t][nowhere] = np.inf
         #: Where everything was before: heads by device, and moves of projection and network from there.
         self.before: NDArray[np.int64] | None = None
         self.enter_s: Array = np.zeros((self.size, self.size))
@@ -99,7 +102,6 @@ class Relaxation:
             initial = instance.initial
             self.before = np.bincount(initial.heads, minlength=self.size)
             self.enter_s = self.proj_s[0, initial.proj][:, None] + self.ffn_s[0, initial.ffn]
-        self.most_s = EXACT * self.costs.tick_s / (self.heads * self.count)
 
     @property
     def layers(self) -> int:
@@ -115,7 +117,7 @@ class Relaxation:
             Any numbers.
         """
         tick_s = self.costs.tick_s
-        whole: Array = np.floor(np.clip(prices_s, 0.0, self.most_s) / tick_s) * tick_s
+        whole: Array = np.floor(np.clip(prices_s, 0.0, EXACT * tick_s) / tick_s) * tick_s
         return whole
 
     def _mode_s(self, prices_s: Array) -> Array:
@@ -149,6 +151,12 @@ class Relaxation:
             used = self.before > 0
             walks_s = float((self.before * self._first_s(heads_s))[used].sum())
         value_s = float((self.enter_s + ahead_s[0]).min()) + walks_s - constant_s
+        tables = (own_s, mode_s, ahead_s, self.heads * heads_s)
+        largest_s = max(
+            constant_s, *(float(np.abs(table[np.isfinite(table)]).max(initial=0.0)) for table in tables)
+        )
+        if largest_s > EXACT * self.costs.tick_s:
+            value_s -= MARGIN * largest_s
         return Bound(value_s, mode_s, own_s, ahead_s, heads_s, node_s)
 
     def _first_s(self, heads_s: Array) -> Array:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from placewise.solvers.evidence.result import Claim
     from placewise.solvers.head_migration.mode_prices import Bound
 
-#: Heads times devices squared times intervals, at most: 60 bytes each.
+#: Heads times devices squared times intervals, at most: about 80 bytes each, 1.6 GB.
 LARGEST_TABLE = 20_000_000
 #: Of the mean interval: the first temperature, and the last.
 FIRST, LAST = 1 / 80, 1 / 5000
@@ -79,7 +79,8 @@ class Ascent:
         self.prices_s: NDArray[np.float64] = np.zeros(shape)
         self.bound: Bound = self.relaxation.bound(self.prices_s)
         search.raise_bound(self.bound.value_s)
-        self.mean_s = self.bound.value_s / self.relaxation.count
+        known_s = self.bound.value_s if search.best is None else search.upper_s
+        self.mean_s = known_s / self.relaxation.count
 
     @property
     def over(self) -> bool:
@@ -178,6 +179,8 @@ def run(instance: HeadMigrationInstance, context: Context) -> Claim:
     found = baselines.receding(instance, context)
     if found.placement is not None:
         search.improve(found.placement)
+    else:
+        search.chunks(1)
     ascent = Ascent(search)
     if search.best is not None and not ascent.over:
         search.improve(ascent.walks.improved(search.best))

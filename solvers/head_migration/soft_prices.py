@@ -11,6 +11,7 @@ quasi-Newton steps within bounds, Byrd, Lu, Nocedal and Zhu (1995).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -246,22 +247,25 @@ def climbed(soft: Soft, prices_s: Array, steps: int, late: Callable[[], bool]) -
     heads, shape = soft.relaxation.heads, prices_s.shape
     unit_s = soft.mean_s / heads
 
+    best: tuple[float, Array] = (np.inf, prices_s)
+
     def downhill(scaled: Array) -> tuple[float, Array]:
-        value_s, gradient = soft.value(scaled.reshape(shape) * unit_s)
+        nonlocal best
+        if late():
+            raise TimeoutError
+        tried_s = scaled.reshape(shape) * unit_s
+        value_s, gradient = soft.value(tried_s)
+        if -value_s < best[0]:
+            best = -value_s, tried_s
         return -value_s / soft.mean_s, -gradient.ravel() / heads
 
-    def stop(_: Array) -> None:
-        if late():
-            raise StopIteration
-
-    found = minimize(
-        downhill,
-        prices_s.ravel() / unit_s,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(0.0, None)] * prices_s.size,
-        callback=stop,
-        options={"maxiter": steps, "maxcor": 20},
-    )
-    climbed_s: Array = np.maximum(found.x, 0.0).reshape(shape) * unit_s
-    return climbed_s
+    with suppress(TimeoutError):
+        minimize(
+            downhill,
+            prices_s.ravel() / unit_s,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(0.0, None)] * prices_s.size,
+            options={"maxiter": steps, "maxcor": 20},
+        )
+    return best[1]

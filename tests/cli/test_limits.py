@@ -53,6 +53,15 @@ def test_largest_context(capsys, files):
     assert document["value"] == (400_000 - 2 * block - 12_928) // 256 // 16 * 16
 
 
+def test_only_the_context_that_was_found_is_warned_of(capsys, files):
+    """Not those that were tried on the way to it."""
+    files[0].write_text(json.dumps(CONFIG | {"max_position_embeddings": 32}), encoding="utf-8")
+    status, out, err = run(capsys, "largest", "context", *files, "--step", 16, "--json")
+    (line,) = err.splitlines()
+    assert status == 0
+    assert f"{json.loads(out)['value']:,} tokens are more than the 32" in line
+
+
 def test_refusals(capsys, files, tmp_path):
     """What cannot be asked is one line."""
     status, _, err = run(capsys, "largest", "context", files[0])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from placewise.instances.importers.conversion import instance_of
+from placewise.instances.importers.published import PublishedModel
 from placewise.instances.importers.transformer_config import is_config, read_config
 from placewise.instances.importers.with_cluster import read_cluster
 from placewise.models.cluster import Cluster
@@ -288,3 +289,59 @@ def test_names_come_from_files_or_folders(tmp_path):
         convert([folder / "config.json", folder / "other.json"], cluster=devices)
     with pytest.raises(PlacewiseError, match="--cluster: expected a file"):
         convert(folder / "config.json")
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 4), ("float16", 2), ("float8_e4m3fn", 2)])
+def test_activations_are_computed_in_32_bits_or_16(dtype, size):
+    """As the weights are; of 8 bits in 16."""
+    layers = read_config(SMALL | {"torch_dtype": dtype}, "small").layers(5)
+    assert [layer.output_bytes for layer in layers] == [8 * size] * 4 + [10 * size]
+
+
+@pytest.mark.parametrize(
+    ("beside", "notes"),
+    [
+        ({}, ()),
+        ({"vision_config": {"depth": 1}}, ("left out: vision_config",)),
+        ({"vision_config": "none", "audio_config": {}}, ("left out: audio_config",)),
+        ({"num_nextn_predict_layers": 1}, ("left out: the module that predicts further tokens",)),
+    ],
+)
+def test_what_stands_beside_the_text_model_is_left_out(beside, notes):
+    """Towers are objects whose names end in _config; said by name."""
+    known = SMALL | beside
+    found = read_config(known, "small", ignore_keys=tuple(beside)).notes
+    assert tuple(note for note in found if note.startswith("left out")) == notes
+
+
+def test_widths_of_heads():
+    """A share of the width, or their own."""
+    shape = read_config(SMALL, "small").transformer
+    assert (shape.width_of_head, dataclasses.replace(shape, head_size=3).width_of_head) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "paths", [["a.ini"], ["a.ini", "b.ini"], ["a.ini", "b.ini", "c.json"], ["a.ini", "c.json", "d.json"]]
+)
+def test_an_ini_file_has_one_file_of_types_beside_it(paths):
+    """Neither two clusters nor two of the others."""
+    from placewise.instances import convert
+
+    with pytest.raises(PlacewiseError, match=r"a\.ini: expected with it one JSON file"):
+        convert(paths)
+    with pytest.raises(PlacewiseError) as refused:
+        convert(["no-such.ini", "no-such.json"])
+    assert "expected with it" not in str(refused.value)
+
+
+def test_what_is_not_said_has_its_usual_value(tmp_path):
+    """128 tokens of context for a shape; no experts; a token of 4 bytes, or 4 bytes for each word, comes back."""
+    from placewise.instances import convert
+
+    shape = read_config(SMALL, "small").transformer
+    assert shape.layers() == shape.layers(sequence_length=128)
+    assert PublishedModel("p", 1, 1, (), (), ()).experts == 0
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(SMALL))
+    sizes = [convert(config, cluster=cluster(), returns=what).return_bytes for what in ("token", "logits")]
+    assert sizes == [4, 4 * 10]

@@ -166,3 +166,11 @@ def test_disks_that_are_left_out_are_said_to_be(problem, disk):
     """In a pipeline, if there are any."""
     found = halda.instance_of(PROFILE, [DEVICE | {"s_disk": disk}], problem, name="m")
     assert ("disks are left out" in found.description) == (problem == "edgeshard-throughput" and disk > 0)
+
+
+def test_layers_on_disk_are_read_twice():
+    """At 50 bytes/s into memory and at 10 out of it: a byte takes 0.02 + 0.1 s."""
+    device = DEVICE | {"s_disk": 50.0, "T_cpu": 10.0, "has_metal": False}
+    found = halda.instance_of(PROFILE, [device], "edgeshard-latency", name="m").cluster
+    assert [name.endswith("-disk") for name in found.device_names] == [False, True]
+    assert found.memory_bytes_per_s.tolist() == [10.0, pytest.approx(1 / (1 / 50 + 1 / 10))]

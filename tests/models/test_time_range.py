@@ -48,6 +48,8 @@ def test_a_scale_stands_in_for_a_reference(scale, spread, entries):
 def test_without_either_the_least_time_keeps_its_digits(least, spread):
     """It loses no more of itself than the tolerance."""
     assert tick(0.0, least * spread, 0.0, 300, 0.0, least) <= ROUNDING_TOLERANCE * least
+    if spread < 2.0**10:  # one number, not 300, is rounded
+        assert tick(0.0, least * spread, 0.0, 300, 0.0, least) == choose_tick(least, least * spread, 1)
 
 
 def test_sums_on_one_device_must_be_exact():

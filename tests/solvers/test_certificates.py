@@ -22,10 +22,12 @@ from placewise.models.errors import PlacewiseError
 from placewise.models.problem import Guarantee
 from placewise.models.registry import problem_of
 from placewise.solvers import solve
+from placewise.solvers.certificates import heads
 from placewise.solvers.certificates.files import verdict_on
 from placewise.solvers.certificates.make import instance_document
 from placewise.solvers.evidence.result import Claim, Reason, Status
 from placewise.solvers.evidence.verify import verify
+from placewise.solvers.head_migration import modes
 from placewise.tools import verify_certificate as verifier
 
 VERIFIER = Path(verifier.__file__).parent
@@ -154,14 +156,60 @@ def test_no_prices_prove_what_is_false(problem, family, options):
                 proves(instance, bound, proofs)
 
 
-def test_intervals_bound_what_happens_over_time():
-    """Of several intervals a weaker bound is certified, and never one above the optimum."""
-    for seed in range(1, 11):
-        result = brute(placewise.generate("head-migration", "tiny", seed=seed))
-        if result.status is Status.OPTIMAL:
-            verdict = certified(result, placewise.certify(result.instance, result))
-            assert 0 <= verdict.bound <= verdict.cost
-            assert float(verdict.cost) == pytest.approx(result.objective, rel=1e-9)
+def over_time(count):
+    """Yield so many tiny instances of several intervals with a placement, as the verifier reads them, and the optimum."""
+    for seed in range(1, 200):
+        instance = placewise.generate("head-migration", "tiny", seed=seed)
+        result = brute(instance)
+        if instance.intervals > 1 and result.status is Status.OPTIMAL:
+            yield verifier.PROBLEMS["head-migration"](instance_document(instance)), result
+            count -= 1
+        if not count:
+            return
+
+
+def test_prices_bound_what_happens_over_time():
+    """Of several intervals a bound with moves is certified, never above the optimum, often at it, above that without moves."""
+    at_optimum = above = 0
+    for problem, result in over_time(20):
+        certificate = placewise.certify(result.instance, result)
+        verdict = certified(result, certificate)
+        assert 0 <= verdict.bound <= verdict.cost
+        assert float(verdict.cost) == pytest.approx(result.objective, rel=1e-9)
+        at_optimum += float(verdict.bound) == pytest.approx(result.objective, rel=1e-9)
+        apart, proofs = heads.proofs_over_time(problem)
+        problem.prove(apart, proofs)
+        above += verdict.bound > apart * Fraction(101, 100)
+        higher = certificate | {"bound": str(verdict.bound + Fraction(1, 10**9))}
+        refusal = certified(result, higher | {"sha256": verifier.digest(higher)})
+        assert re.search("the prices prove|the placement costs less", refusal)
+    assert at_optimum > 5
+    assert above > 5
+
+
+def test_no_prices_of_heads_prove_what_is_false():
+    """Any prices, in any unit: never more than the optimum, which the verifier computes itself."""
+    draw = random.Random(11)
+    for problem, result in over_time(40):
+        cost = problem.value(verifier.parse(json.dumps(result.to_json()["placement"])))
+        for _ in range(3):
+            unit = cost / draw.choice([10, 2**20, 10**6])
+            most = draw.choice([0, 3, int(cost / unit)])
+            price, network = (
+                [[draw.randint(0, most) for _ in range(problem.cluster.size)] for _ in range(problem.count)]
+                for _ in range(2)
+            )
+            proof = {"unit": str(unit or 1), "price": price, "network": network}
+            assert verifier.walks.least(problem, proof) <= cost
+
+
+def test_large_horizons_keep_the_bounds_of_intervals(monkeypatch):
+    """Where prices are not to be had."""
+    monkeypatch.setattr(modes, "LARGEST_TABLE", 0)
+    for problem, result in over_time(3):
+        certificate = placewise.certify(result.instance, result)
+        assert len(certificate["proofs"]) == problem.count
+        assert 0 <= certified(result, certificate).bound <= result.objective
 
 
 def test_prices_of_transports_close_what_limits_leave():

@@ -324,6 +324,7 @@ def turns(monkeypatch):
 
     monkeypatch.setattr(labels.Search, "by_labels", by_labels)
     monkeypatch.setattr(labels.Search, "by_highs", by_highs)
+    monkeypatch.setattr(labels.Search, "_tree_works", lambda _search: False)
     return made
 
 
@@ -372,3 +373,43 @@ def test_what_is_closed_needs_no_highs(turns, threads):
         4.0,
     )
     assert "highs" in [name for name, _ in turns.asked]
+
+
+class Tree:
+    """A tree whose turns take five seconds each and find what a test lists."""
+
+    def __init__(self, context, bounds):
+        self.context, self.bounds, self.bound_s, self.turns = context, list(bounds), 0.0, 0
+
+    @property
+    def open(self):
+        """Return whether there is more to find."""
+        return bool(self.bounds)
+
+    def work(self, _upper_s, stop):
+        """Find the next bound."""
+        while not stop():
+            self.context.now_s += 1.0
+        self.turns += 1
+        self.bound_s = self.bounds.pop(0)
+
+
+@pytest.mark.parametrize(("labels_s", "turns_before"), [(0.0, [8, 24]), (9.0, [2, 6])])
+def test_passes_wait_for_the_tree(monkeypatch, labels_s, turns_before):
+    """Until it has had as long as the next pass will take, four times the last; a quarter where passes bound better."""
+    search = search_of(time_limit=1000.0)
+    search.tree = Tree(search.context, [1.0] * 40)
+    search.labels_s, search.step_s = labels_s, 10.0
+    anneals, steps = [], []
+    monkeypatch.setattr(search, "_anneal", lambda moves, _stop: anneals.append(moves))
+
+    def step(_stop):
+        steps.append(search.tree.turns)
+        search.step_s *= 2
+
+    monkeypatch.setattr(search, "_step", step)
+    monkeypatch.setattr(search, "by_labels", lambda deadline_s: steps.append(("rest", deadline_s)))
+    search.by_turns()
+    assert steps[:2] == turns_before
+    assert steps[-1] == ("rest", 1000.0)
+    assert anneals == [labels.MOST_MOVES] * 40

@@ -154,6 +154,7 @@ def test_times_without_limit_count_in_units_of_their_choices():
     matrix = lower(m)
     units = dict(zip((v.name for v in matrix.columns), matrix.column_scale.tolist(), strict=True))
     assert (units["x"], units["y"], units["t"]) == (1.0, 1.0, 2.0**13)  # 5e6 / 2**13 = 610
+    assert 512 <= abs(matrix.matrix).max() <= 1024
     for variable, value in ((m.x, 1), (m.y, 0), (m.t, 5e6)):
         variable.set_value(value)
     start = dict(zip((v.name for v in matrix.columns), matrix.start().tolist(), strict=True))
@@ -162,3 +163,40 @@ def test_times_without_limit_count_in_units_of_their_choices():
     assert matrix.unscaled(float(matrix.cost @ matrix.start())) == 5e6
     matrix.load(matrix.start())
     assert pyo.value(m.t) == 5e6
+
+
+def test_an_amount_that_costs_nothing_may_be_negative():
+    """It pays for no choice."""
+    m = model((2e-4, 1e6, 0.0))
+    m.z.setlb(-1)
+    assert lower(m).drop_dearer(1e-4 + 7)
+    assert m.y.ub == 0
+
+
+def test_solutions_are_stored_as_they_are():
+    """Also where a solver is a hair outside the domain of an amount."""
+    m = model()
+    m.w = pyo.Var(domain=pyo.NonNegativeReals)
+    m.more = pyo.Constraint(expr=m.w + m.x >= 0)
+    matrix = lower(m)
+    matrix.load(point_of(matrix, {"x": 1.0, "y": 0.0, "z": 1.0, "w": -1e-9}))
+    assert -1e-8 < pyo.value(m.w) < 0
+
+
+@pytest.mark.parametrize("held", [(1, 1, 0), (1, 0, 1), (0, 1, 1), (0, 0, 0), (1, 1, 1)])
+def test_starts_have_carries_that_follow(held):
+    """A knapsack in digits: a start satisfies all rows if what it holds fits, to the unit."""
+    sizes, budget = (2**40 + 1, 2**40 + 2, 2**39 + 5), 2**41 + 3
+    m = pyo.ConcreteModel()
+    m.x = pyo.Var(range(3), domain=pyo.Binary)
+    m.held = pyo.Constraint(expr=sum(size * m.x[i] for i, size in enumerate(sizes)) <= budget)
+    m.cost = pyo.Objective(expr=m.x[0] + m.x[1] + m.x[2])
+    for i, value in enumerate(held):
+        m.x[i].set_value(value)
+    matrix = lower(m, digits=True)
+    assert matrix.carries
+    start = matrix.start()
+    names = [variable.name for variable in matrix.columns]
+    assert [start[names.index(f"x[{i}]")] for i in range(3)] == list(held)
+    assert holds(matrix, start) == (sum(size * x for size, x in zip(sizes, held, strict=True)) <= budget)
+    assert abs(matrix.matrix).max() <= 1024

@@ -41,7 +41,7 @@ def some_prices(relaxation, draw):
 def test_any_prices_bound():
     """Below the optimum that brute force finds, to the last bit; infinite only where there is none."""
     draw, tight = np.random.default_rng(1), 0
-    for seed in range(50):
+    for seed in range(30):
         instance, best = tiny(seed), solve(tiny(seed), "brute-force", isolate=False).objective
         relaxation = Relaxation(instance)
         tight += relaxation.layers == 2
@@ -49,7 +49,7 @@ def test_any_prices_bound():
             bound_s = relaxation.bound(some_prices(relaxation, draw)).value_s
             assert best is None or bound_s <= best
             assert bound_s == np.inf or bound_s % head_costs(instance).tick_s == 0
-    assert tight > 5
+    assert tight > 3
 
 
 def used(instance, trajectory):
@@ -70,7 +70,7 @@ def used(instance, trajectory):
 def test_what_is_left_out_is_in_no_better_trajectory():
     """By all trajectories of tiny instances: those within the slack have only what is kept; most is left out."""
     draw, left, count = np.random.default_rng(2), 0, 0
-    for seed in range(60):
+    for seed in range(35):
         instance = tiny(seed)
         relaxation = Relaxation(instance)
         bound = relaxation.bound(some_prices(relaxation, draw))
@@ -91,8 +91,8 @@ def test_what_is_left_out_is_in_no_better_trajectory():
                     assert kept.mode[key[0], key[1]][np.flatnonzero(at)[-1]]
                 else:
                     assert getattr(kept, kind)[key]
-    assert left > 100
-    assert count > 100
+    assert left > 50
+    assert count > 50
 
 
 @pytest.mark.parametrize("options", [{}, {"memory_factor": 1.35}])
@@ -162,7 +162,7 @@ def test_walks_are_drawn_by_their_weight():
 def test_walks_become_trajectories():
     """Feasible ones, no dearer than what they began with; the places of projection and network are the best."""
     found = 0
-    for seed in range(60):
+    for seed in range(35):
         instance = tiny(seed)
         walks = Walks(Relaxation(instance), lambda: False)
         size, draw = instance.cluster.size, np.random.default_rng(seed)
@@ -183,7 +183,7 @@ def test_walks_become_trajectories():
         made = walks.along(draw.integers(size, size=(instance.intervals, 2)))
         if made is not None and evaluate(instance, made).feasible:
             found += 1
-    assert found > 20
+    assert found > 10
 
 
 @pytest.mark.parametrize(
@@ -210,18 +210,16 @@ def test_the_method_agrees_with_dynamic_programming(options):
 
 def test_no_placement_is_proven():
     """By the bound alone, or by HiGHS on the whole statement."""
-    messages = set()
-    for seed in range(200):
+    bounds_s = []
+    for seed in range(100):
         instance = tiny(seed)
-        claim = method.run(instance, Context(Parameters(time_limit=60.0, threads=1)))
-        if claim.reason is Reason.INFEASIBLE:
-            assert solve(instance, "brute-force", isolate=False).status is Status.INFEASIBLE
-            messages.add(
-                Relaxation(instance).bound(np.zeros((2, instance.intervals, instance.cluster.size))).value_s
-            )
-        if len(messages) > 1:
-            break
-    assert np.inf in messages
+        if len(bounds_s) < 5 and solve(instance, "brute-force", isolate=False).status is Status.INFEASIBLE:
+            claim = method.run(instance, Context(Parameters(time_limit=60.0, threads=1)))
+            assert claim.reason is Reason.INFEASIBLE
+            shape = (2, instance.intervals, instance.cluster.size)
+            bounds_s.append(Relaxation(instance).bound(np.zeros(shape)).value_s)
+    assert np.inf in bounds_s
+    assert len(bounds_s) == 5
 
 
 def test_what_is_too_large_for_highs_keeps_its_gap(monkeypatch):

@@ -207,3 +207,10 @@ def test_a_comparison_in_words(split):
     document = report.to_json()
     assert (document["problem"], document["skipped"]) == ("edgeshard-latency", {"c": "not here"})
     assert [each["kind"] for each in document["conflicts"]] == ["bounds", "objective"]
+
+
+def test_a_wrong_value_is_told_before_a_wrong_bound(split):
+    """Of several conflicts the first says most."""
+    both = verified(split, Claim(Reason.OPTIMAL, BEST, 6.0, math.nan))
+    assert kinds(both)[0] == "objective-mismatch"
+    assert len(kinds(both)) > 1

@@ -7,6 +7,7 @@ from math import ceil, floor, inf
 from typing import Any
 
 from .reading import Cluster, Links, need, number, only, whole
+from .walks import least
 
 #: Where heads, projection and network were.
 Placed = tuple[list[int], int, int]
@@ -115,12 +116,16 @@ class Heads:
         return total
 
     def prove(self, bound: Fraction | None, proofs: list[Any]) -> None:
-        """Check the proofs: what each interval costs at least; moves cost nothing after the first."""
+        """Check the proofs: prices of heads; or what each interval costs at least, moves after the first for nothing."""
         if bound is None:
             need(len(proofs) == 1, "proofs: expected one, of an interval without a placement")
             t = whole(proofs[0]["interval"], "proof.interval")
             need(t < self.count, "proof.interval: there is none")
             self.step(t, None, proofs[0])
+            return
+        if len(proofs) == 1 and "price" in proofs[0]:
+            found = least(self, proofs[0])
+            need(found >= bound, f"bound: the prices prove {float(found):.15g}")
             return
         need(len(proofs) == self.count, f"proofs: expected {self.count}, found {len(proofs)}")
         for t, proof in enumerate(proofs):
