@@ -44,6 +44,8 @@ MOVES_PER_LABEL, MOST_MOVES, HEATS = 40, 150_000, (1.0, 0.3, 0.1)
 LABELS_SHARE, HIGHS_SHARE = 0.08, 0.5
 #: Seconds of the tree before HiGHS, which takes its time to begin, then at a time; and its share where passes have the better bound.
 FIRST_TURN_S, TURN_S, LEAST_SHARE = 3.0, 5.0, 0.25
+#: Passes go first while their gap is at most this, up to a width.
+NEAR_GAP, NEAR_WIDTH = 0.015, 30_000
 #: Labels alone in any case: the first placement comes from them.
 LEAST_ALONE_S = 2.0
 
@@ -164,6 +166,9 @@ class Search:
         while waits and self.best is None and self.width <= LARGEST_WIDTH and not self._over():
             self._step(self._over)
         while not self._over() and self._tree_works():
+            if self.passes_are_near():
+                self._step(self._over)
+                continue
             spent_s += self.turn(TURN_S)
             assert self.tree is not None
             share = 1.0 if self.tree.bound_s >= self.labels_s else LEAST_SHARE
@@ -171,6 +176,11 @@ class Search:
                 spent_s -= share * GROWTH * self.step_s
                 self._step(self._over)
         self.by_labels(self.context.parameters.time_limit)
+
+    def passes_are_near(self) -> bool:
+        """Whether the next passes are likely to prove it: their bound is near and better than the tree's."""
+        tree_s = -np.inf if self.tree is None else self.tree.bound_s
+        return self.width <= NEAR_WIDTH and self.labels_s >= max(self.upper_s * (1 - NEAR_GAP), tree_s)
 
     def _over(self) -> bool:
         return not self.context.remaining or self.closed
@@ -251,7 +261,8 @@ def run(instance: DilemmaInstance, context: Context) -> Claim:
     search = Search(instance, context)
     limit_s = context.parameters.time_limit
     search.by_labels(max(LABELS_SHARE * limit_s, LEAST_ALONE_S))
-    search.turn(FIRST_TURN_S)
+    if not search.passes_are_near():
+        search.turn(FIRST_TURN_S)
     if not search.closed and context.parameters.threads == 1:
         search.by_highs(min(HIGHS_SHARE * limit_s, context.remaining))
         search.by_turns()
