@@ -220,7 +220,7 @@ def disturbed(suite: Path, folder: Path, kills: int, chance: random.Random, *, l
                 cluster.start()
     finally:
         cluster.stop()
-    raise RuntimeError(f"not done after {MOST_TRIES} tries")
+    raise RuntimeError("\n".join([f"not done after {MOST_TRIES} tries", *said]))
 
 
 def record_count(folder: Path) -> int:

@@ -107,17 +107,27 @@ class LabelSearch:
         # Per label its device, the layers placed, and its parent's number.
         self.tree: list[tuple[int, int, int]] = []
         self.best_cost: dict[tuple[int, int, tuple[int, ...]], float] = {}
+        self.heap: list[Label] | None = None
 
-    def search(self) -> Claim:
-        """Expand labels until none can beat the incumbent."""
-        heap = list(self._roots())
-        heapq.heapify(heap)
+    def search(self, until_s: float = math.inf) -> Claim:
+        """Expand labels until none can beat the incumbent; called again, go on.
+
+        Parameters
+        ----------
+        until_s : float
+            Of the context's clock, when to pause.
+        """
+        if self.heap is None:
+            self.heap = list(self._roots())
+            heapq.heapify(self.heap)
+        heap = self.heap
         while heap and self._open(heap[0].bound):
-            if self.expanded % 64 == 0 and (not self.context.remaining or len(self.tree) > self.most):
-                if not self.context.remaining:
+            if self.expanded % 64 == 0:
+                if not self.context.remaining or self.context.elapsed >= until_s:
                     return self._claim(Reason.LIMIT, heap[0].bound, "stopped at the time limit")
-                claim = self._claim(Reason.LIMIT, heap[0].bound, f"stopped at {self.most:,} labels")
-                return replace(claim, limit="labels")
+                if len(self.tree) > self.most:
+                    claim = self._claim(Reason.LIMIT, heap[0].bound, f"stopped at {self.most:,} labels")
+                    return replace(claim, limit="labels")
             label = heapq.heappop(heap)
             self.expanded += 1
             self.context.report(dual_bound=label.bound)
@@ -224,18 +234,18 @@ class LabelSearch:
                 break
             end = start
             device, _, number = self.tree[number]
-        self._offer(tuple(path), cost)
+        self.offer(tuple(path), cost)
 
     def _root(self, paths: RunPaths) -> PricedBound:
         """Return the best root bound found, after heuristics and bound have helped each other."""
         if self.context.warm_start is not None:
             known = evaluate_latency(self.instance, self.context.warm_start)
             if known.feasible and known.objective is not None:
-                self._offer(tuple(self.context.warm_start), known.objective)
+                self.offer(tuple(self.context.warm_start), known.objective)
         for heuristic in (greedy, cloud_edge_opt):
             claim = heuristic(self.instance, self.context)
             if claim.placement is not None and claim.objective is not None:
-                self._offer(claim.placement, claim.objective)
+                self.offer(claim.placement, claim.objective)
         root = paths.best_bound(self.context, self.upper)
         if not self._open(root.dual_bound):
             return root
@@ -245,10 +255,19 @@ class LabelSearch:
             until = self.context.elapsed + CHAIN_SHARE / 2 * self.context.remaining
             search.search(tuple(dict.fromkeys(start)), until, self.context.parameters.seed)
         if search.best and evaluate_latency(self.instance, search.placement(search.best)).feasible:
-            self._offer(search.placement(search.best), search.best_s)
+            self.offer(search.placement(search.best), search.best_s)
         return max(root, paths.best_bound(self.context, self.upper), key=lambda bound: bound.dual_bound)
 
-    def _offer(self, placement: tuple[int, ...], cost: float) -> None:
+    def offer(self, placement: tuple[int, ...], cost: float) -> None:
+        """Take a placement as the incumbent if it is better.
+
+        Parameters
+        ----------
+        placement : tuple of int
+            One that is feasible.
+        cost : float
+            Its seconds.
+        """
         if cost < self.upper:
             self.incumbent, self.upper = placement, cost
             self.context.report(objective=cost, placement=placement)

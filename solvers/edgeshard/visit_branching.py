@@ -13,7 +13,7 @@ a layer is on a device or not, which ends in single placements. So the tree is f
 a bound has closed, or has been evaluated.
 
 Sources: branch and price, Barnhart, Johnson, Nemhauser, Savelsbergh and Vance (1998); smoothed prices, Wentges (1997);
-prices and paths, Dantzig and Wolfe (1960). First placements, and small instances, by `labels`.
+prices and paths, Dantzig and Wolfe (1960).
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from placewise.models.edgeshard.memory import require_shared_with_first
 from placewise.models.edgeshard.placement import evaluate_latency
 from placewise.models.errors import NotApplicableError
 from placewise.models.problem import Guarantee
-from placewise.solvers.edgeshard.labels import LabelSearch
 from placewise.solvers.edgeshard.lagrangian import RunPaths
 from placewise.solvers.edgeshard.path_master import PathMaster, Prices
 from placewise.solvers.edgeshard.path_pricing import PathPricing
@@ -50,8 +49,6 @@ SMOOTHING = 0.7
 ROUNDS, NEAR = 150, 1e-7
 #: Penalty of what is too much, in costs of a placement: with a known one, and without.
 PENALTY, FIRST_PENALTY = 10.0, 1e4
-#: Labels before the tree.
-LABELS, FEW_DEVICES = 20_000, 4
 #: The weight of paths in whose order placements are looked for.
 HEAVY = 0.2
 #: The last of them after which rows and remembered visits are added.
@@ -109,12 +106,11 @@ class VisitBranching:
         self.nodes: list[Node] = []
         self.mended: set[tuple[int, ...]] = set()
         self.made = self.solved = 0
+        #: Another method's bound, of all placements.
+        self.known_s = -np.inf
 
-    def solve(self) -> Claim:
-        """Try labels, then close the tree."""
-        first = self._labels()
-        if first.reason is not Reason.LIMIT:
-            return first
+    def begin(self) -> None:
+        """Make the root, with what is known of placements and bounds by then."""
         self.master = PathMaster(
             self.paths.budget, self.upper_s, PENALTY if self.best is not None else FIRST_PENALTY
         )
@@ -122,24 +118,39 @@ class VisitBranching:
             self._add(self.best)
         none, zero = np.zeros(self.size, dtype=bool), np.zeros(self.size)
         everywhere = none | self.instance.rules.contiguous
-        known_s = -np.inf if first.dual_bound is None else first.dual_bound
-        self._push(Node(known_s, 0, everywhere, none, self.closed, Prices(zero, zero, zero[:0])))
-        while self.nodes and self.nodes[0].bound_s < self.cutoff_s and self.context.remaining:
+        self._push(Node(self.known_s, 0, everywhere, none, self.closed, Prices(zero, zero, zero[:0])))
+
+    def grow(self, until_s: float) -> None:
+        """Expand nodes until none is open, or until a time of the context's clock.
+
+        Parameters
+        ----------
+        until_s : float
+            Seconds.
+        """
+        while self.open and self.context.remaining and self.context.elapsed < until_s:
             self._expand(heapq.heappop(self.nodes))
             self.context.report(dual_bound=self.bound_s)
-        message = f"{self.solved:,} nodes, {len(self.master.paths):,} paths"
-        done = not self.nodes or self.nodes[0].bound_s >= self.cutoff_s
-        if self.best is None and done:
+
+    def claim(self, message: str) -> Claim:
+        """Return what is known by now."""
+        if self.best is None and not self.open:
             return Claim(Reason.INFEASIBLE, message=message, solve_s=self.context.elapsed)
         objective = None if self.best is None else self.upper_s
-        reason = Reason.OPTIMAL if done else Reason.LIMIT
+        reason = Reason.LIMIT if self.open else Reason.OPTIMAL
         bound_s = self.bound_s if np.isfinite(self.bound_s) else None
         return Claim(reason, self.best, objective, bound_s, message, solve_s=self.context.elapsed)
 
     @property
+    def open(self) -> bool:
+        """Whether a node may hold something that is wanted."""
+        return bool(self.nodes) and self.nodes[0].bound_s < self.cutoff_s
+
+    @property
     def bound_s(self) -> float:
         """The least bound of what is open or closed."""
-        bound_s: float = min(self.upper_s, self.closed_s, self.nodes[0].bound_s if self.nodes else np.inf)
+        tree_s = min(self.closed_s, self.nodes[0].bound_s if self.nodes else np.inf)
+        bound_s: float = min(self.upper_s, max(tree_s, self.known_s))
         return self.upper_s if bound_s >= self.upper_s - self.paths.costs.tick_s / 2 else bound_s
 
     @property
@@ -149,16 +160,14 @@ class VisitBranching:
         cutoff_s: float = self.upper_s - max(gap * self.upper_s, self.paths.costs.tick_s / 2)
         return cutoff_s
 
-    def _labels(self) -> Claim:
-        """Return what few labels make of it, which suffices where placements are few, and local search beside them."""
-        few = self.size <= FEW_DEVICES  # runs that alternate: labels decide alone
-        claim = LabelSearch(self.instance, self.context, None if few else LABELS).search()
-        for placement in (self.context.warm_start, claim.placement):
-            if placement is not None:
-                self._offer(tuple(placement))
-        return claim
+    def offer(self, placement: tuple[int, ...]) -> None:
+        """Take a path as the incumbent if it is a placement, and better.
 
-    def _offer(self, placement: tuple[int, ...]) -> None:
+        Parameters
+        ----------
+        placement : tuple of int
+            The device of each layer.
+        """
         known = evaluate_latency(self.instance, placement)
         if known.feasible and known.objective is not None and known.objective < self.upper_s:
             self.best, self.upper_s = placement, known.objective
@@ -181,7 +190,7 @@ class VisitBranching:
         begun = np.append(True, np.diff(path) != 0)
         visits = np.bincount(np.array(path)[begun], minlength=self.size).astype(np.float64)
         if cost_s < self.upper_s:
-            self._offer(path)
+            self.offer(path)
         return self.master.add(path, cost_s, used, visits)
 
     def _priced(
@@ -220,7 +229,7 @@ class VisitBranching:
         elif node.bound_s >= self.cutoff_s:
             self.closed_s = min(self.closed_s, node.bound_s)
         elif node.only is not None:
-            self._offer(node.only)
+            self.offer(node.only)
         elif not node.barred.all(axis=1).any():
             for child in children(node, mixed):
                 self._push(child)
@@ -287,14 +296,3 @@ class VisitBranching:
             room = before[:-1] + self.paths.budget[j] - self.paths.need[:, j].min()
             ends[:, j] = np.minimum(ends[:, j], np.searchsorted(before, room, side="right") - 1)
         return ends
-
-
-def run(instance: EdgeShardInstance, context: Context) -> Claim:
-    """Search the tree of an instance.
-
-    Parameters
-    ----------
-    instance, context : EdgeShardInstance, Context
-        What is solved; options, clock and reports.
-    """
-    return VisitBranching(instance, context).solve()

@@ -214,7 +214,7 @@ def test_bounds_come_in_order_and_labels_are_few(bare):
         bounds = [step.dual_bound for step in search.context.steps if step.dual_bound is not None]
         assert bounds == sorted(bounds)
         search = bare(instance)
-        search._offer(optimum.placement, optimum.objective)
+        search.offer(optimum.placement, optimum.objective)
         claim = search.search()
         assert (claim.reason, claim.placement) == (Reason.OPTIMAL, optimum.placement)
         known += search.expanded
@@ -232,7 +232,7 @@ def test_the_best_of_two_that_differ_by_a_tick(bare):
             continue
         tick = time_tables(instance).tick_s
         search = bare(instance, relative_gap=0.0)
-        search._offer("known", optimum.objective + tick)
+        search.offer("known", optimum.objective + tick)
         claim = search.search()
         assert (claim.objective, claim.dual_bound) == (optimum.objective, optimum.objective)
         beaten += 1
@@ -279,7 +279,7 @@ def test_a_warm_start_is_the_first_placement():
         search = LabelSearch(instance, context)
         assert (search.incumbent, search.upper) == (optimum.placement, optimum.objective)
         assert context.steps[0].placement == optimum.placement
-        search._offer("other", optimum.objective)
+        search.offer("other", optimum.objective)
         assert search.incumbent == optimum.placement
         wrong = next(
             placement

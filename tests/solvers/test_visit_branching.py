@@ -12,11 +12,12 @@ from placewise.instances.generators import generate
 from placewise.models.edgeshard import evaluate_latency
 from placewise.models.edgeshard.rules import Rules
 from placewise.models.errors import NotApplicableError
-from placewise.solvers.edgeshard import visit_branching
+from placewise.solvers import solve
+from placewise.solvers.edgeshard import branch_and_price, visit_branching
 from placewise.solvers.edgeshard.lagrangian import RunPaths
 from placewise.solvers.edgeshard.path_pricing import PathPricing
 from placewise.solvers.edgeshard.run_ends import best_ends
-from placewise.solvers.evidence.result import Claim, Reason
+from placewise.solvers.evidence.result import Reason
 from placewise.solvers.execution.context import Context
 from placewise.solvers.execution.parameters import Parameters
 from placewise.solvers.registry import default_method
@@ -34,7 +35,7 @@ def runs(path):
 
 def test_every_placement_is_worth_what_enumeration_says(monkeypatch):
     """With contiguous runs, pinned layers and free sources; by the tree, after few labels."""
-    monkeypatch.setattr(visit_branching, "LABELS", 0)
+    monkeypatch.setattr(branch_and_price, "LABELS", 0)
     told = Counter()
     for seed in range(40):
         instance = drawn(seed)
@@ -47,13 +48,35 @@ def test_every_placement_is_worth_what_enumeration_says(monkeypatch):
 
 def test_the_tree_alone_finds_the_optimum(monkeypatch):
     """Without first placements, runs mended, rows added or visits remembered."""
-    monkeypatch.setattr(visit_branching.VisitBranching, "_labels", lambda _: Claim(Reason.LIMIT))
     monkeypatch.setattr(visit_branching.VisitBranching, "_mend", lambda *_: None)
     monkeypatch.setattr(visit_branching, "LAST_CUT", -1)
-    told = Counter()
+    found = 0
     for seed in range(300, 325):
-        assert judge(drawn(seed), ["branch-and-price"], told) == []
-    assert told["branch-and-price", "exact: optimal"] >= 10
+        tree = visit_branching.VisitBranching(drawn(seed), Context(Parameters()))
+        tree.begin()
+        tree.grow(60.0)
+        truth = solve(drawn(seed), "brute-force", isolate=False)
+        assert tree.claim("").objective == truth.objective
+        assert (tree.claim("").reason is Reason.INFEASIBLE) == (truth.objective is None)
+        found += truth.objective is not None
+    assert found >= 10
+
+
+def test_labels_and_the_tree_take_turns(monkeypatch):
+    """Either of them ends it, the other one's placements and bounds are kept, and labels that are too many leave the rest to the tree."""
+    instance = generate("edgeshard-latency", "tight", seed=2, devices=5, layers=10)
+    truth = solve(instance, "labels", isolate=False)
+    monkeypatch.setattr(branch_and_price, "LABELS", 0)
+    monkeypatch.setattr(branch_and_price, "TURN_S", 0.0)
+    for most, name in ((10**6, "labels"), (0, "nodes")):
+        monkeypatch.setattr(branch_and_price, "LARGEST_COUNT", most)
+        heard = []
+        claim = branch_and_price.run(instance, Context(Parameters(relative_gap=1e-6), report=heard.append))
+        assert claim.reason is Reason.OPTIMAL
+        assert claim.objective == truth.objective
+        assert name in claim.message
+        bounds = [each.dual_bound for each in heard if each.dual_bound is not None]
+        assert max(bounds) <= truth.objective
 
 
 def test_remembered_devices_are_visited_once_and_paths_are_the_cheapest():
@@ -121,7 +144,7 @@ def test_the_testbed_with_layers_that_differ():
     instance = generate("edgeshard-latency", "testbed", seed=1, model="llama2-70b", devices=15, spread=0.2)
     assert default_method(instance).name == "branch-and-price"
     heard = []
-    claim = visit_branching.run(instance, Context(Parameters(relative_gap=2e-3), report=heard.append))
+    claim = branch_and_price.run(instance, Context(Parameters(relative_gap=2e-3), report=heard.append))
     assert claim.reason is Reason.OPTIMAL
     assert evaluate_latency(instance, claim.placement).objective == claim.objective
     assert claim.objective * (1 - 2e-3) <= claim.dual_bound <= 1.26762
@@ -132,7 +155,7 @@ def test_the_testbed_with_layers_that_differ():
 def test_limits():
     """No time, no bound; tables that are too large are refused."""
     instance = generate("edgeshard-latency", "testbed", seed=1, devices=15, spread=0.2)
-    claim = visit_branching.run(instance, Context(Parameters(time_limit=1e-9)))
+    claim = branch_and_price.run(instance, Context(Parameters(time_limit=1e-9)))
     assert claim.reason is Reason.LIMIT
     with pytest.raises(NotApplicableError, match="steps per path"):
         visit_branching.guarantee(generate("edgeshard-latency", "testbed", seed=1, devices=2000))
