@@ -200,7 +200,7 @@ def mutant_at(places: list[Site], index: int) -> Mutant | None:
     mutated = site.mutated()
     if mutated is None:
         return None
-    lines, (old, new) = site.source.splitlines(), _changed(site.source, mutated)
+    lines, (old, new) = [line.strip() for line in site.source.splitlines()], _changed(site.source, mutated)
     nth = 0
     for other in places[:index]:  # those that read the same begin at a line that reads the same
         if other.function == site.function and lines[other.line - 1] == lines[site.line - 1]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 #: without it; a loaded machine spends the clock alone.
 LEAST_LIMIT_S, LIMIT_FACTOR = 5.0, 4.0
 LEAST_WALL_S, WALL_FACTOR = 120.0, 40.0
+#: Seconds of a processor for one test beside the multiple: it may be the first that computes what others keep.
+ONE_TEST_S = 10.0
 #: Tests of other modules are tried up to so many seconds in all.
 OTHERS_S = 15.0
 
@@ -120,7 +122,7 @@ class Tests:
         self._functions: dict[tuple[str, str], list[FunctionType]] = {}
         self._kept: list[Any] = []
         self._results = -1
-        self._watching, self._watched = "", False
+        self._watching, self._watched, self._limited = "", False, False
 
     def _look_round(self) -> None:
         """Find the modules' functions, and what keeps results of this package and its tests."""
@@ -172,9 +174,13 @@ class Tests:
         os._exit(0)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Note which test runs."""
+        """Note which test runs, and limit it."""
         if self._watched:
             self._forget()
+        if self._limited:
+            limit_s = time.process_time() + ONE_TEST_S + LIMIT_FACTOR * self._took_s[nodeid]
+            _, most_s = resource.getrlimit(resource.RLIMIT_CPU)
+            resource.setrlimit(resource.RLIMIT_CPU, (min(int(limit_s) + 1, most_s), most_s))
         self._watching = nodeid
         self._calls[nodeid] = set()
 
@@ -224,6 +230,7 @@ class Tests:
     def _limit(self, chosen: Sequence[Any]) -> None:
         limit_s = max(LEAST_LIMIT_S, LIMIT_FACTOR * sum(self._took_s[item.nodeid] for item in chosen))
         resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + limit_s) + 1,) * 2)
+        self._limited = True
 
     def _worth(self, test: str) -> float:
         return (1 + self._kills.get(test, 0)) / (self._took_s[test] + 0.02)

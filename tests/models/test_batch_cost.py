@@ -48,6 +48,16 @@ def test_one_batch_size_by_hand():
     )
 
 
+def test_the_problem_of_a_size_is_always_the_same_object():
+    """Also after another was asked for."""
+    instance = case()
+    one, three = instance.at(1), instance.at(3)
+    assert one is not three
+    assert [instance.at(1), instance.at(3)] == [one, three]
+    assert instance.at(1) is one
+    assert instance.at(3) is three
+
+
 def test_a_return_of_nothing_has_no_sign():
     """-0.0 bytes are 0.0 bytes, also as they are written."""
     layers, cluster = case().layers, case().cluster

@@ -179,6 +179,13 @@ def test_rules_that_cannot_be_kept_are_told(rules, source, reason):
     assert solve(instance, "brute-force", isolate=False).status.value == "infeasible"
 
 
+def test_a_source_of_one_layer_holds_layer_0():
+    """As brute force finds."""
+    instance = two_machines("slow", max_layers={"slow": 1})
+    assert problem_of(instance).diagnose(instance) is None
+    assert solve(instance, "brute-force", isolate=False).placement == (0, 1, 1)
+
+
 def test_whichever_device_is_the_source():
     """No links: no device reaches what the layers need, whoever begins."""
     instance = two_machines(None, must_use=["fast", "slow"])

@@ -146,6 +146,10 @@ def test_limits_of_instances():
     assert whole.counts[-1] == 511
     with pytest.raises(InstanceError, match="in_flight: expected caches of at most"):
         dataclasses.replace(case(), layers=caches, in_flight=512, batch_sizes=(1, 2))
+    with pytest.raises(InstanceError, match="in_flight: expected caches of at most"):
+        dataclasses.replace(
+            case(None, sizes=(1, 2)), layers=[*caches[:1], dataclasses.replace(caches[1], cache_bytes=2**49)]
+        )
     large = [dataclasses.replace(layer, cache_bytes=2**50 - 2**10) for layer in case(sizes=(1,)).layers]
     assert dataclasses.replace(case(None, sizes=(1,)), layers=large).choices == ((None, 1),)
 

@@ -11,6 +11,7 @@ from placewise.models.cluster import Cluster
 from placewise.models.dilemma.cost import _scale_s, delay_costs
 from placewise.models.dilemma.cost import floor_s as dilemma_floor_s
 from placewise.models.dilemma.data import Dilemma, QuantizableLayer
+from placewise.models.head_migration import cost as head_cost
 from placewise.models.head_migration.cost import floor_s as heads_floor_s
 from placewise.models.head_migration.cost import head_costs
 from placewise.models.units import ROUNDING_TOLERANCE, choose_tick
@@ -47,6 +48,23 @@ def test_head_floors_by_loops():
         assert floor_s >= 3 * total * (1 - 1e-12)
         best = solve(instance, "brute-force", isolate=False).objective
         assert best is None or floor_s <= best * (1 + 1e-12)
+
+
+def test_where_devices_are_many_one_head_stands_for_all(monkeypatch):
+    """The quickest to each projection, with what follows that at the least."""
+    monkeypatch.setattr(head_cost, "LARGEST_FLOOR", 0)
+    fixed = 0
+    for seed in range(12):
+        instance = generate("head-migration", "tiny", seed=seed)
+        costs, total, size = head_costs(instance), 0.0, range(instance.cluster.size)
+        for t in range(instance.intervals):
+            total += min(
+                min(costs.slope_s[t, j, q] + costs.fixed_s[t, j, q] for j in size) + min(costs.after_s[t, q])
+                for q in size
+            )
+        assert heads_floor_s(instance) == pytest.approx(costs.weight * total, rel=1e-12)
+        fixed += costs.fixed_s.max() > 0
+    assert fixed > 6
 
 
 def test_links_of_a_byte_per_second_are_links():

@@ -52,6 +52,13 @@ def test_without_either_the_least_time_keeps_its_digits(least, spread):
         assert tick(0.0, least * spread, 0.0, 300, 0.0, least) == choose_tick(least, least * spread, 1)
 
 
+def test_the_least_time_is_rounded_once():
+    """2**28 s on one device ask for a tick of 2**-24 s, which 1 s loses at most once: twice is more than 1e-7."""
+    assert tick(0.0, 1e30, 2.0**28, 300, 0.0, 1.0) == 2.0**-24
+    with pytest.raises(InstanceError):
+        tick(0.0, 1e30, 2.0**28, 300, 0.0, 0.5)
+
+
 def test_sums_on_one_device_must_be_exact():
     """Of compute times, of which differences are taken: 2**53 ticks at most where the horizon does not fit."""
     assert tick(1.0, 1e18, 1e6) * 2.0**53 > 1e6

@@ -45,6 +45,18 @@ def test_as_printed_a_slow_first_layer_lets_it_through():
     assert solve(instance, "algorithm-2", isolate=False).objective == 4.0
 
 
+def test_as_printed_a_stage_waits_for_the_message_before_it():
+    """Layer 1 would send for 8 s, but stays with layer 2; where layer 0 sends so long, no stage is accepted."""
+    instance = pipeline([[4.0, 9.0], [9.0, 2.0], [9.0, 0.0]], [1, 8], [1, 1, 1])
+    for slow, objective in ((1, 4.0), (0, None)):
+        layers = [
+            dataclasses.replace(layer, output_bytes=8192.0 if i == slow else 1.0)
+            for i, layer in enumerate(instance.layers)
+        ]
+        found = solve(dataclasses.replace(instance, layers=layers), "algorithm-2", isolate=False)
+        assert found.objective == objective
+
+
 def test_as_printed_an_exact_fit_is_refused():
     """Line 8 says ``<=``: a device of 2 bytes takes no stage of 2 bytes."""
     instance = pipeline([[4.0, 9.0], [9.0, 2.0], [9.0, 0.0]], [1, 2], [1, 1, 1])

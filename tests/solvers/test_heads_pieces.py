@@ -152,13 +152,15 @@ def instance_costs(instance):
 
 
 def test_states_that_can_be_listed(monkeypatch):
-    """4 heads on 3 devices: 15 ways times 9 places; over 2 intervals twice as many values."""
-    instance = generate("head-migration", "network", seed=1, devices=3, heads=4, embedding_dim=8, intervals=2)
-    for name, most in (("LARGEST_STATES", 135), ("LARGEST_VALUES", 270)):
+    """5 heads on 3 devices: 21 ways times 9 places; over 2 intervals twice as many values."""
+    instance = generate(
+        "head-migration", "network", seed=1, devices=3, heads=5, embedding_dim=10, intervals=2
+    )
+    for name, most in (("LARGEST_STATES", 189), ("LARGEST_VALUES", 378)):
         monkeypatch.setattr(lookahead, name, most)
         assert lookahead.guarantee(instance) is Guarantee.EXACT
         monkeypatch.setattr(lookahead, name, most - 1)
-        with pytest.raises(NotApplicableError, match="there are 135"):
+        with pytest.raises(NotApplicableError, match="there are 189"):
             lookahead.guarantee(instance)
         monkeypatch.undo()
 

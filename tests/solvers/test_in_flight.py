@@ -13,6 +13,7 @@ from placewise.benchmarks.agreement import judge
 from placewise.instances.generators import generate
 from placewise.models.cluster import Cluster
 from placewise.models.edgeshard import EdgeShardBatch
+from placewise.models.errors import NotApplicableError
 from placewise.models.registry import problem_of
 from placewise.models.workload import Layer
 from placewise.solvers import solve
@@ -292,3 +293,24 @@ def test_what_one_choice_leaves(claim, undecided, best, limit_s, best_s, most_s,
     assert whole._undecided == undecided
     assert whole._messages == (["late"] if claim.reason is Reason.LIMIT else [])
     assert kept == ([] if best is None else [best])
+
+
+def test_a_batch_alone_is_solved_to_the_end(monkeypatch):
+    """By the strongest method that takes it; for one choice of many, a bound that is enough ends it."""
+    asked = []
+
+    def refuse(_):
+        raise NotApplicableError("not here")
+
+    def run(_pipe, _part, *, whole, enough_s):
+        asked.append((whole, enough_s))
+        return Claim(Reason.LIMIT)
+
+    monkeypatch.setattr(batches.types, "guarantee", refuse)
+    monkeypatch.setattr(batches.thresholds, "guarantee", lambda _: None)
+    monkeypatch.setattr(batches.thresholds, "run", run)
+    instance = next(made for made in map(drawn, range(99)) if made.source is not None)
+    size, context = instance.batch_sizes[0], Context(Parameters())
+    batches._pipeline(instance, size, context)
+    batches._least_bottleneck(context, instance.at(size), 3.0)
+    assert asked == [(True, math.inf), (False, 3.0)]

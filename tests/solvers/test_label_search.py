@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from placewise.instances.generators import generate
-from placewise.models.edgeshard import evaluate_latency
+from placewise.models.cluster import Cluster
+from placewise.models.edgeshard import EdgeShardLatency, evaluate_latency
 from placewise.models.edgeshard.cost import time_tables
+from placewise.models.edgeshard.rules import Rules
+from placewise.models.workload import Layer
 from placewise.solvers import solve
 from placewise.solvers.edgeshard import labels
 from placewise.solvers.edgeshard.labels import Label, LabelSearch
@@ -356,3 +359,16 @@ def test_a_gap_that_counts_as_none_leaves_the_bound_as_it_is(bare):
             assert (claim.reason, claim.dual_bound) == (Reason.OPTIMAL, stated)
         return
     raise AssertionError("no instance has a label")
+
+
+def test_a_run_goes_on_to_what_its_device_must_host(bare):
+    """Two layers on a, 4 s each, and the last on b: with a message of 1 s 10 s, where one run per device counts."""
+    cluster = Cluster(("a", "b"), memory_bytes=3, bandwidth_bytes_per_s=1.0)
+    instance = EdgeShardLatency(
+        cluster,
+        Layer("layer", 1, 1.0) * 3,
+        compute_time_s=[[4.0, 1.0]] * 3,
+        rules=Rules(contiguous=True, min_layers={"a": 2}),
+    )
+    claim = bare(instance).search()
+    assert (claim.reason, claim.placement, claim.objective) == (Reason.OPTIMAL, (0, 0, 1), 10.0)

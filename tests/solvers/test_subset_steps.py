@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from placewise.instances.generators import generate
-from placewise.models.edgeshard import evaluate_latency
+from placewise.models.cluster import Cluster
+from placewise.models.edgeshard import EdgeShardLatency, evaluate_latency
 from placewise.models.edgeshard.cost import time_tables
 from placewise.models.edgeshard.rules import Rules
 from placewise.models.errors import NotApplicableError
+from placewise.models.workload import Layer
 from placewise.solvers import solve
 from placewise.solvers.edgeshard import subsets
 from placewise.solvers.edgeshard.subsets import Level, SubsetSearch
@@ -312,3 +314,21 @@ def test_no_level_follows_the_last():
     )
     following = search._next(empty)
     assert (len(following.last), following.least_s) == (0, math.inf)
+
+
+def test_the_source_ends_its_run_within_its_own_limits():
+    """Two to three of four layers where it must host two and may host three, whatever the others must."""
+    cluster = Cluster(("a", "b", "c"), memory_bytes=4, bandwidth_bytes_per_s=1.0)
+    for rules, ends in (
+        ({"min_layers": {"a": 2}, "max_layers": {"a": 3}}, [2, 3]),
+        ({"min_layers": {"b": 2}, "max_layers": {"c": 1}}, [1, 2, 3, 4]),
+    ):
+        instance = EdgeShardLatency(
+            cluster,
+            Layer("layer", 1, 1.0) * 4,
+            compute_time_s=np.ones((4, 3)),
+            rules=Rules(contiguous=True, **rules),
+        )
+        cost_s = search_of(instance)._first().cost_s[0]
+        assert np.flatnonzero(np.isfinite(cost_s)).tolist() == ends
+        assert cost_s[ends].tolist() == ends

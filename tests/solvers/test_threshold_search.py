@@ -8,6 +8,7 @@ import pytest
 from placewise.models.errors import NotApplicableError
 from placewise.solvers.edgeshard import bisection
 from placewise.solvers.edgeshard.bisection import _position
+from placewise.solvers.edgeshard.counted import Undecided
 from placewise.solvers.evidence.result import Claim, Reason
 from placewise.solvers.execution.context import Context
 from placewise.solvers.execution.parameters import Parameters
@@ -33,11 +34,24 @@ class Looks(Context):
 def bisect(monkeypatch):
     """Run over candidates with pipelines from an optimum on; a pipeline is its own bottleneck in a tuple."""
 
-    def run(optimum, *, context=None, others=2, linked_from_s=0.0, equal=False, slack=0.0, values=VALUES):
+    def run(
+        optimum,
+        *,
+        context=None,
+        others=2,
+        linked_from_s=0.0,
+        equal=False,
+        slack=0.0,
+        values=VALUES,
+        undecided=(),
+        **options,
+    ):
         asked = []
 
         def placement(threshold_s):
             asked.append(threshold_s)
+            if threshold_s in undecided:
+                raise Undecided
             if threshold_s < max(optimum, linked_from_s if others > 12 else 0.0):
                 return None
             return (max(optimum, threshold_s - slack),)
@@ -48,7 +62,7 @@ def bisect(monkeypatch):
         monkeypatch.setattr(bisection, "bottleneck_values_s", lambda _: values)
         monkeypatch.setattr(bisection, "_cost_s", lambda _, found: found[0])
         context = Looks() if context is None else context
-        return bisection.bisect(None, context, decide), asked, context.steps
+        return bisection.bisect(None, context, decide, **options), asked, context.steps
 
     return run
 
@@ -162,6 +176,48 @@ def test_below_the_slowest_link_nothing_is_decided(bisect, monkeypatch):
         None,
         "range of times",
     )
+
+
+@pytest.mark.parametrize(
+    ("optimum", "undecided", "bound", "asked"),
+    [
+        (9.0, (6.0, 7.0, 8.0), 6.0, [8.0, 12.0, 10.0, 9.0, 5.0, 7.0, 6.0]),
+        (9.0, (8.0,), 8.0, [8.0, 12.0, 10.0, 9.0, 5.0, 7.0, 8.0]),
+        (5.0, (1.0, 2.0, 3.0, 4.0), 1.0, [8.0, 4.0, 6.0, 5.0, 3.0, 2.0, 1.0]),
+        (5.0, (9.0,), 5.0, [8.0, 4.0, 6.0, 5.0]),
+    ],
+)
+def test_what_is_undecided_is_left_open_or_handed_on(bisect, monkeypatch, optimum, undecided, bound, asked):
+    """The bound is then the least threshold that was not refuted; nothing more is asked where all were."""
+    handed = []
+    monkeypatch.setattr(bisection.cpsat, "stages", lambda *_: handed.append(1) or Claim(Reason.OPTIMAL))
+    claim, questions, _ = bisect(optimum, undecided=undecided, whole=False)
+    is_open = bound < optimum
+    assert claim.reason is (Reason.LIMIT if is_open else Reason.OPTIMAL)
+    assert (claim.objective, claim.placement, claim.dual_bound) == (optimum, (optimum,), bound)
+    assert questions == [16.0, *asked]
+    assert not handed
+    bisect(optimum, undecided=undecided)
+    assert len(handed) == is_open
+
+
+@pytest.mark.parametrize(
+    ("optimum", "enough_s", "reason", "objective", "bound", "asked"),
+    [
+        (15.0, 12.0, Reason.LIMIT, 16.0, 12.0, [16.0, 11.0]),
+        (16.0, 16.0, Reason.OPTIMAL, 16.0, 16.0, [16.0, 15.0]),
+        (5.0, 12.0, Reason.OPTIMAL, 5.0, 5.0, [16.0, 11.0, 6.0, 3.0, 5.0, 4.0]),
+        (9.0, 1.0, Reason.LIMIT, 16.0, 9.0, [16.0, 8.0]),
+        (15.0, 17.0, Reason.OPTIMAL, 15.0, 15.0, [16.0, 8.0, 12.0, 14.0, 15.0]),
+    ],
+)
+def test_a_bound_that_is_enough_is_asked_for_first(
+    bisect, optimum, enough_s, reason, objective, bound, asked
+):
+    """And ends it; a better placement does not."""
+    claim, questions, _ = bisect(optimum, enough_s=enough_s)
+    assert (claim.reason, claim.objective, claim.dual_bound) == (reason, objective, bound)
+    assert questions == asked
 
 
 def test_a_bound_is_never_above_its_placement(bisect):
