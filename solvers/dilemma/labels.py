@@ -42,8 +42,10 @@ LARGEST_WIDTH = 1_000_000
 MOVES_PER_LABEL, MOST_MOVES, HEATS = 40, 150_000, (1.0, 0.3, 0.1)
 #: Shares of the time limit: labels alone, and HiGHS if it has no thread of its own.
 LABELS_SHARE, HIGHS_SHARE = 0.08, 0.5
-#: Seconds of the tree before HiGHS, which takes its time to begin, then at a time; and its share where passes have the better bound.
-FIRST_TURN_S, TURN_S, LEAST_SHARE = 3.0, 5.0, 0.25
+#: Seconds of the tree before HiGHS, which takes its time to begin, then at a time.
+FIRST_TURN_S, TURN_S = 3.0, 5.0
+#: Seconds of passes per second of the tree as printed, where hops between different widths are free and the tree proves more.
+PRINTED_SHARE = 0.25
 #: Passes go first while their gap is at most this, up to a width.
 NEAR_GAP, NEAR_WIDTH = 0.015, 30_000
 #: Labels alone in any case: the first placement comes from them.
@@ -71,8 +73,8 @@ class Search:
         self.storage = self.model.no_prices()
         self.annealing: Annealing | None = None
         self.tree: VisitTree | None = None
-        #: What climbs and passes have proven, and how long the last of them took.
-        self.labels_s, self.step_s = -np.inf, 0.0
+        #: What climbs and passes have proven.
+        self.labels_s = -np.inf
         self.width = FIRST_WIDTH
         self.done = False
         #: Where the layers' errors are bounded one by one, labels and HiGHS prove more in less time.
@@ -131,12 +133,10 @@ class Search:
             self._step(stop)
 
     def _step(self, stop: Callable[[], bool]) -> None:
-        began_s = self.context.elapsed
         assert self.prices is not None
         self._adopt(*climb(self.model, self.prices, self.upper_s, stop, 400))
         if not self.closed:
             self._pass(stop)
-        self.step_s = self.context.elapsed - began_s
 
     def turn(self, seconds: float) -> float:
         """Anneal, and go on with the tree of visits if there is one; return the seconds that took.
@@ -156,32 +156,24 @@ class Search:
         return self.context.elapsed - began_s
 
     def by_turns(self) -> None:
-        """Alternate the tree and wider passes, to the end of the time.
-
-        The next pass, four times the last one, has to wait until the tree has had as much time; a quarter of it if passes have
-        the better bound.
-        """
-        spent_s = 0.0
+        """Alternate the tree and wider passes, as long in all, to the end of the time; passes less where they are unlikely to prove it."""
+        passes_s = tree_s = 0.0
         waits = self.branches and self.prices is not None
         while waits and self.best is None and self.width <= LARGEST_WIDTH and not self._over():
             self._step(self._over)
+        share = PRINTED_SHARE if self.model.printed else 1.0
         while not self._over() and self._tree_works():
-            if self.passes_are_near():
+            fair = self.width <= LARGEST_WIDTH and passes_s <= share * tree_s
+            if self.passes_are_near() or fair:
+                began_s = self.context.elapsed
                 self._step(self._over)
-                continue
-            spent_s += self.turn(TURN_S)
-            assert self.tree is not None
-            share = 1.0 if self.tree.bound_s >= self.labels_s else LEAST_SHARE
-            if self.width <= LARGEST_WIDTH and spent_s >= share * GROWTH * self.step_s and not self._over():
-                spent_s -= share * GROWTH * self.step_s
-                self._step(self._over)
+                passes_s += self.context.elapsed - began_s
+            else:
+                tree_s += self.turn(TURN_S)
         self.by_labels(self.context.parameters.time_limit)
 
     def passes_are_near(self) -> bool:
-        """Whether the next passes are likely to prove it: their bound is near and better than the tree's.
-
-        As printed, where hops between different widths are free, it is the tree that proves it.
-        """
+        """Whether the next passes are likely to prove it: their bound is near and better than the tree's."""
         tree_s = -np.inf if self.tree is None else self.tree.bound_s
         near = not self.model.printed and self.width <= NEAR_WIDTH
         return near and self.labels_s >= max(self.upper_s * (1 - NEAR_GAP), tree_s)
