@@ -178,9 +178,13 @@ class Search:
         self.by_labels(self.context.parameters.time_limit)
 
     def passes_are_near(self) -> bool:
-        """Whether the next passes are likely to prove it: their bound is near and better than the tree's."""
+        """Whether the next passes are likely to prove it: their bound is near and better than the tree's.
+
+        As printed, where hops between different widths are free, it is the tree that proves it.
+        """
         tree_s = -np.inf if self.tree is None else self.tree.bound_s
-        return self.width <= NEAR_WIDTH and self.labels_s >= max(self.upper_s * (1 - NEAR_GAP), tree_s)
+        near = not self.model.printed and self.width <= NEAR_WIDTH
+        return near and self.labels_s >= max(self.upper_s * (1 - NEAR_GAP), tree_s)
 
     def _over(self) -> bool:
         return not self.context.remaining or self.closed
