@@ -164,7 +164,7 @@ class Beam:
             rows = begin + chosen // per_label
             parts.append(self._undominated(self._children(chunk, layer, chosen, bound_s, delay_s, rows)))
         if not parts:
-            return labels.take(slice(0, 0)), dropped_s
+            return labels, dropped_s  # there was none to expand
         joined = Labels(
             *(np.concatenate([getattr(part, name) for part in parts]) for name in Labels.__dataclass_fields__)
         )

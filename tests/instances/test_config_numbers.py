@@ -345,3 +345,12 @@ def test_what_is_not_said_has_its_usual_value(tmp_path):
     config.write_text(json.dumps(SMALL))
     sizes = [convert(config, cluster=cluster(), returns=what).return_bytes for what in ("token", "logits")]
     assert sizes == [4, 4 * 10]
+
+
+@pytest.mark.parametrize(("full_cache", "window"), [(False, 4), (True, None)])
+def test_a_full_cache_has_no_windows(full_cache, window):
+    """In none of the layers, whatever the configuration says."""
+    model = read_config(
+        SMALL | {"model_type": "mistral", "sliding_window": 4}, "small", full_cache=full_cache
+    )
+    assert [block.attention.window for block in model.blocks] == [window] * 3

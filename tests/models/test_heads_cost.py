@@ -36,6 +36,12 @@ def test_table_1_by_hand(options, head, proj, ffn):
     assert [dataclasses.astuple(block)[:3] for block in found] == [head, proj, ffn]
 
 
+def test_what_is_read_by_hand():
+    """Weights of 288 B per block and 8 times as many; with a cache 48 B of it more for each head."""
+    for layer, head in ((LAYER, 288), (dataclasses.replace(LAYER, execution="cached"), 336)):
+        assert [block.read_bytes for block in block_demands(layer, 7)] == [head, 288, 2304]
+
+
 def test_nothing_is_cached_before_the_prompt_has_ended():
     """The table's cache counts generated tokens: none at L = 4 < L0."""
     assert block_demands(LAYER, 4)[0].memory_bytes == 4 * 16 * 6

@@ -152,3 +152,12 @@ def test_dilemma_without_a_scale_keeps_its_least_time():
     instance = case(flops=(0.0, 0.0, 0.0), memory=(24, 24, 24), rate=8.0)
     assert delay_costs(instance).tick_s == choose_tick(0.5, 1.0 + 2.0, 1)
     assert delay_costs(dataclasses.replace(instance, tokens=2)).tick_s == choose_tick(1.0, 2.0 + 4.0, 1)
+
+
+@pytest.mark.parametrize("power", range(20, 80, 1))
+def test_dilemma_ticks_count_two_roundings_a_layer(power):
+    """However slow a link is: three layers with their messages in 3.5 s at the least, which six roundings keep."""
+    rate = np.full((3, 3), 4.0)
+    rate[0, 1] = 2.0**-power
+    costs = delay_costs(case(rate=rate, memory=(24, 24, 24)))
+    assert costs.tick_s * 6 <= ROUNDING_TOLERANCE * 3.5 * (1 + 1e-9)

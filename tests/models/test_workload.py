@@ -1,5 +1,7 @@
 """Layers of several sequences, and of published shapes, by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from placewise.models.workload import Experts, Layer, Transformer
@@ -41,6 +43,7 @@ def test_layers_of_a_shape():
     )
     parameters = 2 * 4 * (6 + 3) + 3 * 4 * 5 + 2 * 4
     assert shape.decoder_parameters == parameters
+    assert replace(shape, key_value_heads=2).decoder_parameters == parameters + 2 * 4 * 3
     embedding, block, other, head = shape.layers(bytes_per_parameter=2, sequence_length=8, batch_size=3)
     cache = 2 * 8 * 3 * 2 * 3
     assert block is other

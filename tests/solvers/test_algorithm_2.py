@@ -13,6 +13,7 @@ from placewise.instances import read
 from placewise.instances.generators import generate
 from placewise.models.cluster import Cluster
 from placewise.models.edgeshard import EdgeShardInstance
+from placewise.models.edgeshard.rules import Rules
 from placewise.models.errors import NotApplicableError
 from placewise.models.workload import Layer
 from placewise.solvers import solve
@@ -128,6 +129,14 @@ def test_repaired_it_stays_on_the_source_where_nothing_is_gained():
     instance = pipeline([[1.0, 9.0], [1.0, 2.0]], [2, 8], [1, 1])
     found = solve(instance, "algorithm-2-repaired", isolate=False)
     assert (found.objective, found.placement) == (2.0, (0, 0))
+
+
+@pytest.mark.parametrize(("must", "placement"), [((), (0, 0)), ((1,), (0, 1))])
+def test_repaired_it_uses_what_must_be_used(must, placement):
+    """Also where the source alone is as quick."""
+    instance = pipeline([[1.0, 9.0], [1.0, 2.0]], [2, 8], [1, 1])
+    asked = dataclasses.replace(instance, rules=Rules(must_use=must))
+    assert solve(asked, "algorithm-2-repaired", isolate=False).placement == placement
 
 
 def test_as_printed_a_pipeline_of_three_is_read_back_stage_by_stage():

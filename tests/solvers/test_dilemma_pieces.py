@@ -47,16 +47,18 @@ def hop_s(model, layer, one, other):
     return 0.0 if model.printed and width != following and np.isfinite(time_s) else time_s
 
 
-def path_cost(model, priced_s, path):
-    """Return the cost of a path each of whose runs fits its server alone; infinite elsewhere."""
-    total, used = 0.0, 0
+def path_cost(model, priced_s, path, visit_s=None, room=None):
+    """Return the cost of a path each of whose runs fits its server alone, or the given room; infinite elsewhere."""
+    visit_s = np.zeros(model.servers) if visit_s is None else visit_s
+    room = model.space if room is None else room
+    total, used = visit_s[path[0][0]], 0
     for layer, (server, width) in enumerate(path):
         total += priced_s[layer, server, width]
         if layer and path[layer - 1][0] != server:
-            total += hop_s(model, layer - 1, path[layer - 1], path[layer])
+            total += hop_s(model, layer - 1, path[layer - 1], path[layer]) + visit_s[server]
             used = 0
         used += model.size[layer, width]
-        if used > model.space[server]:
+        if used > room[server]:
             return math.inf
     return total
 
@@ -260,3 +262,27 @@ def test_a_first_layer_that_fits_nowhere_has_no_path():
             *_, cost_s, path = model.path(priced)
             assert cost_s == math.inf
             assert not path.any()
+
+
+def test_paths_pay_for_visits_within_their_room():
+    """Each run on a server its price, also below 0, in what is left of the server, by enumeration."""
+    finite, narrow = 0, 0
+    for seed in range(24):
+        model, draw = Decomposition(tiny(seed)[0]), np.random.default_rng(seed)
+        if (model.servers * model.widths) ** model.count > 1500:
+            continue
+        priced = model.compute_s - prices_of(model, seed).choice_s
+        visit_s = draw.integers(-8, 9, model.servers) / 8
+        room = draw.integers(model.space // 2, model.space + 1)
+        expected = min(
+            (path_cost(model, priced, one, visit_s, room) for one in sequences(model)), default=math.inf
+        )
+        *_, cost_s, path = model.path(priced, visit_s, room)
+        assert cost_s == pytest.approx(expected, abs=1e-9)
+        if math.isfinite(expected):
+            found = [divmod(int(path[layer].argmax()), model.widths) for layer in range(model.count)]
+            assert path_cost(model, priced, found, visit_s, room) == pytest.approx(expected, abs=1e-9)
+        finite += math.isfinite(expected)
+        narrow += math.isinf(expected)
+    assert finite > 8
+    assert narrow > 0

@@ -146,17 +146,16 @@ def test_no_head_is_better_elsewhere(seed):
     relaxation.head_s *= draw.choice([0.05, 0.2, 1.0])
     walks = Walks(relaxation, lambda: False)
     walks._settle(draw.integers(3, size=(relaxation.count, 2)))
-    heads = np.zeros((relaxation.heads, relaxation.count), dtype=np.intp)
-    for h in range(relaxation.heads):
-        _, heads[h] = walks._path(walks._node_s(), None)
-        walks._put(heads[h], 1)
+    for _ in range(1000):
+        heads = draw.integers(3, size=(relaxation.heads, relaxation.count))
+        walks.counts = np.array([np.bincount(now, minlength=3) for now in heads.T])
+        if (walks.counts <= walks.room).all():
+            break
+    else:
+        pytest.skip("no room for all heads")
     initial = relaxation.instance.initial
-    if (walks.counts > walks.room).any():
-        return
-    first_s = walks._limits_s().sum()
     walks._improve_heads(heads)
     assert (walks.counts <= walks.room).all()
-    assert walks._limits_s().sum() <= first_s + relaxation.head_s[np.isfinite(relaxation.head_s)].sum()
     for h, path in enumerate(heads):
         start = None if initial is None else initial.heads[h]
         whole_s = walks._limits_s().sum() + walks._moves_s(path, start)
