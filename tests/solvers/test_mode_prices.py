@@ -11,6 +11,7 @@ from placewise.models.head_migration.space import placements
 from placewise.solvers.evidence.result import Reason, Status
 from placewise.solvers.execution.context import Context
 from placewise.solvers.execution.parameters import Parameters
+from placewise.solvers.head_migration import mode_prices
 from placewise.solvers.head_migration import modes as method
 from placewise.solvers.head_migration.mode_prices import Relaxation
 from placewise.solvers.head_migration.reroute import Walks
@@ -50,6 +51,15 @@ def test_any_prices_bound():
             assert best is None or bound_s <= best
             assert bound_s == np.inf or bound_s % head_costs(instance).tick_s == 0
     assert tight > 3
+
+
+def test_sums_that_round_lose_a_billionth_of_the_largest(monkeypatch):
+    """No more, so that a bound stays a bound, and says something."""
+    relaxation = Relaxation(network(1))
+    prices_s = some_prices(relaxation, np.random.default_rng(1))
+    exact_s = relaxation.bound(prices_s).value_s
+    monkeypatch.setattr(mode_prices, "EXACT", 0.0)
+    assert exact_s * (1 - 1e-6) < relaxation.bound(prices_s).value_s < exact_s
 
 
 def used(instance, trajectory):
