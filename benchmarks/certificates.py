@@ -7,10 +7,10 @@ certificates.
 
 from __future__ import annotations
 
+import argparse
 import copy
 import json
 import random
-import sys
 from fractions import Fraction
 from time import process_time
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from placewise.solvers.evidence.result import Status
 from placewise.tools import verify_certificate as verifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from placewise.models.problem import Instance
     from placewise.solvers.evidence.result import VerifiedResult
@@ -85,15 +85,19 @@ def testbeds() -> Iterator[Instance]:
             yield generate("dilemma", "opt", seed=seed, servers=servers, bound="layer", name=name)
 
 
-def tiny(count: int) -> Iterator[str]:
+def tiny(count: int, problems: Sequence[str] = TINY) -> Iterator[str]:
     """Yield what became of random tiny instances of each problem, solved by enumeration.
 
     Parameters
     ----------
     count : int
         Instances that the verifier knows, of each problem.
+    problems : sequence of str
+        Which.
     """
     for problem, family in (*((problem, "tiny") for problem in TINY), *RULED):
+        if problem not in problems:
+            continue
         seen = dict.fromkeys(("certified", "weaker", "infeasible", "refused", "not covered", "wrong"), 0)
         seed = 0
         while sum(seen.values()) - seen["not covered"] < count:
@@ -190,20 +194,26 @@ def _numbers(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, .
             yield (*path, key)
 
 
-def main(words: list[str]) -> None:
+def main() -> int:
     """Print the tables that are asked for."""
-    what, number = words[0], int(words[1]) if len(words) > 1 else 100
-    if what in ("shipped", "testbeds"):
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("table", choices=("shipped", "testbeds", "tiny", "changed"))
+    parser.add_argument("count", type=int, nargs="?", default=100, help="of tiny or changed (default 100)")
+    parser.add_argument("--problems", help="of tiny: comma-separated (default: all)")
+    options = parser.parse_args()
+    if options.table in ("shipped", "testbeds"):
         print(
             "| instance | status | bytes | labels | solve, s | check (make), s | verdict |\n|---|---|---|---|---|---|---|"
         )
         shipped = (read(name) for name in shipped_instances())
-        for instance in shipped if what == "shipped" else testbeds():
+        for instance in shipped if options.table == "shipped" else testbeds():
             print(row(instance), flush=True)
-    else:
-        for line in (tiny if what == "tiny" else changed)(number):
-            print(line, flush=True)
+        return 0
+    wanted = options.problems.split(",") if options.problems else list(TINY)
+    for line in tiny(options.count, wanted) if options.table == "tiny" else changed(options.count):
+        print(line, flush=True)
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    raise SystemExit(main())
