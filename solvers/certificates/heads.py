@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import isfinite, log2
+from math import floor, isfinite, log2
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,7 +111,7 @@ def proof_by_prices(problem: Heads, instance: HeadMigrationInstance) -> tuple[Fr
     none = [[0] * problem.cluster.size for _ in range(problem.count)]
     proof = {"unit": str(unit), "price": prices[0], "network": prices[1] if len(prices) > 1 else none}
     found = walks.least(problem, proof)
-    return Fraction(int(found * 10**15), 10**15), [proof]
+    return Fraction(floor(found * 10**15), 10**15), [proof]
 
 
 def _least(problem: Heads, t: int) -> Fraction:

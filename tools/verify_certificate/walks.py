@@ -82,7 +82,10 @@ class Interval:
             row: list[float] = []
             for f in devices:
                 after, beside = self.tables.after[p][f], self.room(f, proj=p == f, ffn=True)
-                if after is None or beside < 0 or mode == inf:
+                own = beside if p == f else self.room(p, proj=True, ffn=False)
+                # Of all devices, with what projection and network leave: too little, and no heads are placed so.
+                total = sum(alone) - alone[f] + beside - (p != f) * (alone[p] - own)
+                if after is None or min(own, beside) < 0 or mode == inf or total < self.tables.units:
                     row.append(inf)
                     continue
                 spared = network[f] * (alone[f] - min(beside, alone[f]))
