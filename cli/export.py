@@ -8,7 +8,7 @@ from placewise.cli import output
 from placewise.cli.convert import add_instance_options, instance_of
 from placewise.instances.identity import instance_hash
 from placewise.models.errors import PlacewiseError
-from placewise.models.nearest import meant
+from placewise.models.nearest import expected
 from placewise.models.registry import problem_of
 from placewise.solvers.execution.statement import write_model
 
@@ -36,9 +36,7 @@ def run(options: argparse.Namespace) -> int:
         raise PlacewiseError(f"{instance.name}: {instance.problem} has no declarative model to export")
     name = options.formulation or next(iter(formulations))
     if name not in formulations:
-        raise PlacewiseError(
-            f"--formulation: expected one of {', '.join(formulations)}, found {name!r}{meant(name, formulations)}"
-        )
+        raise PlacewiseError(f"--formulation: {expected(name, formulations)}")
     write_model(instance, name, options.to, options.output)
     if options.json:
         output.print_json(

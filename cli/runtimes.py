@@ -11,7 +11,7 @@ from placewise.instances.importers.transformer_config import is_config
 from placewise.instances.runtimes import RUNTIMES, Settings, chain_of, plan_for
 from placewise.instances.runtimes.accelerate import FAMILIES
 from placewise.models.errors import PlacewiseError
-from placewise.models.nearest import meant
+from placewise.models.nearest import expected
 
 if TYPE_CHECKING:
     import argparse
@@ -68,9 +68,7 @@ def settings_of(options: argparse.Namespace, source: str | None) -> Settings:
     if options.runtime is None and (at or options.family):
         raise PlacewiseError(f"--{'at' if at else 'family'}: expected together with --for")
     if options.family is not None and options.family not in FAMILIES:
-        raise PlacewiseError(
-            f"--family: expected one of {', '.join(FAMILIES)}, found {options.family!r}{meant(options.family, FAMILIES)}"
-        )
+        raise PlacewiseError(f"--family: {expected(options.family, FAMILIES)}")
     if not getattr(options, "cluster", None) or source is None:
         return Settings(at, options.family)
     if source.endswith(".gguf"):

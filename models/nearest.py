@@ -1,4 +1,4 @@
-"""The name that was probably meant."""
+"""Names that are none: the one that was probably meant."""
 
 from __future__ import annotations
 
@@ -22,3 +22,17 @@ def meant(name: str, known: Iterable[str]) -> str:
     folded = {each.lower(): each for each in known}
     near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
     return f" (did you mean {folded[near[0]]!r}?)" if near else ""
+
+
+def expected(name: str, known: Iterable[str]) -> str:
+    """Return "expected one of x, y, found 'z'", with the name that was probably meant.
+
+    Parameters
+    ----------
+    name : str
+        As it was written.
+    known : iterable of str
+        What there is.
+    """
+    names = list(known)
+    return f"expected one of {', '.join(names)}, found {name!r}{meant(name, names)}"

@@ -21,7 +21,7 @@ from placewise.instances.formats.common import (
 )
 from placewise.models.cluster import MAX_DEVICES
 from placewise.models.errors import InstanceError
-from placewise.models.nearest import meant
+from placewise.models.nearest import expected
 from placewise.models.replicated.data import NodeType, ReplicatedThroughput
 
 if TYPE_CHECKING:
@@ -89,9 +89,7 @@ def build(spec: ReplicatedSpec) -> ReplicatedThroughput:
     for position, node in enumerate(spec.cluster.devices):
         if node.type not in names:
             path = f"cluster.devices[{position}].type"
-            raise InstanceError(
-                path, f"expected one of {', '.join(names)}, found {node.type!r}{meant(node.type, names)}"
-            )
+            raise InstanceError(path, expected(node.type, names))
     return ReplicatedThroughput(
         build_cluster(cluster),
         [NodeType(kind.name, kind.tokens_per_s) for kind in spec.node_types],

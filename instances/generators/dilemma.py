@@ -13,7 +13,7 @@ from placewise.instances.generators.common import MBPS, pick_kind, symmetric
 from placewise.models.cluster import Cluster
 from placewise.models.dilemma.data import Dilemma, Mode, QuantizableLayer
 from placewise.models.errors import PlacewiseError
-from placewise.models.nearest import meant
+from placewise.models.nearest import expected
 
 #: A decoder layer of OPT-350m: hidden size 1024, feed-forward 4096, biases and norms included.
 OPT_LAYER = QuantizableLayer("decoder", 25.17e6, 12_596_224, 1024.0)
@@ -67,9 +67,7 @@ def opt(
         On an unknown bound, or one on the sum of errors as printed, where there is none; on widths beyond 4 to 32.
     """
     if bound not in BOUNDS:
-        raise PlacewiseError(
-            f"bound: expected one of {', '.join(BOUNDS)}, found {bound!r}{meant(bound, BOUNDS)}"
-        )
+        raise PlacewiseError(f"bound: {expected(bound, BOUNDS)}")
     if not 10 <= max_bits <= ORIGINAL_BITS:
         # Below 10 the widest ranges of weights meet no bound on each layer.
         raise PlacewiseError(f"max_bits: expected 10 to {ORIGINAL_BITS}, found {max_bits}")

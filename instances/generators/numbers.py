@@ -13,7 +13,7 @@ from placewise.models.decimals import exact
 from placewise.models.dilemma.data import Dilemma, Mode, QuantizableLayer
 from placewise.models.edgeshard.data import EdgeShardInstance, chain_type
 from placewise.models.errors import PlacewiseError
-from placewise.models.nearest import meant
+from placewise.models.nearest import expected
 from placewise.models.workload import Layer
 
 BOUNDS = ("met", "missed", "loose")
@@ -46,9 +46,7 @@ def decimals(
     draw = random.Random(seed)  # noqa: S311 - not for secrets
     bound = bound or draw.choice(BOUNDS)
     if bound not in BOUNDS:
-        raise PlacewiseError(
-            f"bound: expected one of {', '.join(BOUNDS)}, found {bound!r}{meant(bound, BOUNDS)}"
-        )
+        raise PlacewiseError(f"bound: {expected(bound, BOUNDS)}")
     if not 0 <= digits <= 13:
         raise PlacewiseError(f"digits: expected 0 to 13, found {digits}")
     mode = mode or draw.choice(["corrected", "corrected", "corrected", "as-printed"])

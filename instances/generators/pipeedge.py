@@ -15,7 +15,7 @@ from placewise.instances.folder import DATA
 from placewise.models.cluster import Cluster
 from placewise.models.edgeshard.data import EdgeShardThroughput
 from placewise.models.errors import PlacewiseError
-from placewise.models.nearest import meant
+from placewise.models.nearest import expected
 from placewise.models.workload import Layer
 
 MIB = 2**20
@@ -62,9 +62,7 @@ def measured(
     del seed
     facts = profiles()
     if model not in facts["models"]:
-        raise PlacewiseError(
-            f"model: expected one of {', '.join(facts['models'])}, found {model!r}{meant(model, facts['models'])}"
-        )
+        raise PlacewiseError(f"model: {expected(model, facts['models'])}")
     if min(minnowboards, rccs) < 0 or not minnowboards + rccs:
         raise PlacewiseError(f"minnowboards, rccs: expected some boards, found {minnowboards} and {rccs}")
     types = [

@@ -11,7 +11,7 @@ from placewise.instances.generators import edgeshard, edgeshard_batch
 from placewise.models.edgeshard.batches import EdgeShardBatch
 from placewise.models.edgeshard.rules import Rules
 from placewise.models.errors import PlacewiseError
-from placewise.models.nearest import meant
+from placewise.models.nearest import expected
 from placewise.models.registry import problem_of
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def asking(instance: Any, kind: str, seed: int) -> Any:
         On any other kind.
     """
     if kind not in KINDS:
-        raise PlacewiseError(f"rules: expected one of {', '.join(KINDS)}, found {kind!r}{meant(kind, KINDS)}")
+        raise PlacewiseError(f"rules: {expected(kind, KINDS)}")
     draw = random.Random(seed)  # noqa: S311 - not for secrets
     kinds = [kind] if kind != "mixture" else [each for each in KINDS[:-1] if draw.random() < 0.5]
     size, count = instance.cluster.size, len(instance.layers)

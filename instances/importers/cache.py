@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from placewise.models.errors import PlacewiseError
-from placewise.models.nearest import meant
+from placewise.models.nearest import expected
 
 #: Numbers per block and bytes of a block; quantised types have a scale (and an offset) per 32 numbers.
 TYPES: dict[str, tuple[int, int]] = {
@@ -27,9 +27,7 @@ TYPES: dict[str, tuple[int, int]] = {
 def cache_kind(name: str) -> tuple[int, int]:
     """Return the numbers per block of a type and the bytes of a block; raise `PlacewiseError` for an unknown one."""
     if name not in TYPES:
-        raise PlacewiseError(
-            f"--cache-type: expected one of {', '.join(TYPES)}, found {name!r}{meant(name, TYPES)}"
-        )
+        raise PlacewiseError(f"--cache-type: {expected(name, TYPES)}")
     return TYPES[name]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from placewise.models.errors import PlacewiseError
 from placewise.models.lazy import load
-from placewise.models.nearest import meant
+from placewise.models.nearest import expected
 
 if TYPE_CHECKING:
     from placewise.instances.runtimes.chain import Chain
@@ -39,8 +39,6 @@ def plan_for(runtime: str, chain: Chain, settings: Settings) -> Plan:
         Where the runtime cannot run it, with the reason and the option that gives one that it can.
     """
     if runtime not in RUNTIMES:
-        raise PlacewiseError(
-            f"--for: expected one of {', '.join(RUNTIMES)}, found {runtime!r}{meant(runtime, RUNTIMES)}"
-        )
+        raise PlacewiseError(f"--for: {expected(runtime, RUNTIMES)}")
     found: Plan = load(RUNTIMES[runtime])(chain, settings)
     return found
