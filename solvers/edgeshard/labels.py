@@ -76,9 +76,18 @@ class LabelSearch:
         Clock, warm start, and where bounds and placements are reported.
     most : int
         Labels kept at most.
+    chain_share : float
+        The share of the time that the local search may take.
     """
 
-    def __init__(self, instance: EdgeShardInstance, context: Context, most: int | None = None) -> None:
+    def __init__(
+        self,
+        instance: EdgeShardInstance,
+        context: Context,
+        most: int | None = None,
+        chain_share: float = CHAIN_SHARE,
+    ) -> None:
+        self.chain_share = chain_share
         self.context, self.most = context, LARGEST_COUNT if most is None else most
         self.instance = instance
         self.incumbent: tuple[int, ...] | None = None
@@ -252,7 +261,7 @@ class LabelSearch:
         search = ChainSearch(self.instance, self.context)
         path = paths.bound(root.price_s)[1] or (self.instance.source_index,)
         for start in (path, self.incumbent or path):
-            until = self.context.elapsed + CHAIN_SHARE / 2 * self.context.remaining
+            until = self.context.elapsed + self.chain_share / 2 * self.context.remaining
             search.search(tuple(dict.fromkeys(start)), until, self.context.parameters.seed)
         if search.best and evaluate_latency(self.instance, search.placement(search.best)).feasible:
             self.offer(search.placement(search.best), search.best_s)
