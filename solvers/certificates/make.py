@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.instances.registry import formats
 from placewise.models.errors import PlacewiseError
-from placewise.solvers.certificates import heads
+from placewise.solvers.certificates import heads, widths
 from placewise.solvers.certificates.chains import proof_of
 from placewise.solvers.evidence.result import Status
 from placewise.tools import verify_certificate as verifier
@@ -79,7 +79,9 @@ def certify(instance: Instance, result: VerifiedResult) -> dict[str, Any]:
 def _proofs(
     problem: Any, instance: Any, bound: Fraction | None
 ) -> tuple[Fraction | None, list[dict[str, Any]]]:
-    """Return a bound that can be proven, of several intervals a weaker one than the stated, and its proofs."""
+    """Return a bound that can be proven, where need be a weaker one than the stated, and its proofs."""
+    if isinstance(problem, verifier.Dilemma):
+        return widths.proofs_of(problem, instance, bound)
     if not isinstance(problem, verifier.Heads):
         cases = problem.cases(bound)
         return bound, [proof_of(*case, slowest=problem.slowest) for case in cases]

@@ -6,21 +6,25 @@ states and why it proves its bound.
 """
 
 from .chains import Chain, furthest
+from .dilemma import Dilemma
 from .heads import Heads, Step, Tables
 from .reading import RefusedError, digest, load, parse
 from .search import Search
 from .verdict import FORMAT, PROBLEMS, Verdict, verify
+from .widths import Widths
 
 __all__ = [
     "FORMAT",
     "PROBLEMS",
     "Chain",
+    "Dilemma",
     "Heads",
     "RefusedError",
     "Search",
     "Step",
     "Tables",
     "Verdict",
+    "Widths",
     "digest",
     "furthest",
     "load",

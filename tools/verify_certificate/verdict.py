@@ -5,8 +5,9 @@ from __future__ import annotations
 from fractions import Fraction  # noqa: TC003 - a NamedTuple reads it
 from typing import Any, NamedTuple
 
+from .dilemma import Dilemma
+from .edgeshard import EdgeShard
 from .heads import Heads
-from .problems import Dilemma, EdgeShard
 from .reading import RefusedError, digest, load, need, number, only
 
 FORMAT = "placewise-certificate/1"
