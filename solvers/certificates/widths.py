@@ -27,7 +27,7 @@ STEPS, DECIMALS = 600, 18
 def proofs_of(
     problem: Dilemma, instance: DilemmaInstance, bound: Fraction | None
 ) -> tuple[Fraction | None, list[dict[str, Any]]]:
-    """Return a bound that can be proven and its proof: the one asked for, or, where that leaves too many labels, what prices alone give.
+    """Return a bound that can be proven, and its proof.
 
     Parameters
     ----------
@@ -37,6 +37,11 @@ def proofs_of(
         The same.
     bound : Fraction or None
         Seconds; None: that there is no placement.
+
+    Returns
+    -------
+    (Fraction or None, list of dict)
+        The bound asked for; or, where that leaves too many labels, what prices alone prove. The proof, none if none is needed.
 
     Raises
     ------
