@@ -83,8 +83,7 @@ def _proofs(
     if isinstance(problem, verifier.Dilemma):
         return widths.proofs_of(problem, instance, bound)
     if not isinstance(problem, verifier.Heads):
-        cases = problem.cases(bound)
-        return bound, [proof_of(*case, slowest=problem.slowest) for case in cases]
+        return bound, [proof_of(case) for case in problem.cases(bound)]
     if bound is None or problem.count == 1:
         return bound, heads.proofs_of(problem, bound)
     try:
