@@ -29,7 +29,14 @@ if TYPE_CHECKING:
     from placewise.models.problem import Instance
     from placewise.solvers.evidence.result import VerifiedResult
 
-TINY = ("edgeshard-latency", "edgeshard-throughput", "edgeshard-batch", "dilemma", "head-migration")
+TINY = (
+    "edgeshard-latency",
+    "edgeshard-throughput",
+    "edgeshard-batch",
+    "dilemma",
+    "head-migration",
+    "head-migration-decoder",
+)
 #: Those that have rules, too.
 RULED = tuple((problem, "tiny-rules") for problem in TINY[:3])
 TESTBEDS = ("edgeshard-latency", "edgeshard-throughput", "edgeshard-batch")

@@ -9,6 +9,7 @@ from .chains import Chain, furthest
 from .heads import Heads, Step, Tables
 from .reading import RefusedError, digest, load, parse
 from .search import Search
+from .tree import Statement
 from .verdict import FORMAT, PROBLEMS, Verdict, verify
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Heads",
     "RefusedError",
     "Search",
+    "Statement",
     "Step",
     "Tables",
     "Verdict",
