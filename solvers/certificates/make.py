@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from placewise.instances.registry import formats
 from placewise.models.errors import PlacewiseError
-from placewise.solvers.certificates import chains, heads, tree
+from placewise.solvers.certificates import chains, heads, tree, widths
 from placewise.solvers.certificates.digits import DIGITS, rounded_down, text
 from placewise.solvers.evidence.result import Status
 from placewise.tools import verify_certificate as verifier
@@ -76,6 +76,8 @@ def _proofs(
     problem: Any, instance: Any, bound: Fraction | None
 ) -> tuple[Fraction | None, list[dict[str, Any]]]:
     """Return a bound that can be proven, perhaps a weaker one than the stated, and its proofs; trees where no other will do."""
+    if isinstance(problem, verifier.Dilemma):
+        return widths.proofs_of(problem, instance, bound)
     if hasattr(problem, "cases"):
         cases = problem.cases(bound)
         return bound, [chains.proof_of(*case, slowest=problem.slowest) for case in cases]

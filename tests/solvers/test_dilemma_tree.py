@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -111,6 +112,34 @@ def test_every_placement_keeps_every_row():
                 filled |= bool(row.held(server, width).max() == row.limit)
     assert checked > 5
     assert filled
+
+
+def test_the_errors_ask_for_sizes_to_the_last_unit():
+    """The least sum of sizes is the least of all choices of widths within the budget, and no other row has it."""
+    checked, cut = 0, False
+    for _, model, _ in cases(range(60)):
+        if model.budget is None:
+            continue
+        checked += 1
+        choices = [np.flatnonzero(allowed) for allowed in model.allowed]
+        layers = np.arange(model.count)
+        within = [
+            int(model.size[layers, width].sum())
+            for width in map(np.array, product(*choices))
+            if model.costs.error[layers, width].sum() <= model.budget
+        ]
+        largest = sum(int(model.size[layer, width].max()) for layer, width in enumerate(choices))
+        row = first_rows(model)[-1]
+        most = largest - min(within)
+        assert row.limit == (1.0 if most else 0.0)
+        widest = [int(width[model.size[layer, width].argmax()]) for layer, width in enumerate(choices)]
+        assert row.held(np.zeros((1, model.count), dtype=np.intp), np.array([widest])) == [0.0]
+        for layer, width in enumerate(choices):
+            below = model.size[layer, widest[layer]] - model.size[layer, width]
+            assert np.allclose(row.weight[layer, width] * max(most, 1), below)
+        cut |= most > 0
+    assert checked > 5
+    assert cut
 
 
 def test_packings_cut_off_what_does_not_fit():

@@ -6,16 +6,19 @@ states and why it proves its bound.
 """
 
 from .chains import Chain, furthest
+from .dilemma import Dilemma
 from .heads import Heads, Step, Tables
 from .reading import RefusedError, digest, load, parse
 from .search import Search
 from .tree import Statement
 from .verdict import FORMAT, PROBLEMS, Verdict, verify
+from .widths import Widths
 
 __all__ = [
     "FORMAT",
     "PROBLEMS",
     "Chain",
+    "Dilemma",
     "Heads",
     "RefusedError",
     "Search",
@@ -23,6 +26,7 @@ __all__ = [
     "Step",
     "Tables",
     "Verdict",
+    "Widths",
     "digest",
     "furthest",
     "load",

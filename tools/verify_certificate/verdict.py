@@ -5,7 +5,8 @@ from __future__ import annotations
 from fractions import Fraction  # noqa: TC003 - a NamedTuple reads it
 from typing import Any, NamedTuple
 
-from .problems import Dilemma, EdgeShard
+from .dilemma import Dilemma
+from .edgeshard import EdgeShard
 from .reading import RefusedError, digest, load, need, number, only
 from .trajectories import Decoder, Trajectories
 

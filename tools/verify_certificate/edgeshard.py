@@ -1,4 +1,4 @@
-"""The problems of chains: what their files say, and what must be proven."""
+"""EdgeShard's problems: what their files say, and what must be proven of their chains."""
 
 from __future__ import annotations
 
@@ -10,25 +10,7 @@ from .reading import Cluster, Links, need, number, only, roofline, whole
 from .search import Case, Search
 
 
-class Chains:
-    """A problem of chains."""
-
-    slowest = False
-
-    def cases(self, bound: Fraction | None) -> list[Case]:
-        """Return what must be proven: no placement of a chain from a start costs less than a bound."""
-        raise NotImplementedError
-
-    def prove(self, bound: Fraction | None, proofs: list[Any]) -> None:
-        """Check the proofs, one per case."""
-        cases = self.cases(bound)
-        need(len(proofs) == len(cases), f"proofs: expected {len(cases)}, found {len(proofs)}")
-        for (chain, start, limit), proof in zip(cases, proofs, strict=True):
-            for key, value in Search((chain, start, limit), proof, slowest=self.slowest).run().items():
-                need(proof[key] == value, f"proof.{key}: {value}, the proof states {proof[key]}")
-
-
-class EdgeShard(Chains):
+class EdgeShard:
     """EdgeShard's problems: one chain, or one per batch size."""
 
     def __init__(self, document: dict[str, Any]) -> None:
@@ -141,78 +123,10 @@ class EdgeShard(Chains):
             for start in self.starts
         ]
 
-
-class Dilemma(Chains):
-    """DILEMMA, corrected, with a bound on each layer's error: the smallest width within it is best for every layer."""
-
-    def __init__(self, document: dict[str, Any]) -> None:
-        only(
-            document,
-            "format problem name description reference cluster mode time_model tokens model bit_widths"
-            " quantization_error max_error error_budget",
-            "instance",
-        )
-        need(document.get("mode", "corrected") == "corrected", "mode: only corrected is certified")
-        need(document.get("error_budget") is None, "error_budget: a bound on the sum is not certified")
-        self.cluster = cluster = Cluster(document["cluster"], "storage_bytes")
-        self.widths = [whole(width, "bit_widths") for width in document["bit_widths"]]
-        self.tokens, self.read = (
-            whole(document.get("tokens", 1), "tokens"),
-            document.get("time_model") == "roofline",
-        )
-        self.layers: list[dict[str, Any]] = []
-        for layer in document["model"]["layers"]:
-            only(layer, "name flops parameters output_elements original_bits repeat", "model.layers")
-            self.layers += [layer] * layer.get("repeat", 1)
-        errors, most = document["quantization_error"], document.get("max_error")
-        need(len(errors) == len(self.layers), "quantization_error: expected a row per layer")
-        self.admitted = [
-            [w for w, e in zip(self.widths, row, strict=True) if most is None or e <= most] for row in errors
-        ]
-        self.starts = list(range(cluster.size))
-
-    def chain(self, widths: list[int]) -> Chain:
-        """Return the chain in which each layer has one width."""
-        cluster, devices = self.cluster, range(self.cluster.size)
-        sizes, cost, sent, rows = [], [], [], {}
-        for layer, width in zip(self.layers, widths, strict=True):
-            held = whole(layer["parameters"], "parameters") * width
-            sizes.append(held)
-            sent.append(number(layer["output_elements"], "output_elements") * width / 8)
-            if (id(layer), width) not in rows:
-                bits = Fraction(width, layer.get("original_bits", 32))
-                row = []
-                for j in devices:
-                    flops, rate = cluster.column("flops_per_s", j), cluster.column("memory_bytes_per_s", j)
-                    assert flops
-                    read = Fraction(held, 8) / rate if self.read and rate else Fraction(0)
-                    row.append(self.tokens * max(number(layer["flops"], "flops") / flops * bits, read))
-                rows[id(layer), width] = row
-            cost.append(rows[id(layer), width])
-        hops = {
-            size: [[None if t is None else self.tokens * t for t in row] for row in cluster.hops(size)]
-            for size in set(sent)
-        }
-        nothing: Links = [[Fraction(0)] * cluster.size for _ in devices]
-        space = [8 * held for held in cluster.space]
-        hop, least, most = [hops[s] for s in sent], [0] * cluster.size, [len(sizes)] * cluster.size
-        return Chain(
-            sizes, space, cost, hop, nothing, self.starts, False, [{} for _ in sizes], least, most, {}
-        )
-
-    def value(self, placement: Any) -> Fraction:
-        """Return what a placement costs; refuse one that breaks a constraint."""
-        only(placement, "layers bits", "placement")
-        names, widths = placement["layers"], placement["bits"]
-        need(len(widths) == len(self.layers), "placement.bits: expected one per layer")
-        path = self.cluster.placed(names, len(self.layers))
-        for i, width in enumerate(widths):
-            need(width in self.admitted[i], f"placement: layer {i} may not have {width} bits")
-        return self.chain(widths).total(path, self.cluster.names, slowest=False)
-
-    def cases(self, bound: Fraction | None) -> list[Case]:
-        """Return what must be proven: for each server of the first layer; nothing where a layer has no width."""
-        if not all(self.admitted):
-            return []
-        chain = self.chain([min(widths) for widths in self.admitted])
-        return [(chain, start, bound) for start in self.starts]
+    def prove(self, bound: Fraction | None, proofs: list[Any]) -> None:
+        """Check the proofs, one per case."""
+        cases = self.cases(bound)
+        need(len(proofs) == len(cases), f"proofs: expected {len(cases)}, found {len(proofs)}")
+        for case, proof in zip(cases, proofs, strict=True):
+            for key, value in Search(case, proof, slowest=self.slowest).run().items():
+                need(proof[key] == value, f"proof.{key}: {value}, the proof states {proof[key]}")
