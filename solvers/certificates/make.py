@@ -82,18 +82,20 @@ def _proofs(
         cases = problem.cases(bound)
         return bound, [chains.proof_of(*case, slowest=problem.slowest) for case in cases]
     found = _by_heads(problem, instance, bound) if instance.problem == "head-migration" else None
-    if found is not None and (bound is None or found[0] >= bound * (1 - Fraction(1, 10 ** (DIGITS - 1)))):
+    if found is None:
+        return tree.proof_of(problem, bound)
+    if bound is None or (found[0] or 0) >= bound * (1 - Fraction(1, 10 ** (DIGITS - 1))):
         return found
     try:
-        lower, proofs = tree.proof_of(problem, bound)
+        other = tree.proof_of(problem, bound)
     except verifier.RefusedError:
-        if found is None:
-            raise
         return found
-    return (lower, proofs) if found is None or lower > found[0] else found
+    return max(found, other, key=lambda proven: proven[0] or 0)
 
 
-def _by_heads(problem: verifier.Heads, instance: Any, bound: Fraction | None) -> Any:
+def _by_heads(
+    problem: verifier.Heads, instance: Any, bound: Fraction | None
+) -> tuple[Fraction | None, list[dict[str, Any]]] | None:
     """Return what can be proven interval by interval or by prices of heads, None where that is nothing."""
     try:
         if bound is None or problem.count == 1:

@@ -18,7 +18,7 @@ Times = list[tuple[int, int]]
 class Places(NamedTuple):
     """The variables of a layer in an interval: heads on each device, and whether projection and network are there."""
 
-    count: list[int]
+    heads: list[int]
     proj: list[int]
     ffn: list[int]
 
@@ -80,7 +80,7 @@ def _layer(found: Statement, times: Times, tables: Tables, fed: list[int] | None
             rows["ffn", f].append((1, both))
     modes: dict[Any, Times] = {("proj", p): [(-1, v)] for p, v in enumerate(now.proj)}
     modes |= {("fed", s): [(-1, v)] for s, v in enumerate(fed or [])}
-    within: list[Times] = [[(1, v)] for v in now.count]
+    within: list[Times] = [[(1, v)] for v in now.heads]
     feeds = {s: fed_from(tables, s) for s in (devices if fed else [None])}
     for p, s in product(devices, feeds):
         done = sorted(_done(feeds[s], p))
