@@ -31,7 +31,14 @@ if TYPE_CHECKING:
     from placewise.models.problem import Instance
     from placewise.solvers.evidence.result import VerifiedResult
 
-TINY = ("edgeshard-latency", "edgeshard-throughput", "edgeshard-batch", "dilemma", "head-migration")
+TINY = (
+    "edgeshard-latency",
+    "edgeshard-throughput",
+    "edgeshard-batch",
+    "dilemma",
+    "head-migration",
+    "head-migration-decoder",
+)
 FAMILIES = (
     *((problem, "tiny") for problem in TINY),
     *((problem, "tiny-rules") for problem in TINY[:3]),

@@ -260,8 +260,9 @@ def test_no_prices_of_heads_prove_what_is_false():
 
 
 def test_large_horizons_keep_the_bounds_of_intervals(monkeypatch):
-    """Where prices are not to be had."""
+    """Where prices are not to be had, nor trees."""
     monkeypatch.setattr(modes, "LARGEST_TABLE", 0)
+    monkeypatch.setattr(verifier.tree, "LARGEST", 0)
     for problem, result in over_time(3):
         certificate = placewise.certify(result.instance, result)
         assert len(certificate["proofs"]) == problem.count

@@ -10,6 +10,7 @@ from .dilemma import Dilemma
 from .heads import Heads, Step, Tables
 from .reading import RefusedError, digest, load, parse
 from .search import Search
+from .tree import Statement
 from .verdict import FORMAT, PROBLEMS, Verdict, verify
 from .widths import Widths
 
@@ -22,6 +23,7 @@ __all__ = [
     "Heads",
     "RefusedError",
     "Search",
+    "Statement",
     "Step",
     "Tables",
     "Verdict",

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from .dilemma import Dilemma
 from .edgeshard import EdgeShard
-from .heads import Heads
 from .reading import RefusedError, digest, load, need, number, only
+from .trajectories import Decoder, Trajectories
 
 FORMAT = "placewise-certificate/1"
 
@@ -36,7 +36,8 @@ PROBLEMS: dict[str, Any] = {
     "edgeshard-throughput": EdgeShard,
     "edgeshard-batch": EdgeShard,
     "dilemma": Dilemma,
-    "head-migration": Heads,
+    "head-migration": Trajectories,
+    "head-migration-decoder": Decoder,
 }
 
 
