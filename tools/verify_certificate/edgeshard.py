@@ -172,8 +172,9 @@ class EdgeShard:
         ]
         links = self.links(batch, latency=True)
         busy = links if self.occupies else self.links(batch, latency=False)
-        rules = self.once, shared, self.least, self.most, self.pinned
-        return Chain(self.held(batch, flights), self.cluster.space, cost, *links, *busy, self.starts, *rules)
+        held, space, starts = self.held(batch, flights), self.cluster.space, self.starts
+        rules = self.least, self.most, self.pinned
+        return Chain(held, space, cost, *links, *busy, starts, self.once, shared, *rules)
 
     def value(self, placement: Any) -> Fraction:
         """Return what a placement costs; refuse one that breaks a constraint."""
