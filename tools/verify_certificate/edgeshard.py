@@ -172,9 +172,19 @@ class EdgeShard:
         ]
         links = self.links(batch, latency=True)
         busy = links if self.occupies else self.links(batch, latency=False)
-        held, space, starts = self.held(batch, flights), self.cluster.space, self.starts
-        rules = self.least, self.most, self.pinned
-        return Chain(held, space, cost, *links, *busy, starts, self.once, shared, *rules)
+        return Chain(
+            self.held(batch, flights),
+            self.cluster.space,
+            cost,
+            *links,
+            *busy,
+            starts=self.starts,
+            once=self.once,
+            shared=shared,
+            least=self.least,
+            most=self.most,
+            pinned=self.pinned,
+        )
 
     def value(self, placement: Any) -> Fraction:
         """Return what a placement costs; refuse one that breaks a constraint."""
