@@ -180,7 +180,9 @@ class Tables:
             return max(demands[part][1] / rate, demands[part][3] / reading if reading else Fraction(0))
 
         self.move = moved
-        sent, onward = net.hops(Fraction(demands[0][2])), net.hops(Fraction(demands[1][2]))
+        sent = net.hops(Fraction(demands[0][2]))
+        #: Of the projection's message, and of what a network sends to a device with heads of the next layer.
+        self.onward = onward = net.hops(Fraction(demands[1][2]))
         entry = (
             onward[heads.controller] if document.get("input_from_controller") else [Fraction(0)] * self.size
         )
