@@ -38,6 +38,8 @@ TINY = (
     "dilemma",
     "head-migration",
     "head-migration-decoder",
+    "graph-throughput",
+    "graph-latency",
 )
 #: Those that have rules, too.
 FAMILIES = (*((problem, "tiny") for problem in TINY), *((problem, "tiny-rules") for problem in TINY[:3]))

@@ -41,7 +41,7 @@ class Statement:
         """Add a variable, 0 where it alone takes too much time; return its number."""
         need(len(self.low) < LARGEST, f"the statement for a tree has more than {LARGEST:,} variables")
         self.low.append(low)
-        self.high.append(0 if self.most is not None and time > self.most else high)
+        self.high.append(0 if self.most is not None and time > max(self.most, 0) else high)
         self.whole.append(whole)
         return len(self.low) - 1
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from .dilemma import Dilemma
 from .edgeshard import EdgeShard
+from .graphs import GraphLatency, GraphThroughput
 from .reading import RefusedError, digest, load, need, number, only
 from .trajectories import Decoder, Trajectories
 
@@ -38,6 +39,8 @@ PROBLEMS: dict[str, Any] = {
     "dilemma": Dilemma,
     "head-migration": Trajectories,
     "head-migration-decoder": Decoder,
+    "graph-throughput": GraphThroughput,
+    "graph-latency": GraphLatency,
 }
 
 
