@@ -41,8 +41,13 @@ TINY = (
     "graph-throughput",
     "graph-latency",
 )
-#: Those that have rules, too.
-FAMILIES = (*((problem, "tiny") for problem in TINY), *((problem, "tiny-rules") for problem in TINY[:3]))
+FAMILIES = (
+    *((problem, "tiny") for problem in TINY),
+    *((problem, "tiny-rules") for problem in TINY[:3]),
+    ("edgeshard-batch", "tiny-in-flight"),
+)
+#: Micro-batches at most.
+IN_FLIGHT = 8
 TESTBEDS = ("edgeshard-latency", "edgeshard-throughput", "edgeshard-batch")
 
 
@@ -85,19 +90,15 @@ def testbeds(problems: Sequence[str]) -> Iterator[Instance]:
     problems : sequence of str
         Which.
     """
-    for problem in TESTBEDS:
+    in_flight = ("edgeshard-batch", {"in_flight": IN_FLIGHT})
+    for problem, options in (*((problem, {}) for problem in TESTBEDS), in_flight):
         if problem not in problems:
             continue
-        for model in ("7b", "13b", "70b"):
-            for devices in (15, 30):
-                yield generate(
-                    problem,
-                    "testbed",
-                    seed=1,
-                    model=f"llama2-{model}",
-                    devices=devices,
-                    name=f"{problem} {model} {devices}",
-                )
+        for model, devices in product(("7b", "13b", "70b"), (15, 30)):
+            name = " ".join([problem, model, str(devices), *options])
+            yield generate(
+                problem, "testbed", seed=1, model=f"llama2-{model}", devices=devices, name=name, **options
+            )
     for bound, servers in product(BOUNDS, (5, 10)) if "dilemma" in problems else ():
         for seed in (1, 2, 3):
             name = f"dilemma {servers} servers, bound on {bound}, seed {seed}"

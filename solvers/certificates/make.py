@@ -79,8 +79,7 @@ def _proofs(
     if isinstance(problem, verifier.Dilemma):
         return widths.proofs_of(problem, instance, bound)
     if hasattr(problem, "cases"):
-        cases = problem.cases(bound)
-        return bound, [chains.proof_of(*case, slowest=problem.slowest) for case in cases]
+        return bound, [chains.proof_of(case) for case in problem.cases(bound)]
     found = _by_heads(problem, instance, bound) if instance.problem == "head-migration" else None
     if found is None:
         return tree.proof_of(problem, bound)

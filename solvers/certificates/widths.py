@@ -6,12 +6,13 @@ Nothing here is believed: the verifier computes what prices prove, and searches 
 from __future__ import annotations
 
 from fractions import Fraction
-from math import floor, gcd, inf, log2
+from math import gcd, inf, log2
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from placewise.solvers.certificates.chains import BITS, MOST_LABELS
+from placewise.solvers.certificates.digits import rounded_down
 from placewise.solvers.dilemma.ascent import unit_prices
 from placewise.solvers.dilemma.decomposition import LARGEST_UNITS, Decomposition
 from placewise.tools.verify_certificate import RefusedError, Widths
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from placewise.models.dilemma import DilemmaInstance
     from placewise.tools.verify_certificate import Dilemma
 
-#: Subgradient steps; decimals of a bound without search.
-STEPS, DECIMALS = 600, 18
+#: Subgradient steps.
+STEPS = 600
 
 
 def proofs_of(
@@ -76,6 +77,6 @@ def proofs_of(
         if bound is None or "labels" not in str(error) or least <= credit:
             raise
     assert least < inf
-    weaker = Fraction(floor((int(least) - credit) * unit * 10**DECIMALS), 10**DECIMALS)
+    weaker = rounded_down((int(least) - credit) * unit)
     proof["bound"] = str(weaker)
     return weaker, [proof | Widths(chain, weaker, proof).run()]

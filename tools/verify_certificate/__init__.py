@@ -5,7 +5,7 @@ costs less than b", or what is wrong first. Uses the standard library alone. doc
 states and why it proves its bound.
 """
 
-from .chains import Chain, furthest
+from .chains import Case, Chain, furthest
 from .dilemma import Dilemma
 from .heads import Heads, Step, Tables
 from .reading import RefusedError, digest, load, parse
@@ -17,6 +17,7 @@ from .widths import Widths
 __all__ = [
     "FORMAT",
     "PROBLEMS",
+    "Case",
     "Chain",
     "Dilemma",
     "Heads",

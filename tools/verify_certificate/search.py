@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from itertools import accumulate
 from math import ceil, floor, gcd, inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .chains import Chain, furthest
+from .chains import furthest
 from .reading import need, number, only, whole
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from .chains import Case
 
 #: Labels that a proof may take at most, whatever it states.
 MOST_LABELS = 20_000_000
@@ -22,30 +26,24 @@ NONE: Way = (inf, -1, inf)
 #: What is free of each device; and, where it is kept count of, its layers and tensors.
 Free = tuple[int, ...]
 Kept = tuple[tuple[int, frozenset[str]], ...]
-#: A chain, where it starts, and what no placement may cost less than.
-Case = tuple[Chain, int, Fraction | None]
 
 
 class Search:
-    """The proof of one case: prices, what they make of the rest of a path, and the partial placements left to look at.
+    """The proof of one case: prices, what they make of the rest of a path, and the partial placements left to look at."""
 
-    Parameters: the chain, where layer 0 is, and the bound; None: that there is no placement. Where the slowest stage or
-    message counts, only those below the bound exist, and times are left out.
-    """
-
-    def __init__(self, case: Case, proof: Any, *, slowest: bool) -> None:
+    def __init__(self, case: Case, proof: Any) -> None:
         only(proof, "by bound unit price remembered credit least labels", "proof")
         need(isinstance(proof["price"], list), "proof.price: expected a list")
-        chain, self.start, bound = case
+        chain, self.start, bound, self.limit = case
         self.chain = chain
         self.stated = whole(proof["labels"], "proof.labels")
         self.count, self.devices = len(chain.size), range(len(chain.space))
         stated = None if proof["bound"] is None else number(proof["bound"], "proof.bound")
-        need(stated == bound, f"proof.bound: expected {bound}, found {stated}")
-        self.limit = bound if slowest else None
+        expected = self.limit if bound is None else bound
+        need(stated == expected, f"proof.bound: expected {expected}, found {stated}")
         self.unit: Fraction | None = None
         self.goal = 1  # all costs are 0: whatever is left is a placement
-        if bound is not None and not slowest:
+        if bound is not None:
             self.unit = number(proof["unit"], "proof.unit")
             need(self.unit > 0, "proof.unit: expected > 0")
             self.goal = ceil(bound / self.unit)
@@ -76,10 +74,8 @@ class Search:
         self.found = 0
 
     def counted(self, time: Fraction | None) -> float:
-        """Return a time in units, rounded down; infinite for what is not there or too long."""
-        if time is None or (self.limit is not None and time >= self.limit):
-            return inf
-        return floor(time / self.unit) if self.unit else 0
+        """Return a time in units, rounded down; infinite for what is not there."""
+        return inf if time is None else floor(time / self.unit) if self.unit else 0
 
     def tables(self) -> None:
         """Fill the tables: times in units, sums of bytes and times, how far runs may go."""
