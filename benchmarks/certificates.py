@@ -40,6 +40,7 @@ TINY = (
     "head-migration-decoder",
     "graph-throughput",
     "graph-latency",
+    "replicated-throughput",
 )
 FAMILIES = (
     *((problem, "tiny") for problem in TINY),

@@ -153,7 +153,7 @@ class Relaxation:
             size,
             np.arange(size, dtype=np.int32),
             np.array(low, dtype=np.float64) / self.column,
-            np.array(high, dtype=np.float64) / self.column,
+            np.maximum(high, low).astype(np.float64) / self.column,  # an empty box has no optimum
         )
         status = None
         for tolerance in TOLERANCES:

@@ -22,7 +22,13 @@ from placewise.solvers.evidence.result import Status
 from placewise.solvers.evidence.verify import verify
 from placewise.tools import verify_certificate as verifier
 
-TREES = ["head-migration", "head-migration-decoder", "graph-throughput", "graph-latency"]
+TREES = [
+    "head-migration",
+    "head-migration-decoder",
+    "graph-throughput",
+    "graph-latency",
+    "replicated-throughput",
+]
 
 
 def read(instance):

@@ -167,7 +167,7 @@ class GraphLatency(Graph):
         """State what placements below a bound obey: when devices begin and nodes are done, and ranks in an order of parts."""
         found = Statement(bound, unit)
         on, loads = self.parts(found)
-        most, nodes = found.most or 0, range(self.count)
+        most, nodes = max(found.most or 0, 0), range(self.count)
         least = [Fraction(0)] * self.count  # until a node is done, it and all before it at their best
         for v in self.order:
             least[v] = min(self.times[v]) + max(

@@ -63,9 +63,10 @@ class Statement:
         """Add an equation."""
         self.row(terms, value, value)
 
-    def cheaper(self, terms: Iterable[tuple[int, int]]) -> None:
-        """Add that a sum of times stays below the bound."""
-        self.row(terms, None, self.most, bound=self.most is not None)
+    def cheaper(self, terms: Iterable[tuple[int, int]], *, parts: bool = False) -> None:
+        """Add that a sum of times stays below the bound: a whole number of units, or with parts of them."""
+        most = None if self.most is None else self.most + parts
+        self.row(terms, None, most, bound=most is not None)
 
     def contradicts(self, low: list[int], high: list[int], multipliers: dict[int, int]) -> bool:
         """Whether the rows, each times its multiplier, sum up to what no point of a box obeys.

@@ -9,6 +9,7 @@ from .dilemma import Dilemma
 from .edgeshard import EdgeShard
 from .graphs import GraphLatency, GraphThroughput
 from .reading import RefusedError, digest, load, need, number, only
+from .replicas import Replicas
 from .trajectories import Decoder, Trajectories
 
 FORMAT = "placewise-certificate/1"
@@ -41,6 +42,7 @@ PROBLEMS: dict[str, Any] = {
     "head-migration-decoder": Decoder,
     "graph-throughput": GraphThroughput,
     "graph-latency": GraphLatency,
+    "replicated-throughput": Replicas,
 }
 
 
