@@ -38,6 +38,9 @@ TINY = (
     "dilemma",
     "head-migration",
     "head-migration-decoder",
+    "graph-throughput",
+    "graph-latency",
+    "replicated-throughput",
 )
 FAMILIES = (
     *((problem, "tiny") for problem in TINY),

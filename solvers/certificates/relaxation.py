@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 #: Of sums of violations of scaled rows: below, there is no contradiction.
 VIOLATED = 1e-7
+#: Of duals, in turn: the last ones where HiGHS comes to no end with those before.
+TOLERANCES = (1e-10, 1e-9, 1e-7)
+
+
+class StoppedError(RefusedError):
+    """The solver gave up, or ran out of time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +114,6 @@ class Relaxation:
             ("solver", "simplex"),
             ("threads", 1),
             ("time_limit", self.time_limit),
-            ("dual_feasibility_tolerance", 1e-10),
             ("primal_feasibility_tolerance", 1e-9),
             ("small_matrix_value", 1e-12),
         ):
@@ -126,7 +131,7 @@ class Relaxation:
 
         Raises
         ------
-        RefusedError
+        StoppedError
             Where the solver gives up, or takes too long.
         """
         if self.first is not None:
@@ -148,14 +153,20 @@ class Relaxation:
             size,
             np.arange(size, dtype=np.int32),
             np.array(low, dtype=np.float64) / self.column,
-            np.array(high, dtype=np.float64) / self.column,
+            np.maximum(high, low).astype(np.float64) / self.column,  # an empty box has no optimum
         )
-        highs.run()
-        status = highs.getModelStatus()
-        if status == highspy.HighsModelStatus.kInfeasible and highs is self.first:
-            return None
-        if status != highspy.HighsModelStatus.kOptimal:
-            raise RefusedError(f"HiGHS says of a relaxation: {highs.modelStatusToString(status)}")
+        status = None
+        for tolerance in TOLERANCES:
+            highs.setOptionValue("dual_feasibility_tolerance", tolerance)
+            highs.run()
+            status = highs.getModelStatus()
+            if status == highspy.HighsModelStatus.kInfeasible and highs is self.first:
+                return None
+            if status == highspy.HighsModelStatus.kOptimal:
+                break
+            highs.clearSolver()  # begin anew, without the last basis
+        else:
+            raise StoppedError(f"HiGHS says of a relaxation: {highs.modelStatusToString(status)}")
         solution = highs.getSolution()
         return Relaxed(
             float(highs.getInfo().objective_function_value),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from placewise.solvers.certificates.digits import rounded_down
-from placewise.solvers.certificates.relaxation import Relaxation, Relaxed
+from placewise.solvers.certificates.relaxation import Relaxation, Relaxed, StoppedError
 from placewise.tools.verify_certificate import RefusedError
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ BITS = (16, 46)
 CLOSED = 1e-11
 #: Variables that are tried before one is branched on, and what counts as a whole number.
 TRIED, WHOLE = 4, 1e-6
-#: Digits of multipliers, zeros at their end.
-FEW, ZEROS = (1, 2, 4, 6, 9), (12, 10, 8, 6, 4, 2, 0)
+#: What the least multiplier, or the bound's own, becomes in turn, and zeros at the end of the others.
+SCALES = (*range(1, 13), *(10**digits for digits in (2, 4, 6, 9, 12, 15)))
+ZEROS = (12, 10, 8, 6, 4, 2)
 
 
 @dataclass(eq=False)
@@ -116,8 +117,13 @@ class Tree:
                 within = f"{SECONDS:g} s" if self.parts <= MOST_PARTS else f"{MOST_PARTS:,} parts"
                 self.stopped = f"the tree was not closed within {within}"
                 return
-            part = heappop(waiting)[2]
-            self._branch(part)
+            part = waiting[0][2]
+            try:
+                self._branch(part)
+            except StoppedError as error:
+                self.stopped = str(error)
+                return
+            heappop(waiting)
             for child in (part.below, part.above):
                 assert child is not None
                 heappush(waiting, (child.relaxed.excess, next(number), child))
@@ -230,10 +236,11 @@ def _leaf(relaxation: Relaxation, low: list[int], high: list[int]) -> dict[str, 
     if not size.any():
         return None
     spent = size[relaxation.bounded].max(initial=0.0)
-    if not isfinite(found.excess):
-        scales = [(1 / size[size > 1e-9 * size.max()].min(), 1), *((10**d / size.max(), 1) for d in FEW)]
-    else:  # in units of the bound's own multiplier, which must not be rounded
-        scales = [(1 / spent, 10**zeros) for zeros in ZEROS] + [(10**d / spent, 1) for d in FEW]
+    if isfinite(found.excess):  # the bound's own must not be rounded; duals are often simple fractions of it
+        scales = [(1 / spent, 10**zeros) for zeros in ZEROS] + [(scale / spent, 1) for scale in SCALES]
+    else:
+        least = size[size > 1e-9 * size.max()].min()
+        scales = [(scale / least, 1) for scale in SCALES]
     for scale, step in scales:
         whole = {row: round(share * scale / step) * step for row, share in enumerate(shares.tolist())}
         whole |= {row: round(shares[row] * scale) for row in relaxation.bounded}

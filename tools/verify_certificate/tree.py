@@ -41,7 +41,7 @@ class Statement:
         """Add a variable, 0 where it alone takes too much time; return its number."""
         need(len(self.low) < LARGEST, f"the statement for a tree has more than {LARGEST:,} variables")
         self.low.append(low)
-        self.high.append(0 if self.most is not None and time > self.most else high)
+        self.high.append(0 if self.most is not None and time > max(self.most, 0) else high)
         self.whole.append(whole)
         return len(self.low) - 1
 
@@ -63,9 +63,10 @@ class Statement:
         """Add an equation."""
         self.row(terms, value, value)
 
-    def cheaper(self, terms: Iterable[tuple[int, int]]) -> None:
-        """Add that a sum of times stays below the bound."""
-        self.row(terms, None, self.most, bound=self.most is not None)
+    def cheaper(self, terms: Iterable[tuple[int, int]], *, parts: bool = False) -> None:
+        """Add that a sum of times stays below the bound: a whole number of units, or with parts of them."""
+        most = None if self.most is None else self.most + parts
+        self.row(terms, None, most, bound=most is not None)
 
     def contradicts(self, low: list[int], high: list[int], multipliers: dict[int, int]) -> bool:
         """Whether the rows, each times its multiplier, sum up to what no point of a box obeys.

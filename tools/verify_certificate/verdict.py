@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 from .dilemma import Dilemma
 from .edgeshard import EdgeShard
+from .graphs import GraphLatency, GraphThroughput
 from .reading import RefusedError, digest, load, need, number, only
+from .replicas import Replicas
 from .trajectories import Decoder, Trajectories
 
 FORMAT = "placewise-certificate/1"
@@ -38,6 +40,9 @@ PROBLEMS: dict[str, Any] = {
     "dilemma": Dilemma,
     "head-migration": Trajectories,
     "head-migration-decoder": Decoder,
+    "graph-throughput": GraphThroughput,
+    "graph-latency": GraphLatency,
+    "replicated-throughput": Replicas,
 }
 
 
