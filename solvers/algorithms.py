@@ -32,6 +32,11 @@ _TABLES = {
 }
 
 
+def module_of(problem: str) -> str | None:
+    """Return the module of a problem's own algorithms, if the package has any."""
+    return f"placewise.solvers.{_TABLES[problem].partition(':')[0]}" if problem in _TABLES else None
+
+
 @cache
 def algorithms_of(problem: str) -> tuple[Algorithm[Any], ...]:
     """Return a problem's own algorithms, the default first; none of a problem of another package."""

@@ -12,8 +12,8 @@ from placewise.models.plugins import loaded, place_of
 from placewise.models.problem import Guarantee
 from placewise.models.registry import problem_named, problem_of
 from placewise.solvers.algorithms import algorithms_of
-from placewise.solvers.backends.table import backends
-from placewise.solvers.execution.method import Algorithm, Method
+from placewise.solvers.backends.table import BACKENDS, backends
+from placewise.solvers.execution.method import Algorithm, Backend, Method
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,20 +55,42 @@ def methods_of(problem: str) -> dict[str, Method[Any, Any]]:
 
     A back-end alone means the problem's first formulation; ``highs/textbook`` names another.
     """
+    methods = _methods(problem, backends())
+    own = user_methods(problem)
+    for name in own.keys() & methods.keys():
+        raise PlacewiseError(f"entry point {problem}.{name} of {ENTRY_POINTS}: the name {name!r} is taken")
+    return own | methods
+
+
+def _methods(problem: str, solvers: dict[str, Backend]) -> dict[str, Method[Any, Any]]:
+    """Return a problem's algorithms, and some back-ends on each of its formulations."""
     described = problem_named(problem)
     methods: dict[str, Method[Any, Any]] = {
         algorithm.name: Method(algorithm.name, described, algorithm.summary, algorithm=algorithm)
         for algorithm in algorithms_of(problem)
     }
     for position, (formulation, stated) in enumerate(described.formulations.items()):
-        for name, backend in backends().items():
+        for name, backend in solvers.items():
             method = name if position == 0 else f"{name}/{formulation}"
             summary = f"{backend.summary} on the {formulation} MILP: {stated.summary}"
             methods[method] = Method(method, described, summary, backend=backend, formulation=formulation)
-    own = user_methods(problem)
-    for name in own.keys() & methods.keys():
-        raise PlacewiseError(f"entry point {problem}.{name} of {ENTRY_POINTS}: the name {name!r} is taken")
-    return own | methods
+    return methods
+
+
+def sent_method(problem: str, name: str | Callable[..., Any]) -> Method[Any, Any]:
+    """Return a method that another process has found.
+
+    One of the package is returned without a look at what other packages bring, which takes longer than many a solve.
+
+    Parameters
+    ----------
+    problem : str
+        The problem's name.
+    name : str or callable
+        As in `find_method`.
+    """
+    known = _methods(problem, BACKENDS) if isinstance(name, str) and ":" not in name else {}
+    return known[name] if name in known else find_method(problem, name)
 
 
 def find_method(problem: str, name: str | Callable[..., Any]) -> Method[Any, Any]:

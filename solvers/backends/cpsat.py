@@ -28,6 +28,8 @@ STATUS = {
 #: CP-SAT's strength is a portfolio of different searches: fewer than eight workers lose some of them,
 #: and they share the cores well (measured: 50 devices, 70B, 2 cores: 1.2-3 s with 8 workers, 2.4-20 s with 2).
 PORTFOLIO = 8
+#: Variables up to which one worker tries first, so long: eight take longer to begin than many a small model to be solved.
+SMALL, FIRST_TRY = 200, 0.02
 #: Sum of all objective terms after scaling, as a power of two; 64-bit sums must hold.
 OBJECTIVE_BITS = 56
 #: Stands for an infinite bound of a row.
@@ -98,7 +100,6 @@ def solve_cp(
     solver = cp_model.CpSolver()
     solver.parameters.max_time_in_seconds = time_limit
     solver.parameters.relative_gap_limit = parameters.relative_gap
-    solver.parameters.num_workers = parameters.threads or max(PORTFOLIO, parameters.thread_count)
     solver.parameters.random_seed = parameters.seed
     # Of CP-SAT 9.15's wrong proofs some came from here; without it 70B on 50 devices takes half the time.
     solver.parameters.cp_model_probing_level = 0
@@ -106,8 +107,17 @@ def solve_cp(
     solver.parameters.catch_sigint_signal = False
     solver.parameters.log_search_progress = parameters.log is not None
     solver.best_bound_callback = on_bound
-    status = solver.solve(model, Reporter())
-    name = solver.status_name(status)
+    name, workers = "UNKNOWN", parameters.threads or max(PORTFOLIO, parameters.thread_count)
+    if workers > 1 and len(model.proto.variables) <= SMALL:
+        solver.parameters.num_workers = 1
+        # In CP-SAT's own time, which is the same on all machines.
+        solver.parameters.max_deterministic_time = FIRST_TRY
+        name = solver.status_name(solver.solve(model, Reporter()))
+        solver.parameters.max_deterministic_time = math.inf
+        solver.parameters.max_time_in_seconds = max(time_limit - solver.wall_time, 0.0)
+    if name in ("UNKNOWN", "FEASIBLE"):
+        solver.parameters.num_workers = workers
+        name = solver.status_name(solver.solve(model, Reporter()))
     # The integer that CP-SAT proved; `best_objective_bound` is a double that went through its scaling.
     bound = solver.response_proto.inner_objective_lower_bound + model.proto.objective.offset
     return CpResult(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from placewise.tools.verify_certificate import Chain
+    from placewise.tools.verify_certificate import Case
 
 #: Bits of the bound in units of a proof.
 BITS = 60
@@ -55,19 +55,14 @@ class Relaxation:
 
     Parameters
     ----------
-    chain : Chain
-        N layers on M devices.
-    start : int
-        Where layer 0 is.
-    limit : Fraction or None
-        That a run, a message and the way back stay below, where the slowest counts; costs are then 0.
+    case : Case
+        N layers on M devices. Without a bound all costs are 0: only whether there is a placement counts.
     visits : bool
         Whether prices are per visit, or per byte.
-    free : bool
-        Whether all costs are 0: only whether there is a placement counts.
     """
 
-    def __init__(self, chain: Chain, start: int, limit: Fraction | None, *, visits: bool, free: bool) -> None:
+    def __init__(self, case: Case, *, visits: bool) -> None:
+        chain, start, limit, free = case.chain, case.start, case.limit, case.bound is None
         self.start, self.visits, self.once = start, visits, chain.once
         self.count, self.size = len(chain.size), len(chain.space)
         held = [0]
@@ -84,9 +79,7 @@ class Relaxation:
 
         def table(rows: Any) -> NDArray[np.float64]:
             def time(value: Fraction | None) -> float:
-                if value is None or (limit is not None and value >= limit):
-                    return np.inf
-                return 0.0 if free else float(value)
+                return np.inf if value is None else 0.0 if free else float(value)
 
             return np.array([[time(value) for value in row] for row in rows])
 
@@ -211,27 +204,22 @@ class Relaxation:
         return best
 
 
-def proof_of(chain: Chain, start: int, bound: Fraction | None, *, slowest: bool) -> dict[str, Any]:
-    """Return a proof that no placement from a start costs less than a bound; None: that there is none.
+def proof_of(case: Case) -> dict[str, Any]:
+    """Return a proof of a case.
 
     Parameters
     ----------
-    chain : Chain
+    case : Case
         As the verifier reads it.
-    start : int
-        Where layer 0 is.
-    bound : Fraction or None
-        Seconds.
-    slowest : bool
-        Whether the slowest stage or message counts, not the sum.
 
     Raises
     ------
     RefusedError
         Where the search needs more than `MOST_LABELS`, or the bound is wrong.
     """
-    feasibility = slowest or bound is None
-    limit = bound if slowest else None
+    chain, start, bound, limit = case
+    feasibility = bound is None
+    stated = limit if bound is None else bound
     unit = Fraction(1)
     if not feasibility:
         assert bound is not None
@@ -240,11 +228,11 @@ def proof_of(chain: Chain, start: int, bound: Fraction | None, *, slowest: bool)
     for by in ("visits", "bytes"):
         if by == "bytes" and chain.once:
             break
-        relaxed = Relaxation(chain, start, limit, visits=by == "visits", free=feasibility)
+        relaxed = Relaxation(case, visits=by == "visits")
         for price, most in _prices(relaxed, bound, feasibility=feasibility):
             proof: dict[str, Any] = {
                 "by": by,
-                "bound": None if bound is None else str(bound),
+                "bound": None if stated is None else str(stated),
                 "unit": None if feasibility else str(unit),
                 "price": [
                     0 if by == "visits" and j == start else int(p / float(unit)) for j, p in enumerate(price)
@@ -254,7 +242,7 @@ def proof_of(chain: Chain, start: int, bound: Fraction | None, *, slowest: bool)
             if relaxed.remembered:
                 proof["remembered"] = list(relaxed.remembered)
             try:
-                return proof | Search((chain, start, bound), proof, slowest=slowest).run()
+                return proof | Search(case, proof).run()
             except RefusedError as error:
                 refusal = error
                 if "not excluded" in str(error):

@@ -158,7 +158,10 @@ def _interval(problem: Heads, t: int, bound: Fraction | None) -> dict[str, Any]:
 
 
 def _duals(step: Step) -> list[int]:
-    """Return the prices of a transport's rooms; heads for which there is none pay the whole bound."""
+    """Return the prices of a transport's rooms; heads for which there is none pay twice the bound.
+
+    Once would leave nothing for the rounding of the prices.
+    """
     from scipy.optimize import linprog
 
     size, goal = len(step.caps), float(step.goal)
@@ -169,7 +172,7 @@ def _duals(step: Step) -> list[int]:
         if count and isfinite(step.move[k][j])
     ]
     left = [k for k, count in enumerate(step.counts) if count]
-    cost = np.array([step.move[k][j] / goal for k, j in arcs] + [1.0] * len(left))
+    cost = np.array([step.move[k][j] / goal for k, j in arcs] + [2.0] * len(left))
     equal, most = np.zeros((len(left), len(cost))), np.zeros((size, len(cost)))
     for column, (k, j) in enumerate(arcs):
         equal[left.index(k), column] = most[j, column] = 1

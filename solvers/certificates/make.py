@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-from decimal import ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from placewise.instances.registry import formats
 from placewise.models.errors import PlacewiseError
-from placewise.solvers.certificates import heads
-from placewise.solvers.certificates.chains import proof_of
+from placewise.solvers.certificates import chains, heads, tree, widths
+from placewise.solvers.certificates.digits import DIGITS, rounded_down, text
 from placewise.solvers.evidence.result import Status
 from placewise.tools import verify_certificate as verifier
 
 if TYPE_CHECKING:
     from placewise.models.problem import Instance
     from placewise.solvers.evidence.result import VerifiedResult
-
-#: Digits of a certified bound; the rest is rounded down.
-DIGITS = 12
 
 
 def instance_document(instance: Instance) -> Any:
@@ -79,16 +75,36 @@ def certify(instance: Instance, result: VerifiedResult) -> dict[str, Any]:
 def _proofs(
     problem: Any, instance: Any, bound: Fraction | None
 ) -> tuple[Fraction | None, list[dict[str, Any]]]:
-    """Return a bound that can be proven, of several intervals a weaker one than the stated, and its proofs."""
-    if not isinstance(problem, verifier.Heads):
-        cases = problem.cases(bound)
-        return bound, [proof_of(*case, slowest=problem.slowest) for case in cases]
-    if bound is None or problem.count == 1:
-        return bound, heads.proofs_of(problem, bound)
+    """Return a bound that can be proven, perhaps a weaker one than the stated, and its proofs; trees where no other will do."""
+    if isinstance(problem, verifier.Dilemma):
+        return widths.proofs_of(problem, instance, bound)
+    if hasattr(problem, "cases"):
+        return bound, [chains.proof_of(case) for case in problem.cases(bound)]
+    found = _by_heads(problem, instance, bound) if instance.problem == "head-migration" else None
+    if found is None:
+        return tree.proof_of(problem, bound)
+    if bound is None or (found[0] or 0) >= bound * (1 - Fraction(1, 10 ** (DIGITS - 1))):
+        return found
     try:
-        return heads.proof_by_prices(problem, instance)
+        other = tree.proof_of(problem, bound)
     except verifier.RefusedError:
-        return heads.proofs_over_time(problem)
+        return found
+    return max(found, other, key=lambda proven: proven[0] or 0)
+
+
+def _by_heads(
+    problem: verifier.Heads, instance: Any, bound: Fraction | None
+) -> tuple[Fraction | None, list[dict[str, Any]]] | None:
+    """Return what can be proven interval by interval or by prices of heads, None where that is nothing."""
+    try:
+        if bound is None or problem.count == 1:
+            return bound, heads.proofs_of(problem, bound)
+        try:
+            return heads.proof_by_prices(problem, instance)
+        except verifier.RefusedError:
+            return heads.proofs_over_time(problem)
+    except verifier.RefusedError:
+        return None
 
 
 def _certificate(instance: Instance, bound: Fraction | None, proofs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -96,7 +112,7 @@ def _certificate(instance: Instance, bound: Fraction | None, proofs: list[dict[s
         "format": verifier.FORMAT,
         "problem": instance.problem,
         "instance": instance.name,
-        "bound": None if bound is None else _text(bound),
+        "bound": None if bound is None else text(bound),
         "proofs": proofs,
     }
     return certificate | {"sha256": verifier.digest(certificate)}
@@ -105,7 +121,6 @@ def _certificate(instance: Instance, bound: Fraction | None, proofs: list[dict[s
 def _bounds(result: VerifiedResult, cost: Fraction | None) -> list[Fraction]:
     """Return bounds to prove, in few digits: the cost of a placement that is called optimal, else the stated one."""
     stated = Fraction(result.dual_bound or 0)
-    few = Context(prec=DIGITS, rounding=ROUND_FLOOR)
     wanted = []
     if result.status is Status.OPTIMAL and cost is not None:
         wanted = [
@@ -113,12 +128,4 @@ def _bounds(result: VerifiedResult, cost: Fraction | None) -> list[Fraction]:
             cost * (1 - Fraction(2, 10**DIGITS)),
         ]  # sums are rounded down, so the cost itself may be missed
     wanted += [stated if cost is None else min(stated, cost)]
-    return [
-        Fraction(few.divide(Decimal(value.numerator), Decimal(value.denominator)))
-        for value in dict.fromkeys(wanted)
-    ]
-
-
-def _text(bound: Fraction) -> str:
-    """Return a bound of few digits as a decimal."""
-    return format(Decimal(bound.numerator) / Decimal(bound.denominator), "f")
+    return [rounded_down(value) for value in dict.fromkeys(wanted)]

@@ -15,14 +15,30 @@ from placewise.solvers.dilemma.decomposition import Decomposition, Prices, Table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
 #: The share of the step before in a direction.
 DEFLECTION = 0.8
 
 
 def climb_storage(model: Decomposition, upper_s: float, stop: Callable[[], bool], steps: int = 600) -> Prices:
-    """Return prices per unit of storage and of error, by subgradient steps in these few dimensions.
+    """Return `unit_prices` as prices of choices: they start the climb over all prices near the linear relaxation's bound.
 
-    They start the climb over all prices near the bound of the linear relaxation.
+    Parameters
+    ----------
+    model, upper_s, stop, steps
+        As `unit_prices` takes them.
+    """
+    price_s, error_price_s = unit_prices(model, upper_s, stop, steps)
+    size = model.size.astype(np.float64)
+    choice_s = -price_s[None, :, None] * np.broadcast_to(size[:, None, :], model.compute_s.shape)
+    return Prices(choice_s, error_price_s)
+
+
+def unit_prices(
+    model: Decomposition, upper_s: float, stop: Callable[[], bool], steps: int
+) -> tuple[NDArray[np.float64], float]:
+    """Return prices per unit of storage and of error, by subgradient steps in these few dimensions.
 
     Parameters
     ----------
@@ -34,6 +50,13 @@ def climb_storage(model: Decomposition, upper_s: float, stop: Callable[[], bool]
         Whether the time is over.
     steps : int
         At most so many.
+
+    Returns
+    -------
+    ndarray, shape (M,)
+        Seconds per unit of a server's storage, in the tables' units.
+    float
+        Seconds per unit of error.
     """
     space, size = model.space.astype(np.float64), model.size.astype(np.float64)
     price_s, error_price_s = np.zeros(model.servers), 0.0
@@ -70,10 +93,7 @@ def climb_storage(model: Decomposition, upper_s: float, stop: Callable[[], bool]
         step = weight * max(target_s - bound_s, 1e-6 * abs(target_s)) / length
         price_s = np.maximum(price_s + step * excess / np.maximum(space, 1), 0.0)
         error_price_s = max(error_price_s + step * error_excess / max(model.budget or 1, 1), 0.0)
-    price_s, error_price_s = best
-    return Prices(
-        -price_s[None, :, None] * np.broadcast_to(size[:, None, :], model.compute_s.shape), error_price_s
-    )
+    return best
 
 
 def climb(

@@ -1,12 +1,15 @@
-"""Rows on the choices of a DILEMMA placement that mixtures of paths break: storage, errors, roundings, and packings.
+"""Rows on the choices of a DILEMMA placement that mixtures of paths break: storage, errors, roundings, widths, and packings.
 
 With whole sizes and a whole capacity C, ``sum size x <= C`` says that ``sum k size / (C + 1) x < k``, so every placement has
 ``sum floor(k size / (C + 1)) x <= k - 1``: for each k a rounding of rank 1, on the storage of each server and on the errors.
 
+A budget of errors asks for wide layers: no choice of widths within it has less than a certain sum of sizes, a whole number, which a mixture
+undercuts by a part of a layer's width. Where layers have equal sizes and only their errors differ, that is most of what it gains.
+
 A packing row is what the knapsacks of `Decomposition` say of a server at some prices p: ``sum p x`` over the layers on it is at
 least their least sum. `packing_cuts` finds the prices.
 
-Sources: roundings, Gomory (1958), Chvátal (1973); rows from multipliers, Benders (1962).
+Sources: roundings, Gomory (1958), Chvátal (1973); the least sum, by dynamic programming over whole sizes, Bellman (1957); rows from multipliers, Benders (1962).
 """
 
 from __future__ import annotations
@@ -108,7 +111,7 @@ class Rounding(NamedTuple):
 
 
 def first_rows(model: Decomposition) -> list[Row]:
-    """Return storage, as shares of each server's, and the errors, as shares of the budget.
+    """Return storage, as shares of each server's, and with a budget of errors these, as shares of it, and the least sizes.
 
     Parameters
     ----------
@@ -121,7 +124,27 @@ def first_rows(model: Decomposition) -> list[Row]:
     ]
     if model.budget is not None:
         rows.append(Row(ALL, model.error / max(model.budget, 1), 1.0 if model.budget else 0.0))
+        rows.append(_least_sizes(model, model.budget))
     return rows
+
+
+def _least_sizes(model: Decomposition, budget: int) -> Row:
+    """Return what the errors ask of the sum of sizes: how much all layers together may be below their largest."""
+    size = np.where(model.allowed, model.size, 0)
+    largest = size.max(axis=1)
+    levels = int(largest.sum()) + 1
+    # Least error of the layers so far, by the sum of their sizes; all beyond the budget are alike.
+    least = np.full(levels, budget + 1, dtype=np.int64)
+    least[0] = 0
+    for layer in range(model.count):
+        before, least = least, np.full_like(least, budget + 1)
+        for width in np.flatnonzero(model.allowed[layer]):
+            taken = size[layer, width]
+            error = before[: levels - taken] + min(int(model.costs.error[layer, width]), budget + 1)
+            np.minimum(least[taken:], error, out=least[taken:])
+    below = levels - 1 - int((least <= budget).argmax())
+    weight = np.where(model.allowed, largest[:, None] - size, 0) / max(below, 1)
+    return Row(ALL, weight, 1.0 if below else 0.0)
 
 
 def roundings(model: Decomposition) -> list[Rounding]:

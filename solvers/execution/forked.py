@@ -118,8 +118,8 @@ class _Client:
             process = forked_nursery(theirs, modules) if here else started_nursery(theirs, modules)
         self.end = weakref.finalize(self, let_end, os.getpid(), self.control, process)
 
-    def fork(self, errors: IO[bytes]) -> Forked:
-        """Return a new worker; raise `ConnectionError` where the nursery is gone."""
+    def fork(self, errors: IO[bytes], own_modules: Sequence[str]) -> Forked:
+        """Return a new worker, before which the nursery imports some modules; raise `ConnectionError` where it is gone."""
         folder = processes.new_folder()
         with contextlib.ExitStack() as lent, contextlib.ExitStack() as ours:
             ours.callback(processes.remove_folder, folder)
@@ -137,7 +137,7 @@ class _Client:
             Path(folder).mkdir(mode=0o700)
             socket.send_fds(
                 self.control,
-                [json.dumps(_request(folder)).encode()],
+                [json.dumps(_request(folder) | {"modules": list(own_modules)}).encode()],
                 [theirs_in, theirs_out, errors.fileno(), teller.fileno(), here],
             )
             worker = Forked(told, folder, stdin, stdout, self)
@@ -240,7 +240,7 @@ def prepare(modules: Sequence[str]) -> None:
         _nurseries.one(tuple(modules))
 
 
-def fork_worker(modules: Sequence[str], errors: IO[bytes]) -> Forked | None:
+def fork_worker(modules: Sequence[str], errors: IO[bytes], own_modules: Sequence[str] = ()) -> Forked | None:
     """Return a worker of the nursery that has imported some modules, or None where one must be started instead.
 
     Parameters
@@ -249,6 +249,8 @@ def fork_worker(modules: Sequence[str], errors: IO[bytes]) -> Forked | None:
         What the task needs; the nursery of these is started on first use.
     errors : binary file
         Takes the worker's standard error.
+    own_modules : sequence of str
+        Of the package, without a solver: what the nursery has not imported yet, it imports now.
     """
     if COLD in os.environ or not _can_fork():
         return None
@@ -256,7 +258,7 @@ def fork_worker(modules: Sequence[str], errors: IO[bytes]) -> Forked | None:
     for _ in range(2):  # one that was killed is replaced
         client = _nurseries.one(key)
         try:
-            return client.fork(errors)
+            return client.fork(errors, own_modules)
         except ConnectionError:
             _nurseries.drop(key, client)
     return None

@@ -203,7 +203,7 @@ class Method(Generic[InstanceT, PlacementT]):
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         """Travel between processes by name, or as the user's function itself."""
-        from placewise.solvers.registry import find_method
+        from placewise.solvers.registry import sent_method
 
         given = self.function if callable(self.function) else self.name
-        return find_method, (self.problem.name, given)
+        return sent_method, (self.problem.name, given)

@@ -88,6 +88,7 @@ class Nursery:
             sys.exit()
         request = json.loads(text)
         told = socket.socket(fileno=descriptors.pop(3))
+        _import(request["modules"])
         try:
             pid = os.fork()
             if pid == 0:
@@ -270,15 +271,22 @@ def serve_forked(descriptor: int, caller: int, modules: Sequence[str]) -> NoRetu
 _CALLERS: list[Any] = []
 
 
+def _import(modules: Sequence[str]) -> None:
+    """Import what is not there yet, for all workers to come."""
+    absent = [module for module in modules if module not in sys.modules]
+    for module in absent:
+        with contextlib.suppress(Exception):  # then the worker imports it, and says why it cannot
+            importlib.import_module(module)
+    if absent:
+        gc.collect()
+        gc.freeze()
+
+
 def _serve(descriptor: int, caller: int, modules: Sequence[str]) -> NoReturn:
     adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=descriptor)
-    for module in modules:
-        with contextlib.suppress(Exception):  # then the worker imports it, and says why it cannot
-            importlib.import_module(module)
-    gc.collect()
-    gc.freeze()
+    _import(modules)
     try:
         Nursery(control, caller).run()
     finally:

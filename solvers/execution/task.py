@@ -54,6 +54,14 @@ class Task:
         """Modules that the method needs."""
         return COMMON + self.method.imports
 
+    @property
+    def own_modules(self) -> tuple[str, ...]:
+        """Those of the problem."""
+        from placewise.solvers.algorithms import module_of
+
+        module = module_of(self.method.problem.name)
+        return () if module is None else (module,)
+
     def perform(self, report: Callable[[Progress], None] | None = None) -> Claim:
         """Run the method in this process; its errors become a claim, misuse is raised."""
         context = Context(self.parameters, self.warm_start, report, self.started)
@@ -104,6 +112,11 @@ class MatrixTask:
     def imports(self) -> tuple[str, ...]:
         """Modules that the back-end needs."""
         return COMMON + self.backend.imports
+
+    @property
+    def own_modules(self) -> tuple[str, ...]:
+        """None: a matrix has no problem."""
+        return ()
 
     def perform(self, report: Callable[[Progress], None] | None = None) -> Claim:
         """Solve it; placements are vectors of values here, objectives and bounds those of the scaled model."""

@@ -66,6 +66,10 @@ class Work(Protocol):
         """Modules that it needs, and that may be imported before it is known."""
 
     @property
+    def own_modules(self) -> tuple[str, ...]:
+        """Modules of the package that it needs, of which a nursery may have those of several problems."""
+
+    @property
     def started(self) -> float:
         """When the time limit began to count, by `perf_counter`."""
 
@@ -167,7 +171,7 @@ def _latest(last: Progress, new: Progress) -> Progress:
 
 
 def _start(task: Work, errors: IO[bytes]) -> Worker:
-    return fork_worker(task.imports, errors) or start_family(
+    return fork_worker(task.imports, errors, task.own_modules) or start_family(
         # In a session of its own: Ctrl-C reaches the parent only. -P: a numpy.py in the current folder is not NumPy.
         [sys.executable, "-P", "-c", COMMAND],
         stdin=subprocess.PIPE,

@@ -1,10 +1,12 @@
 """Back-ends: limits, options and lowering."""
 
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from ortools.sat.python import cp_model
 
 from placewise.instances import read
 from placewise.instances.generators import generate
@@ -137,3 +139,22 @@ def test_lowering_imports_little():
     )
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert shown.stdout.split() == ["7.0", "False"]
+
+
+@pytest.mark.parametrize("first_try", [0.0, 0.02])
+def test_cp_sat_tries_small_models_with_one_worker_first(monkeypatch, first_try):
+    """Where that is not enough all workers go on, and what both say is the same."""
+    monkeypatch.setattr(cpsat, "FIRST_TRY", first_try)
+    workers = []
+    solver = cp_model.CpSolver
+
+    class Watched(solver):
+        def solve(self, *arguments):
+            workers.append(self.parameters.num_workers)
+            return super().solve(*arguments)
+
+    monkeypatch.setattr(cp_model, "CpSolver", Watched)
+    result = solve(read("hand-split"), "run-length", isolate=False)
+    assert result.status is Status.OPTIMAL
+    assert result.objective == solve(read("hand-split"), "labels").objective
+    assert workers == ([1] if first_try else [1, max(cpsat.PORTFOLIO, len(os.sched_getaffinity(0)))])

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from placewise.instances.generators import generate
 from placewise.models.dilemma import evaluate
 from placewise.models.dilemma.space import placements
 from placewise.solvers import solve
-from placewise.solvers.dilemma import labels, path_master
+from placewise.solvers.dilemma import labels, path_master, search
 from placewise.solvers.dilemma.ascent import climb_storage
 from placewise.solvers.dilemma.decomposition import Decomposition
 from placewise.solvers.dilemma.packing_cuts import LEAST_EXCESS, broken_packings
@@ -111,6 +112,34 @@ def test_every_placement_keeps_every_row():
                 filled |= bool(row.held(server, width).max() == row.limit)
     assert checked > 5
     assert filled
+
+
+def test_the_errors_ask_for_sizes_to_the_last_unit():
+    """The least sum of sizes is the least of all choices of widths within the budget, and no other row has it."""
+    checked, cut = 0, False
+    for _, model, _ in cases(range(60)):
+        if model.budget is None:
+            continue
+        checked += 1
+        choices = [np.flatnonzero(allowed) for allowed in model.allowed]
+        layers = np.arange(model.count)
+        within = [
+            int(model.size[layers, width].sum())
+            for width in map(np.array, product(*choices))
+            if model.costs.error[layers, width].sum() <= model.budget
+        ]
+        largest = sum(int(model.size[layer, width].max()) for layer, width in enumerate(choices))
+        row = first_rows(model)[-1]
+        most = largest - min(within)
+        assert row.limit == (1.0 if most else 0.0)
+        widest = [int(width[model.size[layer, width].argmax()]) for layer, width in enumerate(choices)]
+        assert row.held(np.zeros((1, model.count), dtype=np.intp), np.array([widest])) == [0.0]
+        for layer, width in enumerate(choices):
+            below = model.size[layer, widest[layer]] - model.size[layer, width]
+            assert np.allclose(row.weight[layer, width] * max(most, 1), below)
+        cut |= most > 0
+    assert checked > 5
+    assert cut
 
 
 def test_packings_cut_off_what_does_not_fit():
@@ -254,10 +283,10 @@ def test_a_tree_that_is_stopped_goes_on():
 
 def test_labels_with_a_tree_instead_of_wide_passes(monkeypatch):
     """Where passes hold one label and nothing runs beside, the tree and annealing agree with HiGHS."""
-    monkeypatch.setattr(labels, "FIRST_WIDTH", 1)
-    monkeypatch.setattr(labels, "LARGEST_WIDTH", 1)
-    monkeypatch.setattr(labels, "MOST_MOVES", 2_000)
-    monkeypatch.setattr(labels.Search, "by_highs", lambda *_: None)
+    monkeypatch.setattr(search, "FIRST_WIDTH", 1)
+    monkeypatch.setattr(search, "LARGEST_WIDTH", 1)
+    monkeypatch.setattr(search, "MOST_MOVES", 2_000)
+    monkeypatch.setattr(labels, "by_highs", lambda *_: None)
     for seed in (1, 2):
         instance = generate("dilemma", "opt", seed=seed, servers=3, layers=4, min_mbps=100.0)
         claim = labels.run(instance, Context(Parameters(threads=1, time_limit=20.0)))
@@ -268,4 +297,4 @@ def test_labels_with_a_tree_instead_of_wide_passes(monkeypatch):
         assert claim.dual_bound <= truth.objective * (1 + 1e-9)
         assert claim.dual_bound >= truth.objective * (1 - 1e-6)
         loose = replace(instance, error_budget=None, max_error=2.0**-6)
-        assert not labels.Search(loose, Context(Parameters()))._tree_works()
+        assert not search.Search(loose, Context(Parameters()))._tree_works()

@@ -96,6 +96,18 @@ def test_nothing_goes_from_one_solve_to_the_next(monkeypatch):
     assert "PLANTED_LEFT" not in os.environ
 
 
+def test_a_worker_need_not_import_its_problems_methods():
+    """One nursery imports those of each problem that is asked of it, once, and not each of its workers."""
+    from placewise.solvers.execution.forked import _nurseries
+
+    of_heads = said("imports", "heads-medium-step")
+    assert "placewise.solvers.head_migration.methods" in of_heads
+    known = set(_nurseries.known.values())
+    of_both = said("imports")
+    assert {*of_heads, "placewise.solvers.edgeshard.methods"} <= set(of_both)
+    assert set(_nurseries.known.values()) == known
+
+
 def test_an_edited_module_is_the_new_one(tmp_path, monkeypatch, both):
     """Between two solves of one process a user changes a method, and adds a module."""
     monkeypatch.syspath_prepend(str(tmp_path))

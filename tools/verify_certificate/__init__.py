@@ -5,22 +5,29 @@ costs less than b", or what is wrong first. Uses the standard library alone. doc
 states and why it proves its bound.
 """
 
-from .chains import Chain, furthest
+from .chains import Case, Chain, furthest
+from .dilemma import Dilemma
 from .heads import Heads, Step, Tables
 from .reading import RefusedError, digest, load, parse
 from .search import Search
+from .tree import Statement
 from .verdict import FORMAT, PROBLEMS, Verdict, verify
+from .widths import Widths
 
 __all__ = [
     "FORMAT",
     "PROBLEMS",
+    "Case",
     "Chain",
+    "Dilemma",
     "Heads",
     "RefusedError",
     "Search",
+    "Statement",
     "Step",
     "Tables",
     "Verdict",
+    "Widths",
     "digest",
     "furthest",
     "load",

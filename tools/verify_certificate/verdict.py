@@ -5,9 +5,12 @@ from __future__ import annotations
 from fractions import Fraction  # noqa: TC003 - a NamedTuple reads it
 from typing import Any, NamedTuple
 
-from .heads import Heads
-from .problems import Dilemma, EdgeShard
+from .dilemma import Dilemma
+from .edgeshard import EdgeShard
+from .graphs import GraphLatency, GraphThroughput
 from .reading import RefusedError, digest, load, need, number, only
+from .replicas import Replicas
+from .trajectories import Decoder, Trajectories
 
 FORMAT = "placewise-certificate/1"
 
@@ -35,7 +38,11 @@ PROBLEMS: dict[str, Any] = {
     "edgeshard-throughput": EdgeShard,
     "edgeshard-batch": EdgeShard,
     "dilemma": Dilemma,
-    "head-migration": Heads,
+    "head-migration": Trajectories,
+    "head-migration-decoder": Decoder,
+    "graph-throughput": GraphThroughput,
+    "graph-latency": GraphLatency,
+    "replicated-throughput": Replicas,
 }
 
 
