@@ -72,7 +72,9 @@ class Labels(NamedTuple):
         which : ndarray
             Numbers, or a truth value each.
         """
-        return Labels(*(column[which] for column in self))
+        return Labels(
+            self.device[which], self.subset[which], self.parent[which], self.cost_s[which], self.free[which]
+        )
 
 
 class PathLabels:
@@ -178,7 +180,7 @@ class PathLabels:
             device, place = rest.device, self.place[rest.device]
             free, on = rest.free.copy(), np.flatnonzero(place >= 0)
             free[on, place[on]] -= (paths.memory_before[end] - paths.memory_before[i])[device[on]]
-            fits = (free >= 0).all(axis=1)
+            fits: NDArray[np.bool_] = (free >= 0).all(axis=1)
             if not fits.all():
                 rest, free = rest.taken(fits), free[fits]
                 device, place = rest.device, self.place[rest.device]
