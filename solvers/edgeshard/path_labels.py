@@ -180,7 +180,7 @@ class PathLabels:
             device, place = rest.device, self.place[rest.device]
             free, on = rest.free.copy(), np.flatnonzero(place >= 0)
             free[on, place[on]] -= (paths.memory_before[end] - paths.memory_before[i])[device[on]]
-            fits: NDArray[np.bool_] = (free >= 0).all(axis=1)
+            fits = np.all(free >= 0, axis=1)
             if not fits.all():
                 rest, free = rest.taken(fits), free[fits]
                 device, place = rest.device, self.place[rest.device]
