@@ -87,9 +87,8 @@ class LabelSearch:
         most: int | None = None,
         chain_share: float = CHAIN_SHARE,
     ) -> None:
-        self.chain_share = chain_share
-        self.context, self.most = context, LARGEST_COUNT if most is None else most
-        self.instance = instance
+        self.most = LARGEST_COUNT if most is None else most
+        self.instance, self.context, self.chain_share = instance, context, chain_share
         self.incumbent: tuple[int, ...] | None = None
         self.upper = math.inf
         paths = RunPaths(instance)
@@ -106,10 +105,8 @@ class LabelSearch:
         self.hop: list[list[list[float]]] = [paths.costs.transfer_s(i).tolist() for i in range(self.count)]
         rules = instance.rules
         self.contiguous = rules.contiguous
-        self.least_layers, self.most_layers = (
-            rules.least(self.size).tolist(),
-            rules.most(self.size, self.count).tolist(),
-        )
+        self.least_layers: list[int] = rules.least(self.size).tolist()
+        self.most_layers: list[int] = rules.most(self.size, self.count).tolist()
         self.counted = bool(rules.asked - {PINNED})
         self.furthest: list[list[int]] = paths.last_end.tolist()
         self.expanded = 0

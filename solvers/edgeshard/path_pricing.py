@@ -132,8 +132,12 @@ class PathPricing:
 
         Parameters
         ----------
-        charges, last_end, remembered
-            As those of `tables`.
+        charges : Charges
+            Prices.
+        last_end : ndarray of int, shape (N, M)
+            Furthest end of a run by first layer and device.
+        remembered : tuple of int
+            Devices that are visited at most once.
         """
         tables = self.tables(charges, last_end, remembered)
         value = float(tables.starting_s[0, 0, self.paths.source])
