@@ -78,7 +78,8 @@ class Closing:
                 if not more:
                     break
                 tracked, worth_s, prices = tracked | more, np.inf, node.prices
-            until_s = min(node.bound_s + step_s, tree.cutoff_s, worth_s)
+            # A little above the cutoff, so that rounding leaves no doubt whether a bound reaches it.
+            until_s = min(node.bound_s + step_s, (tree.cutoff_s + tree.upper_s) / 2, worth_s)
             paths = self._searched(node, ends, prices, tuple(sorted(tracked)), until_s, most)
             if paths is None:
                 failed += 1
