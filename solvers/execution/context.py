@@ -44,12 +44,12 @@ class Context:
         self._report = report
         self._best: dict[str, float] = {}
         self.stopped: Callable[[], bool] = lambda: False
-        self._started = perf_counter() if started is None else started
+        self.started = perf_counter() if started is None else started
 
     @property
     def elapsed(self) -> float:
         """Seconds since the time limit began to count."""
-        return perf_counter() - self._started
+        return perf_counter() - self.started
 
     @property
     def remaining(self) -> float:

@@ -156,6 +156,11 @@ def _adopts() -> bool:
     return bool(found)
 
 
+def is_worker() -> bool:
+    """Whether this process is a worker, or of its family: what it leaves ends with its solve."""
+    return MARK in os.environ
+
+
 def can_see_children() -> bool:
     """Whether this system is Linux, and tells a process its children."""
     return sys.platform == "linux" and (_PROC / "self" / "task" / str(os.getpid()) / "children").exists()

@@ -5,9 +5,10 @@ import pytest
 from placewise.instances.generators import generate
 from placewise.models.dilemma import evaluate
 from placewise.solvers import solve
-from placewise.solvers.dilemma import annealing, labels
+from placewise.solvers.dilemma import annealing
 from placewise.solvers.dilemma.annealing import Annealing
 from placewise.solvers.dilemma.decomposition import Decomposition
+from placewise.solvers.dilemma.search import Search
 from placewise.solvers.execution.context import Context
 from placewise.solvers.execution.parameters import Parameters
 
@@ -94,7 +95,7 @@ def test_large_tables_are_left_alone(monkeypatch):
     assert Annealing.applies(Decomposition(instance))
     monkeypatch.setattr(annealing, "LARGEST_TABLES", 100)
     assert not Annealing.applies(Decomposition(instance))
-    search = labels.Search(instance, Context(Parameters(threads=1)))
+    search = Search(instance, Context(Parameters(threads=1)))
     search.best = solve(instance, "quantize-then-place", isolate=False).placement
     search._anneal(1000, never)
     assert search.annealing is None

@@ -11,6 +11,7 @@ from placewise.instances.generators import generate
 from placewise.models.dilemma import evaluate
 from placewise.solvers import solve
 from placewise.solvers.dilemma import beam, decomposition, labels
+from placewise.solvers.dilemma import search as searches
 from placewise.solvers.dilemma.ascent import climb, climb_storage
 from placewise.solvers.dilemma.beam import Beam
 from placewise.solvers.dilemma.decomposition import Decomposition, Prices
@@ -234,8 +235,8 @@ def test_climbs_raise_the_bound():
 @pytest.mark.parametrize("threads", [1, 2])
 def test_labels_with_passes_of_one_label(threads, monkeypatch):
     """Where passes end at once HiGHS takes over; together they prove the same optima."""
-    monkeypatch.setattr(labels, "FIRST_WIDTH", 1)
-    monkeypatch.setattr(labels, "LARGEST_WIDTH", 1)
+    monkeypatch.setattr(searches, "FIRST_WIDTH", 1)
+    monkeypatch.setattr(searches, "LARGEST_WIDTH", 1)
     for seed in range(5):
         instance, optimum = tiny(seed)
         claim = labels.run(instance, Context(Parameters(threads=threads, relative_gap=0.0)))

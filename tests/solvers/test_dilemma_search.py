@@ -10,6 +10,7 @@ from placewise.instances.generators import generate
 from placewise.models.dilemma import evaluate
 from placewise.solvers import solve
 from placewise.solvers.dilemma import labels
+from placewise.solvers.dilemma import search as searches
 from placewise.solvers.dilemma.beam import LEAST_GAIN
 from placewise.solvers.evidence.result import Claim, Progress, Reason
 from placewise.solvers.execution.context import Context
@@ -49,7 +50,7 @@ class Stopwatch(Context):
 
 
 def search_of(**options):
-    return labels.Search(INSTANCE, Stopwatch(**options))
+    return searches.Search(INSTANCE, Stopwatch(**options))
 
 
 def test_closed_is_a_gap_of_the_least_gain_or_an_infinite_bound():
@@ -116,10 +117,10 @@ class Parts:
 
     def __init__(self, monkeypatch, passes, bounds=(0.0,)):
         self.calls, self.passes, self.bounds = [], iter(passes), list(bounds)
-        monkeypatch.setattr(labels, "climb_storage", self.climb_storage)
-        monkeypatch.setattr(labels, "climb", self.climb)
-        monkeypatch.setattr(labels, "Beam", self.beam)
-        monkeypatch.setattr(labels.Search, "_anneal", self.anneal)
+        monkeypatch.setattr(searches, "climb_storage", self.climb_storage)
+        monkeypatch.setattr(searches, "climb", self.climb)
+        monkeypatch.setattr(searches, "Beam", self.beam)
+        monkeypatch.setattr(searches.Search, "_anneal", self.anneal)
 
     def climb_storage(self, _model, upper_s, _stop, steps):
         """Take no time."""
@@ -206,7 +207,7 @@ def test_passes_that_are_stopped_do_not_grow(monkeypatch):
 def test_passes_end_at_the_largest_width(monkeypatch):
     """The last one has at most that width."""
     for largest, widths in ((1599, [100, 400]), (1600, [100, 400, 1600])):
-        monkeypatch.setattr(labels, "LARGEST_WIDTH", largest)
+        monkeypatch.setattr(searches, "LARGEST_WIDTH", largest)
         parts = Parts(monkeypatch, iter([(math.inf, None, 1.0)] * 9))
         search_of().by_labels(100.0)
         assert [call[1] for call in parts.calls if call[0] == "pass"] == widths
@@ -256,9 +257,9 @@ def test_highs_gets_what_is_known_and_its_seconds(monkeypatch):
     asked = highs(monkeypatch, Claim(Reason.LIMIT))
     search = search_of(warm_start=OTHER, time_limit=50.0, seed=3)
     for seconds in (0.5, 1.0):
-        search.by_highs(seconds)
+        labels.by_highs(search, seconds)
     assert not asked
-    search.by_highs(1.5)
+    labels.by_highs(search, 1.5)
     problem, formulation, backend, parameters, start, part = asked[0]
     assert (problem, backend, start) == ("dilemma", "highs", OTHER)
     assert formulation is labels.DILEMMA.formulations["flow"]
@@ -283,25 +284,25 @@ def test_what_highs_finds_is_taken(monkeypatch):
         ],
     )
     taken = []
-    plain = search._start
-    monkeypatch.setattr(search, "_start", lambda placement: taken.append(placement) or plain(placement))
-    search.by_highs(2.0)
+    plain = search.take
+    monkeypatch.setattr(search, "take", lambda placement: taken.append(placement) or plain(placement))
+    labels.by_highs(search, 2.0)
     assert taken == [BEST]
     assert [step.dual_bound for step in search.context.steps if step.dual_bound] == [BEST_S / 8, BEST_S / 2]
     assert (search.best, search.upper_s, search.lower_s) == (BEST, BEST_S, BEST_S / 2)
     search = search_of()
     highs(monkeypatch, Claim(Reason.LIMIT), [Progress(0.0, 1e-9, None, OTHER)])
-    search.by_highs(2.0)
+    labels.by_highs(search, 2.0)
     assert (search.best, search.upper_s, search.lower_s) == (OTHER, OTHER_S, -math.inf)
     highs(monkeypatch, Claim(Reason.INFEASIBLE))  # it was asked for what is better
-    search.by_highs(2.0)
+    labels.by_highs(search, 2.0)
     assert search.lower_s == -math.inf
     search = search_of()
     highs(monkeypatch, Claim(Reason.LIMIT))
-    search.by_highs(2.0)
+    labels.by_highs(search, 2.0)
     assert search.lower_s == -math.inf
     highs(monkeypatch, Claim(Reason.INFEASIBLE))
-    search.by_highs(2.0)
+    labels.by_highs(search, 2.0)
     assert search.lower_s == math.inf
 
 
@@ -322,9 +323,9 @@ def turns(monkeypatch):
         if what is not None:
             search.upper_s, search.best, search.lower_s = what
 
-    monkeypatch.setattr(labels.Search, "by_labels", by_labels)
-    monkeypatch.setattr(labels.Search, "by_highs", by_highs)
-    monkeypatch.setattr(labels.Search, "_tree_works", lambda _search: False)
+    monkeypatch.setattr(searches.Search, "by_labels", by_labels)
+    monkeypatch.setattr(labels, "by_highs", by_highs)
+    monkeypatch.setattr(searches.Search, "_tree_works", lambda _search: False)
     return made
 
 
@@ -412,4 +413,4 @@ def test_passes_and_the_tree_take_as_long(monkeypatch, printed, turns_before):
     search.by_turns()
     assert steps[:3] == turns_before
     assert steps[-1] == ("rest", 1000.0)
-    assert set(anneals) == {labels.MOST_MOVES}
+    assert set(anneals) == {searches.MOST_MOVES}

@@ -11,7 +11,7 @@ from placewise.instances.generators import generate
 from placewise.models.dilemma import evaluate
 from placewise.models.dilemma.space import placements
 from placewise.solvers import solve
-from placewise.solvers.dilemma import labels, path_master
+from placewise.solvers.dilemma import labels, path_master, search
 from placewise.solvers.dilemma.ascent import climb_storage
 from placewise.solvers.dilemma.decomposition import Decomposition
 from placewise.solvers.dilemma.packing_cuts import LEAST_EXCESS, broken_packings
@@ -283,10 +283,10 @@ def test_a_tree_that_is_stopped_goes_on():
 
 def test_labels_with_a_tree_instead_of_wide_passes(monkeypatch):
     """Where passes hold one label and nothing runs beside, the tree and annealing agree with HiGHS."""
-    monkeypatch.setattr(labels, "FIRST_WIDTH", 1)
-    monkeypatch.setattr(labels, "LARGEST_WIDTH", 1)
-    monkeypatch.setattr(labels, "MOST_MOVES", 2_000)
-    monkeypatch.setattr(labels.Search, "by_highs", lambda *_: None)
+    monkeypatch.setattr(search, "FIRST_WIDTH", 1)
+    monkeypatch.setattr(search, "LARGEST_WIDTH", 1)
+    monkeypatch.setattr(search, "MOST_MOVES", 2_000)
+    monkeypatch.setattr(labels, "by_highs", lambda *_: None)
     for seed in (1, 2):
         instance = generate("dilemma", "opt", seed=seed, servers=3, layers=4, min_mbps=100.0)
         claim = labels.run(instance, Context(Parameters(threads=1, time_limit=20.0)))
@@ -297,4 +297,4 @@ def test_labels_with_a_tree_instead_of_wide_passes(monkeypatch):
         assert claim.dual_bound <= truth.objective * (1 + 1e-9)
         assert claim.dual_bound >= truth.objective * (1 - 1e-6)
         loose = replace(instance, error_budget=None, max_error=2.0**-6)
-        assert not labels.Search(loose, Context(Parameters()))._tree_works()
+        assert not search.Search(loose, Context(Parameters()))._tree_works()
