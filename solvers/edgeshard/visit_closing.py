@@ -31,13 +31,13 @@ SMOOTHING, FAILURES = 0.5, 3
 #: How near searches get to the master problem's value.
 NEAR = 1e-5
 #: How far above the bound the first search of a node goes, in its gap, and each one more after one that found nothing.
-FIRST_STEP, LARGER = 0.25, 3.0
+FIRST_STEP, LARGER = 0.3, 3.0
 #: The weight of paths whose overloads are tracked at first, and where no others are left.
 HEAVY, SOME = 0.3, 0.05
 #: Devices that labels remember beside as many as shortest paths do.
 MORE = 2
 #: The share of all time that may go into nodes that stay open.
-LOST = 0.3
+LOST = 0.5
 #: Devices that are tracked at most.
 MOST_TRACKED = 12
 
