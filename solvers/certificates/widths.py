@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from placewise.solvers.certificates.chains import BITS, MOST_LABELS
+from placewise.solvers.certificates.chains import BITS
 from placewise.solvers.certificates.digits import rounded_down
 from placewise.solvers.dilemma.ascent import unit_prices
 from placewise.solvers.dilemma.decomposition import LARGEST_UNITS, Decomposition
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from placewise.models.dilemma import DilemmaInstance
     from placewise.tools.verify_certificate import Dilemma
 
-#: Subgradient steps.
-STEPS = 600
+#: Subgradient steps; labels that a proof may need, checked in half a minute.
+STEPS, MOST_LABELS = 600, 1_000_000
 
 
 def proofs_of(

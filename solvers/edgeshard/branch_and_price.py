@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 #: Labels before the tree.
 LABELS = 20_000
+#: The share of the time that the local search before them may take.
+CHAIN_SHARE = 0.15
+#: The length of a turn of labels, in all the time before it; one of the tree is as long as that.
+LABELS_SHARE = 0.25
 #: The least seconds of a turn.
 TURN_S = 1.0
 
@@ -37,7 +41,7 @@ def run(instance: EdgeShardInstance, context: Context) -> Claim:
     instance, context : EdgeShardInstance, Context
         What is solved; options, clock and reports.
     """
-    labels = LabelSearch(instance, context, LABELS)
+    labels = LabelSearch(instance, context, LABELS, CHAIN_SHARE)
     claim = labels.search()
     if claim.reason is not Reason.LIMIT:
         return claim
@@ -46,11 +50,11 @@ def run(instance: EdgeShardInstance, context: Context) -> Claim:
     _tell(tree, claim)
     tree.begin()
     while tree.open and context.remaining:
-        tree.grow(_turn_s(context))
+        tree.grow(_turn_s(context, 1.0))
         if tree.open and len(labels.tree) <= LARGEST_COUNT:
             if tree.best is not None:
                 labels.offer(tree.best, tree.upper_s)
-            claim = labels.search(_turn_s(context))
+            claim = labels.search(_turn_s(context, LABELS_SHARE))
             if claim.reason is not Reason.LIMIT:
                 return claim
             _tell(tree, claim)
@@ -58,9 +62,9 @@ def run(instance: EdgeShardInstance, context: Context) -> Claim:
     return tree.claim(message)
 
 
-def _turn_s(context: Context) -> float:
-    """Return when a turn that begins now ends."""
-    return context.elapsed + max(context.elapsed, TURN_S)
+def _turn_s(context: Context, share: float) -> float:
+    """Return when a turn that begins now ends: after a share of the time so far."""
+    return context.elapsed + max(share * context.elapsed, TURN_S)
 
 
 def _tell(tree: VisitBranching, claim: Claim) -> None:

@@ -76,11 +76,19 @@ class LabelSearch:
         Clock, warm start, and where bounds and placements are reported.
     most : int
         Labels kept at most.
+    chain_share : float
+        The share of the time that the local search may take.
     """
 
-    def __init__(self, instance: EdgeShardInstance, context: Context, most: int | None = None) -> None:
-        self.context, self.most = context, LARGEST_COUNT if most is None else most
-        self.instance = instance
+    def __init__(
+        self,
+        instance: EdgeShardInstance,
+        context: Context,
+        most: int | None = None,
+        chain_share: float = CHAIN_SHARE,
+    ) -> None:
+        self.most = LARGEST_COUNT if most is None else most
+        self.instance, self.context, self.chain_share = instance, context, chain_share
         self.incumbent: tuple[int, ...] | None = None
         self.upper = math.inf
         paths = RunPaths(instance)
@@ -97,10 +105,8 @@ class LabelSearch:
         self.hop: list[list[list[float]]] = [paths.costs.transfer_s(i).tolist() for i in range(self.count)]
         rules = instance.rules
         self.contiguous = rules.contiguous
-        self.least_layers, self.most_layers = (
-            rules.least(self.size).tolist(),
-            rules.most(self.size, self.count).tolist(),
-        )
+        self.least_layers: list[int] = rules.least(self.size).tolist()
+        self.most_layers: list[int] = rules.most(self.size, self.count).tolist()
         self.counted = bool(rules.asked - {PINNED})
         self.furthest: list[list[int]] = paths.last_end.tolist()
         self.expanded = 0
@@ -252,7 +258,7 @@ class LabelSearch:
         search = ChainSearch(self.instance, self.context)
         path = paths.bound(root.price_s)[1] or (self.instance.source_index,)
         for start in (path, self.incumbent or path):
-            until = self.context.elapsed + CHAIN_SHARE / 2 * self.context.remaining
+            until = self.context.elapsed + self.chain_share / 2 * self.context.remaining
             search.search(tuple(dict.fromkeys(start)), until, self.context.parameters.seed)
         if search.best and evaluate_latency(self.instance, search.placement(search.best)).feasible:
             self.offer(search.placement(search.best), search.best_s)

@@ -71,7 +71,7 @@ class Prices(NamedTuple):
     visit_s: Array
     cover_s: Array
 
-    def towards(self, other: Prices, share: float) -> Prices:
+    def towards(self, other: Prices, share: float, most_s: float = np.inf) -> Prices:
         """Return a mean of two, of which this one has a share.
 
         Parameters
@@ -80,11 +80,15 @@ class Prices(NamedTuple):
             With as many covers or more.
         share : float
             0 to 1.
+        most_s : float
+            How far the other one may be, in seconds per price; it is moved nearer first.
         """
         cover_s = np.zeros(len(other.cover_s))
         cover_s[: len(self.cover_s)] = self.cover_s
         pairs = zip((self.memory_s, self.visit_s, cover_s), other, strict=True)
-        return Prices(*(share * own + (1 - share) * another for own, another in pairs))
+        return Prices(
+            *(own + (1 - share) * np.clip(another - own, -most_s, most_s) for own, another in pairs)
+        )
 
 
 class Mixture(NamedTuple):
@@ -100,8 +104,8 @@ class Mixture(NamedTuple):
         Of the paths that have some.
     paths : ndarray of int, shape (C, N)
         Devices of the layers.
-    visits : ndarray, shape (C, M)
-        Runs on each device.
+    visits, used : ndarray, shape (C, M)
+        Runs, and bytes, on each device.
     """
 
     value_s: float
@@ -109,6 +113,7 @@ class Mixture(NamedTuple):
     weight: Array
     paths: NDArray[np.intp]
     visits: Array
+    used: Array
 
 
 class PathMaster:
@@ -127,6 +132,7 @@ class PathMaster:
     def __init__(self, budget: NDArray[np.int64], scale_s: float, penalty: float) -> None:
         self.budget, self.scale_s, self.size = np.maximum(budget, 1), scale_s, len(budget)
         self.paths: list[tuple[int, ...]] = []
+        self.used: list[Array] = []
         self.visits: list[Array] = []
         self.columns: list[int] = []
         self.known: set[tuple[int, ...]] = set()
@@ -155,6 +161,7 @@ class PathMaster:
             return False
         self.known.add(path)
         self.paths.append(path)
+        self.used.append(used)
         self.visits.append(visits)
         covered = [float(cover.held(np.array([path]))[0]) for cover in self.covers]
         values = np.concatenate([[1.0], used / self.budget, visits, covered])
@@ -162,21 +169,25 @@ class PathMaster:
         self.columns.append(self.master.column(cost_s / self.scale_s, rows, values[rows]))
         return True
 
-    def restrict(self, node: Node) -> None:
+    def restrict(self, node: Node, tracked: tuple[int, ...] = ()) -> None:
         """Leave what a node of the tree has: visits decided, paths without barred layers and forbidden visits.
 
         Parameters
         ----------
         node : Node
             Whose prices are asked for from now on.
+        tracked : tuple of int
+            Devices whose memory, and single visit, paths have to keep.
         """
         for j in range(self.size):
             low, high = (2.0 if node.twice[j] else -np.inf), (1.0 if node.once[j] else np.inf)
             self.master.limit(1 + self.size + j, low, high)
         if self.paths:
-            paths, remembered = np.array(self.paths), list(node.remembered)
+            paths, devices = np.array(self.paths), list(tracked)
+            single = [*node.remembered, *(j for j in tracked if node.once[j])]
             out = node.barred[np.arange(paths.shape[1]), paths].any(axis=1)
-            out |= (np.array(self.visits)[:, remembered] > 1).any(axis=1)
+            out |= (np.array(self.visits)[:, single] > 1).any(axis=1)
+            out |= (np.array(self.used)[:, devices] > self.budget[devices]).any(axis=1)
             for column, gone in zip(self.columns, out.tolist(), strict=True):
                 self.master.bar(column, gone)
 
@@ -211,4 +222,5 @@ class PathMaster:
             weight[some],
             np.array([self.paths[c] for c in some], dtype=np.intp).reshape(len(some), -1),
             np.array([self.visits[c] for c in some]).reshape(-1, size),
+            np.array([self.used[c] for c in some]).reshape(-1, size),
         )

@@ -8,9 +8,11 @@ turned where a device is to be visited at least so often. So every bound holds w
 of the sums, which is taken off.
 
 Mixtures gain by visiting a fast device again and again. Each device is visited at most once or at least twice: that splits
-the placements of a node in two without losing one, and either side makes the mixture pay. Where no device can be split so,
-a layer is on a device or not, which ends in single placements. So the tree is finite and every placement is in a leaf that
-a bound has closed, or has been evaluated.
+the placements of a node in two without losing one, and either side makes the mixture pay. Mixtures also gain by a path that
+uses more of a device than there is, beside one that uses less: where branching has decided on the devices that a mixture
+overloads, labels that keep their memory raise the node's bound, or close it (`visit_closing`). Where no device can be split
+so, a layer is on a device or not, which ends in single placements. So the tree is finite and every placement is in a leaf
+that a bound has closed, or has been evaluated.
 
 Sources: branch and price, Barnhart, Johnson, Nemhauser, Savelsbergh and Vance (1998); smoothed prices, Wentges (1997);
 prices and paths, Dantzig and Wolfe (1960).
@@ -31,7 +33,8 @@ from placewise.solvers.edgeshard.lagrangian import RunPaths
 from placewise.solvers.edgeshard.path_master import PathMaster, Prices
 from placewise.solvers.edgeshard.path_pricing import PathPricing
 from placewise.solvers.edgeshard.run_ends import best_ends
-from placewise.solvers.edgeshard.visit_nodes import Node, broken_covers, children
+from placewise.solvers.edgeshard.visit_closing import Closing
+from placewise.solvers.edgeshard.visit_nodes import Node, billed, broken_covers, children
 from placewise.solvers.evidence.result import Claim, Reason
 
 if TYPE_CHECKING:
@@ -53,8 +56,6 @@ PENALTY, FIRST_PENALTY = 10.0, 1e4
 HEAVY = 0.2
 #: The last of them after which rows and remembered visits are added.
 LAST_CUT = 80
-#: Of the sums of a bound, taken off for their rounding.
-ROUNDING = 1e-13
 
 
 def guarantee(instance: EdgeShardInstance) -> Guarantee:
@@ -103,6 +104,7 @@ class VisitBranching:
         self.closed[0] |= np.arange(self.size) != self.paths.source
         self.closed_s = np.inf
         self.pricing = PathPricing(self.paths)
+        self.closing = Closing(self)
         self.nodes: list[Node] = []
         self.mended: set[tuple[int, ...]] = set()
         self.made = self.solved = 0
@@ -115,7 +117,7 @@ class VisitBranching:
             self.paths.budget, self.upper_s, PENALTY if self.best is not None else FIRST_PENALTY
         )
         if self.best is not None:
-            self._add(self.best)
+            self.add(self.best)
         none, zero = np.zeros(self.size, dtype=bool), np.zeros(self.size)
         everywhere = none | self.instance.rules.contiguous
         self._push(Node(self.known_s, 0, everywhere, none, self.closed, Prices(zero, zero, zero[:0])))
@@ -178,52 +180,44 @@ class VisitBranching:
         node.number = -self.made
         heapq.heappush(self.nodes, node)
 
-    def _add(self, path: tuple[int, ...]) -> bool:
-        """Tell the master of a path, and offer it where it is a placement."""
+    def add(self, path: tuple[int, ...]) -> bool:
+        """Tell the master of a path, and offer it where it is a placement; return whether it was new.
+
+        Parameters
+        ----------
+        path : tuple of int
+            The device of each layer.
+        """
         if path in self.master.known:
             return False
         cost_s = evaluate_latency(self.instance, path).objective
         if cost_s is None:
             return False
-        need = self.paths.need[np.arange(self.count), path].astype(np.float64)
-        used: Array = np.bincount(path, weights=need, minlength=self.size).astype(np.float64)
-        begun = np.append(True, np.diff(path) != 0)
-        visits = np.bincount(np.array(path)[begun], minlength=self.size).astype(np.float64)
+        used, visits = self.measured(path)
         if cost_s < self.upper_s:
             self.offer(path)
         return self.master.add(path, cost_s, used, visits)
 
-    def _priced(
-        self, node: Node, ends: NDArray[np.intp], prices: Prices
-    ) -> tuple[float, tuple[int, ...] | None]:
-        """Return the bound at some prices and its path."""
-        visit_s = np.where(
-            node.once,
-            np.maximum(prices.visit_s, 0.0),
-            np.where(node.twice, np.minimum(prices.visit_s, 0.0), 0.0),
-        )
-        layer_s, worth_s = np.zeros((self.count, self.size)), np.where(node.twice, 2.0, 1.0) * visit_s
-        covers_s = 0.0
-        for cover, price_s in zip(self.master.covers, prices.cover_s.tolist(), strict=False):
-            layer_s[cover.layers, cover.device] += price_s
-            covers_s += cover.most * price_s
-        memory_s = prices.memory_s / np.maximum(self.budget, 1.0)
-        value_s, path = self.pricing.best(memory_s, visit_s, layer_s, ends, node.remembered)
-        sums_s = (
-            float(np.abs(worth_s).sum() + prices.memory_s.sum())
-            + float(layer_s.sum())
-            + covers_s
-            + self.upper_s
-        )
-        return value_s - float(memory_s @ self.budget) - float(
-            worth_s.sum()
-        ) - covers_s - ROUNDING * self.count * sums_s, path
+    def measured(self, path: tuple[int, ...]) -> tuple[Array, Array]:
+        """Return the bytes and the runs of a path on each device.
+
+        Parameters
+        ----------
+        path : tuple of int
+            The device of each layer.
+        """
+        need = self.paths.need[np.arange(self.count), path].astype(np.float64)
+        used: Array = np.bincount(path, weights=need, minlength=self.size).astype(np.float64)
+        begun = np.append(True, np.diff(path) != 0)
+        return used, np.bincount(np.array(path)[begun], minlength=self.size).astype(np.float64)
 
     def _expand(self, node: Node) -> None:
         """Bound a node, and split it if that does not close it."""
         self.solved += 1
         mixed = self._bounded(node)
         self._mend(mixed)
+        if node.bound_s < self.cutoff_s and mixed is not None:
+            mixed = self.closing.close(node, self._ends(node), mixed)
         if not self.context.remaining:
             self._push(node)
         elif node.bound_s >= self.cutoff_s:
@@ -242,7 +236,7 @@ class VisitBranching:
                 self.mended.add(order)
                 placement = best_ends(self.paths, order)
                 if placement is not None:
-                    self._add(placement)
+                    self.add(placement)
 
     def _bounded(self, node: Node) -> Mixture | None:
         """Raise a node's bound until it is closed or the master says no more; return the last mixture."""
@@ -256,11 +250,13 @@ class VisitBranching:
             near = mixture is not None and mixture.value_s - node.bound_s <= NEAR * self.upper_s
             for share in () if near else (SMOOTHING, 0.0) if turn else (1.0,):
                 prices = node.prices if mixture is None else node.prices.towards(mixture.prices, share)
-                bound_s, path = self._priced(node, ends, prices)
+                bill = billed(node, prices, self.master.covers, self.budget, self.upper_s)
+                value_s, path = self.pricing.best(bill.charges, ends, node.remembered)
+                bound_s = bill.bound_s(value_s)
                 if bound_s > node.bound_s:
                     node.bound_s, node.prices = bound_s, prices
                     self.context.report(dual_bound=min(bound_s, self.bound_s))
-                new = path is not None and self._add(path)
+                new = path is not None and self.add(path)
                 if node.bound_s >= self.cutoff_s or not self.context.remaining:
                     return mixture
                 if new:

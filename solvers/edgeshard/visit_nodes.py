@@ -6,14 +6,17 @@ Source: covers and their extension, Balas (1975).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from placewise.solvers.edgeshard.path_master import LEAST_WEIGHT, Cover
+from placewise.solvers.edgeshard.path_pricing import Charges
 
 #: How much a cover has to be broken to become a row.
 LEAST_BREACH = 0.02
+#: Of the sums of a bound, taken off for their rounding.
+ROUNDING = 1e-13
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +42,8 @@ class Node:
         Those of that bound.
     remembered : tuple of int
         Devices of `once` that no path of the node visits again.
+    depth : int
+        Splits above it.
     """
 
     bound_s: float
@@ -48,6 +53,7 @@ class Node:
     barred: Bools = field(compare=False)
     prices: Prices = field(compare=False)
     remembered: tuple[int, ...] = field(compare=False, default=())
+    depth: int = field(compare=False, default=0)
 
     def child(self, once: Bools, twice: Bools, barred: Bools) -> Node:
         """Return a node of some of the placements, with this one's bound and prices.
@@ -57,13 +63,92 @@ class Node:
         once, twice, barred : ndarray of bool
             As the node's own.
         """
-        return Node(self.bound_s, 0, once, twice, barred, self.prices, self.remembered)
+        return Node(self.bound_s, 0, once, twice, barred, self.prices, self.remembered, self.depth + 1)
 
     @property
     def only(self) -> tuple[int, ...] | None:
         """The device of each layer, where there is no choice left."""
         open_ = ~self.barred
         return tuple(open_.argmax(axis=1).tolist()) if (open_.sum(axis=1) == 1).all() else None
+
+
+class Bill(NamedTuple):
+    """What the paths of a node pay at some prices, and what that is worth to all placements of the node.
+
+    Parameters
+    ----------
+    charges : Charges
+        What paths pay.
+    memory_s : ndarray, shape (M,)
+        What the whole memory of each device is worth.
+    other_s, rounding_s : float
+        What visits and covers are worth, and what is taken off for the rounding of sums.
+    """
+
+    charges: Charges
+    memory_s: Array
+    other_s: float
+    rounding_s: float
+
+    def worth_s(self, tracked: tuple[int, ...] = ()) -> float:
+        """Return what is taken off a path's priced cost, for a bound.
+
+        Parameters
+        ----------
+        tracked : tuple of int
+            Devices whose memory costs nothing.
+        """
+        memory_s = self.memory_s.copy()
+        memory_s[list(tracked)] = 0.0
+        return float(memory_s.sum()) + self.other_s + self.rounding_s
+
+    def bound_s(self, value_s: float, tracked: tuple[int, ...] = ()) -> float:
+        """Return the bound that the least priced cost of a path gives.
+
+        Parameters
+        ----------
+        value_s : float
+            Seconds.
+        tracked : tuple of int
+            Devices whose memory costs nothing.
+        """
+        return value_s - self.worth_s(tracked)
+
+
+def billed(node: Node, prices: Prices, covers: list[Cover], budget: Array, scale_s: float) -> Bill:
+    """Return the bill of a node, whatever the signs of prices: visits pay only in the sense that is decided.
+
+    Parameters
+    ----------
+    node : Node
+        Whose visits are decided.
+    prices : Prices
+        Of memory, visits and covers.
+    covers : list of Cover
+        As many as have prices, or more.
+    budget : ndarray, shape (M,)
+        Bytes of each device.
+    scale_s : float
+        No placement that matters costs more.
+    """
+    visit_s = np.where(
+        node.once,
+        np.maximum(prices.visit_s, 0.0),
+        np.where(node.twice, np.minimum(prices.visit_s, 0.0), 0.0),
+    )
+    worth_s = np.where(node.twice, 2.0, 1.0) * visit_s
+    layer_s, covers_s = np.zeros(node.barred.shape), 0.0
+    for cover, price_s in zip(covers, prices.cover_s.tolist(), strict=False):
+        layer_s[cover.layers, cover.device] += price_s
+        covers_s += cover.most * price_s
+    sums_s = float(np.abs(worth_s).sum() + prices.memory_s.sum() + layer_s.sum()) + covers_s + scale_s
+    memory_s = prices.memory_s / np.maximum(budget, 1.0)
+    return Bill(
+        Charges(memory_s, visit_s, layer_s),
+        memory_s * budget,
+        float(worth_s.sum()) + covers_s,
+        ROUNDING * len(layer_s) * sums_s,
+    )
 
 
 def children(node: Node, mixed: Mixture | None) -> list[Node]:

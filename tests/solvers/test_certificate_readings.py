@@ -2,6 +2,7 @@
 
 import json
 import random
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -191,3 +192,25 @@ def test_errors_are_bounded_by_the_decimals_that_were_written():
         certificate = placewise.certify(result.instance, result)
         verdict = verdict_on(result.instance, result.to_json()["placement"], certificate)
         assert (verdict.bound is not None) == fits
+
+
+def test_as_printed_the_third_width_makes_both_messages_free():
+    """Between a layer that takes 4 bits at best and one that needs 8, 16 bits cost less than a message of either."""
+    instance = placewise.read("dilemma-loophole-as-printed")
+    document = placewise.to_document(instance)
+    heavy, light = ({**document["model"]["layers"][0], "flops": flops} for flops in (1000.0, 0.001))
+    for layer in (heavy, light):
+        layer |= {"parameters": 1, "output_elements": 1000.0}
+        layer.pop("repeat", None)
+    document["model"]["layers"] = [heavy, light, heavy]
+    document |= {"bit_widths": [4, 8, 16], "max_error": 0.5}
+    document["quantization_error"] = [[0.1, 0.1, 0.1], [0.1, 0.1, 0.1], [0.9, 0.1, 0.1]]
+    result = solve(placewise.read(document), "brute-force", isolate=False)
+    assert result.to_json()["placement"]["bits"] == [4, 16, 8]
+    certificate = placewise.certify(result.instance, result)
+    verdict = verdict_on(result.instance, result.to_json()["placement"], certificate)
+    assert not isinstance(verdict, str), verdict
+    above = verdict.cost * Fraction(1_000_001, 1_000_000)
+    proof = certificate["proofs"][0] | {"bound": str(above), "labels": 10**6}
+    with pytest.raises(verifier.RefusedError, match="not excluded"):
+        verifier.Dilemma(instance_document(result.instance)).prove(above, [proof])

@@ -13,9 +13,10 @@ from placewise.models.edgeshard import evaluate_latency
 from placewise.models.edgeshard.rules import Rules
 from placewise.models.errors import NotApplicableError
 from placewise.solvers import solve
-from placewise.solvers.edgeshard import branch_and_price, visit_branching
+from placewise.solvers.edgeshard import branch_and_price, visit_branching, visit_closing
 from placewise.solvers.edgeshard.lagrangian import RunPaths
-from placewise.solvers.edgeshard.path_pricing import PathPricing
+from placewise.solvers.edgeshard.path_labels import PathLabels
+from placewise.solvers.edgeshard.path_pricing import Charges, PathPricing
 from placewise.solvers.edgeshard.run_ends import best_ends
 from placewise.solvers.evidence.result import Reason
 from placewise.solvers.execution.context import Context
@@ -79,6 +80,29 @@ def test_labels_and_the_tree_take_turns(monkeypatch):
         assert max(bounds) <= truth.objective
 
 
+def priced_paths(paths, instance, charges):
+    """Yield each path whose runs fit, with its bytes per device, its runs per device and its priced cost."""
+    steps = np.arange(paths.count)
+    for each in product(range(paths.size), repeat=paths.count):
+        begun = [i for i in steps.tolist() if not i or each[i] != each[i - 1]]
+        ends = [*begun[1:], paths.count]
+        order = runs(each)
+        fits = all(e <= paths.last_end[b, j] for b, e, j in zip(begun, ends, order, strict=True))
+        cost_s = evaluate_latency(instance, each).objective
+        if each[0] == paths.source and fits and cost_s is not None:
+            need = paths.need[steps, each]
+            priced_s = (need * charges.memory_s[list(each)]).sum() + charges.layer_s[steps, each].sum()
+            used = np.bincount(each, weights=need, minlength=paths.size)
+            visits = np.bincount(order, minlength=paths.size)
+            yield each, used, visits, cost_s + priced_s + charges.visit_s[order].sum()
+
+
+def random_prices(draw, paths):
+    """Return prices, some visits at negative ones."""
+    memory_s, visit_s = 10 * draw.random(paths.size) / paths.budget.max(), draw.random(paths.size) - 0.3
+    return Charges(memory_s, visit_s, draw.random((paths.count, paths.size)) / 5)
+
+
 def test_remembered_devices_are_visited_once_and_paths_are_the_cheapest():
     """By enumeration of all paths whose runs fit, at random prices."""
     draw = np.random.default_rng(3)
@@ -88,27 +112,80 @@ def test_remembered_devices_are_visited_once_and_paths_are_the_cheapest():
         paths = RunPaths(instance)
         if paths.size**paths.count > 3000:
             continue
-        once = tuple(draw.permutation(paths.size)[:2].tolist())
-        price_s, visit_s = draw.random(paths.size) / 10, draw.random(paths.size) - 0.3
-        layer_s = draw.random((paths.count, paths.size)) / 5
-        value_s, path = PathPricing(paths).best(price_s, visit_s, layer_s, paths.last_end, once)
-        best_s = np.inf
-        steps = np.arange(paths.count)
-        for each in product(range(paths.size), repeat=paths.count):
-            order = runs(each)
-            begun = [i for i in range(paths.count) if not i or each[i] != each[i - 1]]
-            ends = [*begun[1:], paths.count]
-            fits = all(e <= paths.last_end[b, j] for b, e, j in zip(begun, ends, order, strict=True))
-            cost_s = evaluate_latency(instance, each).objective
-            if each[0] != paths.source or not fits or cost_s is None or any(order.count(j) > 1 for j in once):
-                continue
-            used_s = (paths.need * price_s + layer_s)[steps, each].sum()
-            best_s = min(best_s, cost_s + used_s + visit_s[order].sum())
+        once, charges = draw.permutation(paths.size)[:2], random_prices(draw, paths)
+        value_s, path = PathPricing(paths).best(charges, paths.last_end, tuple(once.tolist()))
+        known = priced_paths(paths, instance, charges)
+        best_s = min((cost_s for *_, visits, cost_s in known if visits[once].max() <= 1), default=np.inf)
         assert value_s == pytest.approx(best_s, rel=1e-12)
         if path is not None:
             assert all(runs(path).count(j) <= 1 for j in once)
             tried += 1
     assert tried >= 8
+
+
+def test_labels_keep_the_memory_of_tracked_devices():
+    """By enumeration, at random prices: the least cost below a limit or none, and paths that have it; memory is tight."""
+    draw = np.random.default_rng(5)
+    told = Counter()
+    for seed in range(60):
+        instance = drawn(seed, ["tight", "mixed"][seed % 2])
+        paths = RunPaths(instance)
+        if paths.size**paths.count > 3000:
+            continue
+        order, charges = draw.permutation(paths.size).tolist(), random_prices(draw, paths)
+        tracked, once = tuple(order[: 1 + seed % 3]), draw.random(paths.size) < 0.4
+        remembered = tuple(order[3:4])
+        free = charges._replace(memory_s=np.where(np.isin(range(paths.size), tracked), 0.0, charges.memory_s))
+        single = [*remembered, *(j for j in tracked if once[j])]
+        kept = {
+            path: cost_s
+            for path, used, visits, cost_s in priced_paths(paths, instance, free)
+            if (used <= paths.budget)[list(tracked)].all() and (visits[single] <= 1).all()
+        }
+        best_s = min(kept.values(), default=np.inf)
+        labels = PathLabels(PathPricing(paths), tracked, once)
+        for limit_s, expected in ((1e9, best_s), (best_s + 1e-8, best_s), (best_s - 1e-8, np.inf)):
+            found = labels.search(charges, paths.last_end, remembered, limit_s, 10**6, Context(Parameters()))
+            assert found is not None
+            assert found.value_s == pytest.approx(expected, abs=1e-9)
+            for path in found.paths:
+                assert kept[path] >= best_s - 1e-9
+            if found.paths:
+                assert kept[found.paths[0]] == pytest.approx(best_s, abs=1e-9)
+                told["found"] += 1
+                relaxed = PathPricing(paths).best(free, paths.last_end, remembered)[0]
+                told["dearer"] += best_s > relaxed + 1e-9
+        if len(kept) > 1:
+            args = charges, paths.last_end, remembered, 1e9
+            assert labels.search(*args, 0, Context(Parameters())) is None
+            assert labels.search(*args, 10**6, Context(Parameters(time_limit=1e-9))) is None
+    assert told["found"] >= 20
+    assert told["dearer"] >= 5
+
+
+@pytest.mark.parametrize("first", [1, 10_000])
+def test_nodes_are_closed_by_labels(monkeypatch, first):
+    """Where all overloads are tracked at every node; against labels, with few of them per search and with many."""
+    told = Counter()
+    searched = visit_closing.Closing._searched
+
+    def counted(self, node, *rest):
+        found = searched(self, node, *rest)
+        told["none" if found is None else "paths" if found else "closed"] += 1
+        return found
+
+    monkeypatch.setattr(visit_closing.Closing, "_searched", counted)
+    monkeypatch.setattr(visit_closing, "HEAVY", 0.0)
+    monkeypatch.setattr(visit_closing, "FIRST_LABELS", first)
+    for seed in range(8):
+        instance = generate("edgeshard-latency", "tight", seed=seed, devices=4, layers=8)
+        tree = visit_branching.VisitBranching(instance, Context(Parameters()))
+        tree.begin()
+        tree.grow(60.0)
+        truth = solve(instance, "labels", isolate=False)
+        assert tree.claim("").objective == truth.objective
+        assert (tree.claim("").reason is Reason.INFEASIBLE) == (truth.objective is None)
+    assert min(told[name] for name in (["none"] if first == 1 else ["paths", "closed"])) >= 5
 
 
 def test_run_ends_with_one_device_twice():

@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import floor, gcd, lcm
 from typing import Any
 
-from .reading import Cluster, need, number, only, whole
+from .reading import Cluster, agree, need, number, only, whole
 from .widths import Choice, Layers, Widths
 
 #: Errors and their bound of at most so many digits were written, and count exactly while the bound has less than so many units.
@@ -149,8 +149,7 @@ class Dilemma:
         """Check the proof; none is needed where a layer has no width."""
         need(len(proofs) == all(self.admitted), "proofs: expected one, or none if a layer has no width")
         for proof in proofs:
-            for key, value in Widths(self.layers(), bound, proof).run().items():
-                need(proof[key] == value, f"proof.{key}: {value}, the proof states {proof[key]}")
+            agree(proof, Widths(self.layers(), bound, proof).run())
 
 
 def is_written(value: Fraction) -> bool:

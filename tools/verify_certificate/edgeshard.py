@@ -7,7 +7,7 @@ from math import floor
 from typing import Any
 
 from .chains import Case, Chain
-from .reading import Cluster, Links, need, number, only, roofline, whole
+from .reading import Cluster, Links, agree, need, number, only, roofline, whole
 from .search import Search
 
 #: By so much of itself a limit on the time per token may be exceeded: the package counts in multiples of a power of two.
@@ -230,5 +230,4 @@ class EdgeShard:
         cases = self.cases(bound)
         need(len(proofs) == len(cases), f"proofs: expected {len(cases)}, found {len(proofs)}")
         for case, proof in zip(cases, proofs, strict=True):
-            for key, value in Search(case, proof).run().items():
-                need(proof[key] == value, f"proof.{key}: {value}, the proof states {proof[key]}")
+            agree(proof, Search(case, proof).run())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import ceil, floor, inf
+from math import ceil
 from typing import Any
 
-from .reading import Cluster, Links, need, number, only, whole
+from .reading import Cluster, Links, counted, need, number, only, whole
 from .walks import least
 
 #: Where heads, projection and network were.
@@ -234,39 +234,22 @@ class Tables:
         self, p: int, f: int, bound: Fraction | None, unit: Fraction | None, before: Placed | None
     ) -> list[Step]:
         """Return what is left to exclude with the projection on p and the network on f: a limit on the heads' time each."""
-
-        def counted(time: Fraction | None) -> float:
-            if time is None:
-                return inf
-            return floor(time / unit) if unit else 0
-
         goal = 1 if bound is None or unit is None else ceil(bound / unit)
-        spent: float = counted(
-            None if self.after[p][f] is None else self.weight * (self.after[p][f] or Fraction(0))
-        )
+        after = self.after[p][f]
+        spent = counted(None if after is None else self.weight * after, unit)
         if before is not None:
-            spent += counted(self.move[1][before[1]][p]) + counted(self.move[2][before[2]][f])
-        room = []
+            spent += counted(self.move[1][before[1]][p], unit) + counted(self.move[2][before[2]][f], unit)
+        times: list[list[float]] = []
         for j in range(self.size):
             left = self.space[j] - (j == p) * self.memory[1] - (j == f) * self.memory[2]
             if left < 0 and j in (p, f):
                 return []
-            fit = left // self.memory[0] if self.memory[0] else self.units
-            room.append(max(min(fit, self.units), 0))
-        times: list[list[float]] = []
-        for j in range(self.size):
+            fit = min(left // self.memory[0] if self.memory[0] else self.units, self.units)
             slope, fixed = self.slope[j][p], self.fixed[j][p]
-            none = slope is None or fixed is None
-            times.append(
-                []
-                if none
-                else [
-                    counted(self.weight * ((slope or Fraction(0)) * n + (fixed or Fraction(0))))
-                    for n in range(1, room[j] + 1)
-                ]
-            )
+            row = [] if slope is None or fixed is None else [slope * n + fixed for n in range(1, fit + 1)]
+            times.append([counted(self.weight * time, unit) for time in row])
         counts = [0 if before is None else before[0].count(k) for k in range(self.size)]
-        move = [[counted(time) for time in row] for row in self.move[0]]
+        move = [[counted(time, unit) for time in row] for row in self.move[0]]
         steps = []
         for limit in sorted({time for row in times for time in row if spent + time < goal}):
             caps = [sum(time <= limit for time in row) for row in times]

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 from fractions import Fraction
+from math import ceil, floor, inf
 from typing import Any
 
 #: Decimal places and digits that a number may have.
@@ -38,6 +39,32 @@ def whole(value: Any, where: str) -> int:
     found = number(value, where)
     need(found.denominator == 1 and found >= 0, f"{where}: expected a whole number >= 0")
     return int(found)
+
+
+def counted(time: Fraction | None, unit: Fraction | None) -> float:
+    """Return a time in whole units, rounded down: infinite where there is none, 0 where times do not count."""
+    return inf if time is None else floor(time / unit) if unit else 0
+
+
+def goal_of(proof: Any, bound: Fraction | None, stated: Fraction | None) -> tuple[Fraction | None, int]:
+    """Return the unit of a proof, and how many of them a bound is; None and 1 without, where whatever is left is a placement.
+
+    Refuse a proof of another bound than a stated one.
+    """
+    found = None if proof["bound"] is None else number(proof["bound"], "proof.bound")
+    need(found == stated, f"proof.bound: expected {stated}, found {found}")
+    if bound is None:
+        need(proof["unit"] is None, "proof.unit: expected null, times are not added")
+        return None, 1
+    unit = number(proof["unit"], "proof.unit")
+    need(unit > 0, "proof.unit: expected > 0")
+    return unit, ceil(bound / unit)
+
+
+def agree(proof: Any, found: dict[str, Any]) -> None:
+    """Refuse a proof that states other values than those found."""
+    for key, value in found.items():
+        need(proof[key] == value, f"proof.{key}: {value}, the proof states {proof[key]}")
 
 
 def only(part: Any, known: str, where: str) -> None:

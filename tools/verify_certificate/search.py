@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from math import ceil, floor, gcd, inf
+from math import gcd, inf
 from typing import TYPE_CHECKING, Any
 
 from .chains import furthest
-from .reading import need, number, only, whole
+from .reading import counted, goal_of, need, number, only, whole
 
 if TYPE_CHECKING:
-    from fractions import Fraction
-
     from .chains import Case
 
 #: Labels that a proof may take at most, whatever it states.
@@ -38,17 +36,7 @@ class Search:
         self.chain = chain
         self.stated = whole(proof["labels"], "proof.labels")
         self.count, self.devices = len(chain.size), range(len(chain.space))
-        stated = None if proof["bound"] is None else number(proof["bound"], "proof.bound")
-        expected = self.limit if bound is None else bound
-        need(stated == expected, f"proof.bound: expected {expected}, found {stated}")
-        self.unit: Fraction | None = None
-        self.goal = 1  # all costs are 0: whatever is left is a placement
-        if bound is not None:
-            self.unit = number(proof["unit"], "proof.unit")
-            need(self.unit > 0, "proof.unit: expected > 0")
-            self.goal = ceil(bound / self.unit)
-        else:
-            need(proof["unit"] is None, "proof.unit: expected null, times are not added")
+        self.unit, self.goal = goal_of(proof, bound, self.limit if bound is None else bound)
         need(proof["by"] in ("visits", "bytes"), "proof.by: expected visits or bytes")
         self.visits = proof["by"] == "visits"
         self.closing = self.visits and not chain.once
@@ -73,24 +61,20 @@ class Search:
         self.potentials()
         self.found = 0
 
-    def counted(self, time: Fraction | None) -> float:
-        """Return a time in units, rounded down; infinite for what is not there."""
-        return inf if time is None else floor(time / self.unit) if self.unit else 0
-
     def tables(self) -> None:
         """Fill the tables: times in units, sums of bytes and times, how far runs may go."""
         chain = self.chain
-        rows = {id(row): [floor(t / self.unit) if self.unit else 0 for t in row] for row in chain.cost}
+        rows = {id(row): [int(counted(time, self.unit)) for time in row] for row in chain.cost}
         links = {
             id(matrix): [
-                [inf if k == j else self.counted(time) for j, time in enumerate(row)]
+                [inf if k == j else counted(time, self.unit) for j, time in enumerate(row)]
                 for k, row in enumerate(matrix)
             ]
             for matrix in {id(matrix): matrix for matrix in chain.hop}.values()
         }
         self.cost = [rows[id(row)] for row in chain.cost]
         self.hop = [links[id(matrix)] for matrix in chain.hop]
-        self.back = [self.counted(time) for time in chain.back[self.start]]
+        self.back = [counted(time, self.unit) for time in chain.back[self.start]]
         self.held = list(accumulate(chain.size, initial=0))
         self.before = [list(accumulate((row[j] for row in self.cost), initial=0)) for j in self.devices]
         self.reach = [

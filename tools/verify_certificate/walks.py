@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import floor, inf
 from typing import TYPE_CHECKING, Any
 
-from .reading import need, number, only, whole
+from .reading import counted, need, number, only, whole
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -53,11 +53,6 @@ def rows(heads: Heads, value: Any, where: str) -> list[list[int]]:
     need(len(value) == heads.count, f"{where}: expected {heads.count} rows")
     need(all(len(row) == heads.cluster.size for row in value), f"{where}: expected a number per device")
     return [[whole(entry, where) for entry in row] for row in value]
-
-
-def counted(time: Fraction | None, unit: Fraction) -> float:
-    """Return a time in whole units, rounded down; infinite without a link."""
-    return inf if time is None else floor(time / unit)
 
 
 class Interval:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from math import ceil, floor, inf
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .reading import need, number, only, whole
+from .reading import counted, goal_of, need, only, whole
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -64,13 +64,7 @@ class Widths:
     def __init__(self, layers: Layers, bound: Fraction | None, proof: Any) -> None:
         only(proof, "bound unit price error_price grain credit least labels", "proof")
         self.layers, self.count, self.servers = layers, len(layers.choices), range(len(layers.space))
-        stated = None if proof["bound"] is None else number(proof["bound"], "proof.bound")
-        need(stated == bound, f"proof.bound: expected {bound}, found {stated}")
-        self.unit, self.goal = None, 1  # without times whatever is left is a placement
-        if bound is not None:
-            self.unit = number(proof["unit"], "proof.unit")
-            need(self.unit > 0, "proof.unit: expected > 0")
-            self.goal = ceil(bound / self.unit)
+        self.unit, self.goal = goal_of(proof, bound, bound)
         need(len(proof["price"]) == len(layers.space), "proof.price: expected one per server")
         self.price = [whole(price, "proof.price") for price in proof["price"]]
         self.error_price = whole(proof["error_price"], "proof.error_price")
@@ -86,19 +80,15 @@ class Widths:
         self.largest = [sum(max(option.size for option in row) for row in rows) for rows in rest]
         self.potentials()
 
-    def counted(self, time: Fraction | None) -> float:
-        """Return a time in units, rounded down; infinite for what may not be."""
-        return inf if time is None else floor(time / self.unit) if self.unit else 0
-
     def option(self, choice: Choice, known: dict[Any, Table]) -> Option:
         """Return a choice in units; tables of messages are kept."""
         for pays in (False, True):
             if (id(choice.hop), pays) not in known:
-                times = [[self.counted(time) for time in row] for row in choice.hop]
+                times = [[counted(time, self.unit) for time in row] for row in choice.hop]
                 free = [[0 if time < inf else inf for time in row] for row in times]
                 known[id(choice.hop), pays] = times if pays else free
         ways = [(given, known[id(choice.hop), pays]) for given, pays in self.layers.onward[choice.width]]
-        cost = [self.counted(time) for time in choice.cost]
+        cost = [counted(time, self.unit) for time in choice.cost]
         # Of the price of all errors the share of this one, rounded down.
         fee = self.error_price * choice.error // max(self.layers.most, 1)
         paid = [time + price * choice.size + fee for time, price in zip(cost, self.price, strict=True)]
