@@ -239,7 +239,8 @@ def _leaf(relaxation: Relaxation, low: list[int], high: list[int]) -> dict[str, 
     if isfinite(found.excess):  # the bound's own must not be rounded; duals are often simple fractions of it
         scales = [(1 / spent, 10**zeros) for zeros in ZEROS] + [(scale / spent, 1) for scale in SCALES]
     else:
-        least = size[size > 1e-9 * size.max()].min()
+        counting = size / relaxation.row  # rows of times have small multipliers, which count
+        least = size[counting > 1e-9 * counting.max()].min()
         scales = [(scale / least, 1) for scale in SCALES]
     for scale, step in scales:
         whole = {row: round(share * scale / step) * step for row, share in enumerate(shares.tolist())}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: Labels before the tree.
 LABELS = 20_000
 #: The share of the time that the local search before them may take.
-CHAIN_SHARE = 0.1
+CHAIN_SHARE = 0.15
 #: The length of a turn of labels, in all the time before it; one of the tree is as long as that.
 LABELS_SHARE = 0.25
 #: The least seconds of a turn.

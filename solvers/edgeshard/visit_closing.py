@@ -3,8 +3,8 @@
 A mixture gains where one path uses more of a device than there is, and another one less. Labels (`path_labels`) keep the memory
 of such devices, at the node's prices: what they find below the incumbent are paths for the master problem, whose
 prices go into the next search, and what they do not find is a bound. Devices are tracked as the best path overloads them, so
-few are. Whether labels end in time depends on the gap of the node above all: after a search that was too long, only
-nodes with a smaller gap are tried.
+few are. Whether labels end in time depends on the gap of the node above all, so deeper nodes may have more of them, and
+nodes that stay open get a share of the time only.
 
 Sources: Righini and Salani (2008), Baldacci, Christofides and Mingozzi (2008); smoothed prices, Wentges (1997).
 """
@@ -36,6 +36,8 @@ FIRST_STEP, LARGER = 0.25, 3.0
 HEAVY, SOME = 0.3, 0.05
 #: Devices that labels remember beside as many as shortest paths do.
 MORE = 2
+#: The share of all time that may go into nodes that stay open.
+LOST = 0.3
 #: Devices that are tracked at most.
 MOST_TRACKED = 12
 
@@ -51,6 +53,8 @@ class Closing:
 
     def __init__(self, tree: VisitBranching) -> None:
         self.tree = tree
+        #: Spent on nodes that stayed open.
+        self.lost_s = 0.0
 
     def close(self, node: Node, ends: Ints, mixture: Mixture) -> Mixture:
         """Raise a node's bound, to the incumbent if possible; return the last mixture.
@@ -64,9 +68,18 @@ class Closing:
         mixture : Mixture
             Of its paths.
         """
-        tree, prices, tracked = self.tree, node.prices, self._broken(node, mixture, HEAVY)
-        if not tracked or not all(node.once[j] or node.twice[j] for j in tracked):
+        begun_s, tracked = self.tree.context.elapsed, self._broken(node, mixture, HEAVY)
+        decided = all(node.once[j] or node.twice[j] for j in tracked)
+        if not tracked or not decided or self.lost_s > LOST * begun_s:
             return mixture
+        mixture = self._raised(node, ends, mixture, tracked)
+        if node.bound_s < self.tree.cutoff_s:
+            self.lost_s += self.tree.context.elapsed - begun_s
+        return mixture
+
+    def _raised(self, node: Node, ends: Ints, mixture: Mixture, tracked: set[int]) -> Mixture:
+        """Search with some devices tracked, at better and better prices; return the last mixture."""
+        tree, prices = self.tree, node.prices
         gap_s, most = tree.cutoff_s - node.bound_s, min(FIRST_LABELS << node.depth, LABELS)
         step_s = FIRST_STEP * gap_s
         share, failed, worth_s = SMOOTHING, 0, np.inf
