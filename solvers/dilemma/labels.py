@@ -43,14 +43,10 @@ def run(instance: DilemmaInstance, context: Context) -> Claim:
     """
     search = Search(instance, context)
     one_thread = context.parameters.threads == 1
-    partners = search.branches and not one_thread and can_have_partner()
-    alone_s = max(LABELS_SHARE * context.parameters.time_limit, LEAST_ALONE_S)
-    search.by_labels(LEAST_ALONE_S if partners else alone_s)
-    if partners and search.best is None:
-        search.by_labels(alone_s)
+    search.by_labels(max(LABELS_SHARE * context.parameters.time_limit, LEAST_ALONE_S))
     if search.closed:
         return _claim(search)
-    if partners and search.best is not None:
+    if search.branches and search.best is not None and not one_thread and can_have_partner():
         with partner_beside(search):
             search.by_passes()
         return _claim(search)

@@ -176,9 +176,11 @@ class Search:
         return near and self.labels_s >= max(self.upper_s * (1 - NEAR_GAP), tree_s)
 
     def by_tree(self) -> None:
-        """Go on with the tree as long as it may prove more."""
+        """Go on with the tree as long as it may prove more, and anneal more and more rarely."""
+        seconds = TURN_S
         while not self._over() and self._tree_works():
-            self.turn(TURN_S)
+            self.turn(seconds)
+            seconds *= 2
 
     def by_passes(self) -> None:
         """Go on with passes, then wait for the partner, to the end of the time."""
@@ -227,7 +229,8 @@ class Search:
         if placement is not None:
             self.improve(delay_s, placement)
         self._raise_by_labels(dropped_s if self.best is None else min(dropped_s, self.upper_s))
-        self._anneal(min(MOVES_PER_LABEL * self.width, MOST_MOVES), stop)
+        if self.partner is None or self.partner.gone:  # it anneals
+            self._anneal(min(MOVES_PER_LABEL * self.width, MOST_MOVES), stop)
         self.width *= GROWTH
 
     def _anneal(self, moves: int, stop: Callable[[], bool]) -> None:

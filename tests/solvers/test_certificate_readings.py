@@ -121,6 +121,29 @@ def test_requests_and_micro_batches_in_flight(kind):
     assert seen.min() > 15
 
 
+def test_a_limit_that_is_met_in_the_last_digit():
+    """Of times that are no decimals: what meets the limit in the package's arithmetic may exceed it by noise in exact one."""
+    above = 0
+    for seed in range(1, 40):
+        document = placewise.to_document(placewise.generate("edgeshard-batch", "tiny-in-flight", seed=seed))
+        times = np.array(document["compute_time_s"]) / 3
+        document |= {"compute_time_s": times.tolist(), "in_flight": [1]}
+        document.pop("time_per_token_limit_s", None)
+        result = solve(placewise.read(document), "brute-force", isolate=False)
+        if result.status is not Status.OPTIMAL:
+            continue
+        placement = result.to_json()["placement"]
+        limit = result.objective * placement["batch_size"]
+        bounded = placewise.read(document | {"time_per_token_limit_s": limit})
+        if not problem_of(bounded).evaluate(bounded, result.placement).feasible:
+            continue
+        kind = verifier.PROBLEMS["edgeshard-batch"](instance_document(bounded))
+        cost = kind.value(as_read(placement))
+        assert float(cost) == pytest.approx(result.objective, rel=1e-9)
+        above += cost * placement["batch_size"] > Fraction(repr(limit))
+    assert above
+
+
 def test_times_from_rates():
     """Experts that a batch or a prompt reads, an input's first layer with pins that count it: from the file, and as it is written."""
     draw, seen = random.Random(5), np.zeros(2, dtype=int)
