@@ -112,7 +112,6 @@ class Relaxation:
             ("output_flag", False),
             ("presolve", "off"),
             ("solver", "simplex"),
-            ("threads", 1),
             ("time_limit", self.time_limit),
             ("primal_feasibility_tolerance", 1e-9),
             ("small_matrix_value", 1e-12),

@@ -279,7 +279,7 @@ def test_the_report_says_what_stands_behind_a_proof(tmp_path):
     assert found[False, "hand-tie", "greedy"] is None
     assert found[False, "hand-tie", "labels"] == found[False, "hand-tie", "brute-force"] == "claimed twice"
     assert found[True, "hand-tie", "labels"] == "certified"
-    assert found[True, "hand-graph", "brute-force"] == "claimed once"
+    assert found[True, "hand-graph", "brute-force"] == "certified"
     assert (
         len(
             {
