@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from placewise.solvers.backends.highs import linear_highs
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -53,9 +55,7 @@ class ColumnMaster:
         import highspy
 
         self.penalty, self.infinity = penalty, highspy.kHighsInf
-        self.highs = highspy.Highs()
-        for option, value in (("output_flag", False), ("threads", 1), ("presolve", "off")):
-            self.highs.setOptionValue(option, value)
+        self.highs = linear_highs()
 
     def row(
         self,

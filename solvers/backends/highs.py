@@ -75,6 +75,24 @@ def minimise(model: MatrixModel, context: MatrixContext) -> MatrixResult:
     )
 
 
+def linear_highs(**settings: float | str) -> Any:
+    """Return HiGHS for linear programmes that are solved again and again: silent, without presolve.
+
+    It takes the threads that the process has: another number than the first run's is an error, and no run.
+
+    Parameters
+    ----------
+    **settings
+        More of its options.
+    """
+    import highspy
+
+    highs = highspy.Highs()
+    for option, setting in {"output_flag": False, "presolve": "off", **settings}.items():
+        highs.setOptionValue(option, setting)
+    return highs
+
+
 def _highs_lp(highspy: Any, model: MatrixModel) -> Any:
     problem = highspy.HighsLp()
     problem.num_row_, problem.num_col_ = model.shape

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from placewise.solvers.backends.highs import linear_highs
 from placewise.tools.verify_certificate import RefusedError
 
 if TYPE_CHECKING:
@@ -107,16 +108,12 @@ class Relaxation:
         model.a_matrix_.start_ = np.array(starts, dtype=np.int32)
         model.a_matrix_.index_ = np.array(index, dtype=np.int32)
         model.a_matrix_.value_ = np.array(value)
-        highs = highspy.Highs()
-        for option, setting in (
-            ("output_flag", False),
-            ("presolve", "off"),
-            ("solver", "simplex"),
-            ("time_limit", self.time_limit),
-            ("primal_feasibility_tolerance", 1e-9),
-            ("small_matrix_value", 1e-12),
-        ):
-            highs.setOptionValue(option, setting)
+        highs = linear_highs(
+            solver="simplex",
+            time_limit=self.time_limit,
+            primal_feasibility_tolerance=1e-9,
+            small_matrix_value=1e-12,
+        )
         highs.passModel(model)
         return highs
 

@@ -17,6 +17,7 @@ from placewise.solvers.backends import cpsat
 from placewise.solvers.backends.lowering import lower
 from placewise.solvers.backends.matrix import MatrixContext
 from placewise.solvers.backends.table import BACKENDS
+from placewise.solvers.column_master import ColumnMaster
 from placewise.solvers.evidence.result import Reason, Status
 from placewise.solvers.execution.parameters import Parameters
 
@@ -158,3 +159,14 @@ def test_cp_sat_tries_small_models_with_one_worker_first(monkeypatch, first_try)
     assert result.status is Status.OPTIMAL
     assert result.objective == solve(read("hand-split"), "labels").objective
     assert workers == ([1] if first_try else [1, max(cpsat.PORTFOLIO, len(os.sched_getaffinity(0)))])
+
+
+def test_linear_programmes_take_the_threads_that_there_are():
+    """HiGHS on a model has had two threads in this process; the master problem is solved all the same."""
+    assert solve(read("hand-split"), "highs", isolate=False, threads=2).status is Status.OPTIMAL
+    master = ColumnMaster(10.0)
+    master.row(1.0, 1.0)
+    master.column(2.0, np.array([0]), np.ones(1))
+    solution = master.solve()
+    assert solution is not None
+    assert solution.value == 2.0
