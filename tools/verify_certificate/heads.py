@@ -205,6 +205,12 @@ class Tables:
                 message = onward[q][r]
                 self.after[q][r] = None if message is None else second[q] + message + third[r]
 
+    def room(self, j: int, projections: int, networks: int, most: int) -> int:
+        """Return how many heads a device holds beside others, -1 where those do not fit."""
+        head, proj, ffn = self.memory
+        left = self.space[j] - projections * proj - networks * ffn
+        return -1 if left < 0 else min(left // head, most) if head else most
+
     def cost(self, now: Placed, before: Placed | None) -> Fraction:
         """Return what an interval costs; refuse a placement that breaks a constraint."""
         heads, p, f = now

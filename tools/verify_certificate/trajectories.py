@@ -124,16 +124,9 @@ def _done(tables: Tables, p: int) -> list[tuple[Fraction, int]]:
     for j in range(tables.size):
         slope, fixed = tables.slope[j][p], tables.fixed[j][p]
         if slope is not None and fixed is not None:
-            room = _room(tables, j, int(j == p), 0, tables.units)
+            room = tables.room(j, int(j == p), 0, tables.units)
             found += [(slope * n + fixed, j) for n in range(1, room + 1)]
     return found
-
-
-def _room(tables: Tables, j: int, projections: int, networks: int, most: int) -> int:
-    """Return how many heads a device holds beside others, -1 where those do not fit."""
-    head, proj, ffn = tables.memory
-    left = tables.space[j] - projections * proj - networks * ffn
-    return -1 if left < 0 else min(left // head, most) if head else most
 
 
 def _moves(found: Statement, times: Times, tables: Tables, before: Placed | Places, now: Places) -> None:
@@ -163,12 +156,12 @@ def _memory(found: Statement, tables: Tables, layers: list[Places]) -> None:
     """Add that a device holds heads of all layers beside so many projections and networks."""
     numbers, most = range(len(layers) + 1), len(layers) * tables.units
     for j in range(tables.size):
-        if _room(tables, j, len(layers), len(layers), most) == most:
+        if tables.room(j, len(layers), len(layers), most) == most:
             continue
         rows: list[Times] = [[(1, now[part][j]) for now in layers] for part in (1, 2, 0)]
         one: Times = []
         for p, f in product(numbers, numbers):
-            room = _room(tables, j, p, f, most)
+            room = tables.room(j, p, f, most)
             if room >= 0:
                 holds = found.variable()
                 one.append((1, holds))

@@ -61,26 +61,20 @@ class Interval:
     def __init__(self, tables: Tables, unit: Fraction) -> None:
         self.tables, self.unit = tables, unit
 
-    def room(self, j: int, *, proj: bool, ffn: bool) -> int:
-        """Return how many heads a device holds beside others, -1 where those do not fit."""
-        memory, units = self.tables.memory, self.tables.units
-        left = self.tables.space[j] - proj * memory[1] - ffn * memory[2]
-        return -1 if left < 0 else min(left // memory[0] if memory[0] else units, units)
-
     def states(self, price: list[int], network: list[int]) -> tuple[Rows, list[int]]:
         """Return the cost of each place of projection and network, and the heads that devices hold alone."""
-        devices = range(self.tables.size)
-        alone = [max(self.room(j, proj=False, ffn=False), 0) for j in devices]
+        devices, room, units = range(self.tables.size), self.tables.room, self.tables.units
+        alone = [max(room(j, 0, 0, units), 0) for j in devices]
         found: Rows = []
         for p in devices:
             mode = self.mode(p, price)
             row: list[float] = []
             for f in devices:
-                after, beside = self.tables.after[p][f], self.room(f, proj=p == f, ffn=True)
-                own = beside if p == f else self.room(p, proj=True, ffn=False)
+                after, beside = self.tables.after[p][f], room(f, int(p == f), 1, units)
+                own = beside if p == f else room(p, 1, 0, units)
                 # Of all devices, with what projection and network leave: too little, and no heads are placed so.
                 total = sum(alone) - alone[f] + beside - (p != f) * (alone[p] - own)
-                if after is None or min(own, beside) < 0 or mode == inf or total < self.tables.units:
+                if after is None or min(own, beside) < 0 or mode == inf or total < units:
                     row.append(inf)
                     continue
                 spared = network[f] * (alone[f] - min(beside, alone[f]))
@@ -93,7 +87,7 @@ class Interval:
         times: list[tuple[int, int]] = []
         for j in range(self.tables.size):
             slope, fixed = self.tables.slope[j][p], self.tables.fixed[j][p]
-            room = self.room(j, proj=j == p, ffn=False)
+            room = self.tables.room(j, int(j == p), 0, self.tables.units)
             if j == p and room < 0:
                 return inf
             if slope is not None and fixed is not None:
